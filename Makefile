@@ -1,0 +1,40 @@
+# Every target sets up what it needs in .venv: on a machine with Python >= 3.10 and make, nothing comes first.
+# `make PYTHON=python3.12 ...` chooses the interpreter that .venv is made from.
+
+PYTHON ?=
+PYTEST_FLAGS ?= -n auto --maxprocesses 8 --dist worksteal
+BIN := .venv/bin
+
+.PHONY: demo test build lint bench test-pythons clean
+
+demo: .venv/.use build
+	$(BIN)/python -m neuromorph demo
+
+test: .venv/.dev build
+	$(BIN)/pytest $(PYTEST_FLAGS)
+
+build: .venv/.use
+	@$(BIN)/python firmware/build.py
+
+lint: .venv/.dev
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	@sh scripts/lint-c
+
+bench: .venv/.use build
+	$(BIN)/python -m neuromorph bench
+
+# The wheel, on every other Python that this machine has.
+test-pythons: .venv/.dev build
+	@sh scripts/test-pythons
+
+clean:
+	rm -rf build dist backends/neuromorph_cpu/_lib backends/neuromorph_mcu/_firmware
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# One environment in two stages: to use neuromorph, and to work on it.
+.venv/.use: pyproject.toml hatch_build.py scripts/setup
+	@PYTHON='$(PYTHON)' sh scripts/setup use
+
+.venv/.dev: .venv/.use
+	@sh scripts/setup dev

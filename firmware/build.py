@@ -1,0 +1,344 @@
+"""Compile the C core: the host engine for ctypes and the firmware of every board.
+
+Run it as ``python firmware/build.py``, or let the build hook of the Python package (``hatch_build.py``) call it; both
+take the same way. Only the standard library and the ``ziglang`` wheel are needed. An output is rebuilt when its
+command line or the content of any of its inputs has changed.
+
+The host engine is named ``nm_<machine>[_v3].<so|dylib|dll>``: the plain name runs on every processor of that kind
+(x86-64-v2 on x86-64), ``_v3`` needs AVX2, BMI2 and FMA. A board's firmware is ``<board>.elf``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import platform
+import shutil
+import struct
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+FIRMWARE = ROOT / "firmware"
+BUILD = ROOT / "build"
+HOST_OUT = ROOT / "backends" / "neuromorph_cpu" / "_lib"
+BOARD_OUT = ROOT / "backends" / "neuromorph_mcu" / "_firmware"
+
+FIRMWARE_ONLY = frozenset({"app.c", "cobs.c", "link.c"})  # the serial side of core/: of no use in process
+WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror")
+SANITIZE = ("-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all", "-fsanitize=address,undefined")
+HOST_FLAGS = ("-O3", "-fPIC", "-shared")
+# Freestanding, and without zig's runtime: building that for each core would cost more than the firmware itself.
+BOARD_FLAGS = (
+    *("-O2", "-g", "-ffreestanding", "-fno-builtin", "-nostdlib", "-ffunction-sections", "-fdata-sections"),
+    *("-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-stack-protector", "-fno-unroll-loops"),
+    *("-fno-sanitize=undefined", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,--entry=reset"),
+)
+
+
+class BuildError(Exception):
+    """The build cannot go on; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A kind of host: how zig calls it, what its wheels are tagged, and the engine variants it gets.
+
+    Linux is tested. The others compile (zig carries their headers) but have never been run.
+    """
+
+    zig_target: str
+    wheel_tag: str
+    suffix: str
+    machine: str
+    variants: tuple[tuple[str, str], ...]  # (suffix of the stem, -mcpu)
+
+
+_X86 = (("", "x86_64_v2"), ("_v3", "x86_64_v3"))
+_ARM = (("", "generic"),)
+PLATFORMS = {
+    "linux-x86_64": Platform("x86_64-linux-gnu.2.17", "manylinux_2_17_x86_64", "so", "x86_64", _X86),
+    "linux-aarch64": Platform("aarch64-linux-gnu.2.17", "manylinux_2_17_aarch64", "so", "aarch64", _ARM),
+    "musl-x86_64": Platform("x86_64-linux-musl", "musllinux_1_1_x86_64", "so", "x86_64", _X86),
+    "musl-aarch64": Platform("aarch64-linux-musl", "musllinux_1_1_aarch64", "so", "aarch64", _ARM),
+    "macos-x86_64": Platform("x86_64-macos.11.0", "macosx_11_0_x86_64", "dylib", "x86_64", _X86),
+    "macos-aarch64": Platform("aarch64-macos.11.0", "macosx_11_0_arm64", "dylib", "aarch64", _ARM),
+    "windows-x86_64": Platform("x86_64-windows-gnu", "win_amd64", "dll", "x86_64", _X86),
+    "windows-aarch64": Platform("aarch64-windows-gnu", "win_arm64", "dll", "aarch64", _ARM),
+}
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """How to call a compiler, and a name that changes when its output might."""
+
+    command: tuple[str, ...]
+    identity: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One compiler call: every source into one output. Paths in `flags` are relative to the checkout."""
+
+    output: Path
+    compiler: Compiler
+    flags: tuple[str, ...]
+    sources: tuple[Path, ...]
+    inputs: tuple[Path, ...]  # sources, headers, linker scripts: what the output is a function of
+
+    def command(self, output: Path) -> list[str]:
+        """Return the command line that writes `output`, to be run in the checkout."""
+        # Without the map, debug information would differ from checkout to checkout.
+        where = (f"-ffile-prefix-map={ROOT}=.", "-o", str(output))
+        return [*self.compiler.command, *self.flags, *map(_relative, self.sources), *where]
+
+    def fingerprint(self) -> str:
+        """Return a hash of all that decides the output: compiler, flags, and the content of the inputs."""
+        parts = [self.compiler.identity.encode(), " ".join(self.flags).encode()]
+        for path in self.inputs:
+            parts += [_relative(path).encode(), path.read_bytes()]
+        return _digest(parts)
+
+    @property
+    def stamp(self) -> Path:
+        """File that keeps the fingerprint of the last output."""
+        return BUILD / "stamps" / f"{_relative(self.output).replace('/', '_')}"
+
+    def fresh(self) -> bool:
+        """Say whether the output is there and up to date."""
+        return self.output.exists() and self.stamp.exists() and self.stamp.read_text() == self.fingerprint()
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a firmware takes of its board, in bytes."""
+
+    text: int
+    data: int
+    bss: int
+
+    @property
+    def flash(self) -> int:
+        """Code, constants, and the initial values of variables."""
+        return self.text + self.data
+
+    @property
+    def ram(self) -> int:
+        """Variables, and whatever the linker script reserves as such."""
+        return self.data + self.bss
+
+
+def host_platform() -> str:
+    """Return the key of `PLATFORMS` for the machine we run on, or raise `BuildError`."""
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
+    system = {"darwin": "macos", "win32": "windows"}.get(sys.platform, sys.platform)
+    if system == "linux" and "musl" in str(sysconfig.get_config_var("HOST_GNU_TYPE")):
+        system = "musl"
+    name = f"{system}-{machine}"
+    if name not in PLATFORMS:
+        known = ", ".join(PLATFORMS)
+        raise BuildError(f"no host engine for {name}; known: {known}. Add a line to PLATFORMS in firmware/build.py")
+    return name
+
+
+def host_jobs(name: str | None = None) -> list[Job]:
+    """Jobs for the engine of a platform; of another one than this machine's they end in ``build/cross/<name>``."""
+    name, native = name or host_platform(), host_platform()
+    if name not in PLATFORMS:
+        raise BuildError(f"no platform named {name!r}; known: {', '.join(PLATFORMS)}")
+    host, out = PLATFORMS[name], HOST_OUT if name == native else BUILD / "cross" / name
+    sources = _engine_sources()
+    # Calls between our own functions need not go through the dynamic linker.
+    link = ("-Wl,-Bsymbolic",) if host.suffix == "so" else ()
+    jobs = []
+    for variant, mcpu in host.variants if sources else ():
+        flags = ("-target", host.zig_target, f"-mcpu={mcpu}", *HOST_FLAGS, "-fno-sanitize=undefined", *WARNINGS, *link)
+        output = out / f"nm_{host.machine}{variant}.{host.suffix}"
+        jobs.append(_job(output, zig(), (*flags, *_include("core")), sources, _tree("core")))
+    return jobs
+
+
+def second_opinion_jobs(cc: str, *, sanitize: bool = False) -> list[Job]:
+    """Jobs for the engine by another compiler, optionally with run-time checks; the output is in ``build/<cc>``."""
+    path = shutil.which(cc)
+    if path is None:
+        raise BuildError(f"compiler {cc!r} is not on PATH: install it, or leave --cc away to build with zig")
+    name = "nm_sanitize.so" if sanitize else "nm.so"
+    flags = (*HOST_FLAGS, *WARNINGS, *(SANITIZE if sanitize else ()), *_include("core"))
+    sources = _engine_sources()
+    version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+    compiler = Compiler((path,), version)
+    return [_job(BUILD / Path(cc).name / name, compiler, flags, sources, _tree("core"))] if sources else []
+
+
+def board_jobs() -> list[Job]:
+    """One job for each ``firmware/boards/<board>/board.toml`` whose port and linker script are there."""
+    return [job for path in sorted(FIRMWARE.glob("boards/*/board.toml")) for job in _board_job(path)]
+
+
+def _board_job(path: Path) -> list[Job]:
+    board = path.parent.name
+    spec = tomllib.loads(path.read_text(encoding="utf-8"))
+    unknown = set(spec) - {"core", "target", "port", "ld", "defines"}
+    missing = {"core", "port", "ld"} - set(spec)
+    if unknown or missing:
+        what = f"unknown keys {sorted(unknown)}" if unknown else f"keys missing: {sorted(missing)}"
+        raise BuildError(f"firmware/boards/{board}/board.toml: {what}")
+    sources = [p for pattern in ("core/*.c", "port/*.c", f"port/{spec['port']}/*.c") for p in FIRMWARE.glob(pattern)]
+    if not any(p.parent.name == spec["port"] for p in sources):
+        return []
+    script = path.with_name(spec["ld"])
+    inputs = {*_tree("core"), *_tree(f"boards/{board}"), *_tree(f"port/{spec['port']}"), *FIRMWARE.glob("port/*.*")}
+    build_id = _digest(p.read_bytes() for p in sorted(inputs))[:12]  # HELLO reports it: which sources a board runs
+    defines = {"NM_BUILD_ID": f'"{build_id}"', **spec.get("defines", {})}
+    flags = (
+        *("-target", spec.get("target", "thumb-freestanding-eabi"), f"-mcpu={spec['core']}", *BOARD_FLAGS, *WARNINGS),
+        *_include("core", "port", f"boards/{board}"),
+        *(f"-D{key}={value}" for key, value in defines.items()),
+        *("-L", _relative(FIRMWARE / "port"), "-T", _relative(script)),
+    )
+    return [_job(BOARD_OUT / f"{board}.elf", zig(), flags, sources, inputs)]
+
+
+def zig() -> Compiler:
+    """Return the zig C compiler of this Python, or raise `BuildError` if its wheel is not installed."""
+    try:
+        version = metadata.version("ziglang")
+    except metadata.PackageNotFoundError:
+        raise BuildError(
+            f"the C compiler is missing: {sys.executable} has no 'ziglang'. "
+            "Run 'make build', or install the pinned one: pip install 'neuromorph[build]'"
+        ) from None
+    return Compiler((sys.executable, "-m", "ziglang", "cc"), f"zig {version}")
+
+
+def run(jobs: Sequence[Job], *, say: bool = True) -> list[Path]:
+    """Bring every output up to date, two compilers at a time; return the outputs, or raise `BuildError`."""
+    stale = [job for job in jobs if not job.fresh()]
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 2)) as pool:
+        errors = [error for error in pool.map(_compile, stale) if error]
+    if errors:
+        raise BuildError("\n".join(errors))
+    if say:
+        for job in jobs:
+            print(f"{'built' if job in stale else 'fresh'}  {_relative(job.output)}{_size_note(job.output)}")
+    return [job.output for job in jobs]
+
+
+def _compile(job: Job) -> str | None:
+    """Compile to a name of our own, then move it into place: a concurrent reader never sees half a file."""
+    cache = BUILD / "zig"
+    env = {**os.environ, "ZIG_LOCAL_CACHE_DIR": str(cache), "ZIG_GLOBAL_CACHE_DIR": str(cache)}
+    for folder in (cache, job.output.parent, job.stamp.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    fingerprint, partial = job.fingerprint(), BUILD / f"{job.output.stem}.{os.getpid()}{job.output.suffix}"
+    command = job.command(partial)
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return f"{_relative(job.output)}: {' '.join(command)}\n{done.stderr.strip() or 'failed in silence'}"
+    os.replace(partial, job.output)
+    for leftover in BUILD.glob(f"{partial.stem}.*"):  # debug databases and import libraries of Windows
+        leftover.unlink()
+    job.stamp.write_text(fingerprint)
+    return None
+
+
+def elf_size(path: Path) -> Size:
+    """Sum the loadable sections of a little-endian ELF32 file."""
+    raw = path.read_bytes()
+    if raw[:6] != b"\x7fELF\x01\x01":
+        raise BuildError(f"{path.name} is not a little-endian ELF32 file")
+    offset, entry, count = struct.unpack_from("<I", raw, 32)[0], *struct.unpack_from("<HH", raw, 46)
+    text = data = bss = 0
+    for index in range(count):
+        _, kind, flags, _, _, size = struct.unpack_from("<6I", raw, offset + index * entry)
+        writable, allocated, nobits = flags & 1, flags & 2, kind == 8
+        if allocated and nobits:
+            bss += size
+        elif allocated and writable:
+            data += size
+        elif allocated:
+            text += size
+    return Size(text, data, bss)
+
+
+def _size_note(path: Path) -> str:
+    if path.suffix != ".elf":
+        return f"  {path.stat().st_size} B"
+    size = elf_size(path)
+    flash, ram = f"text {size.text}, data {size.data}", f"data {size.data}, bss {size.bss}"
+    return f"  flash {size.flash} B ({flash}), RAM {size.ram} B ({ram})"
+
+
+def _engine_sources() -> list[Path]:
+    return [path for path in FIRMWARE.glob("core/*.c") if path.name not in FIRMWARE_ONLY]
+
+
+def _job(
+    output: Path, compiler: Compiler, flags: Sequence[str], sources: Iterable[Path], inputs: Iterable[Path]
+) -> Job:
+    return Job(output, compiler, tuple(flags), tuple(sorted(sources)), tuple(sorted(inputs)))
+
+
+def _tree(folder: str) -> list[Path]:
+    return [path for path in (FIRMWARE / folder).rglob("*") if path.is_file()]
+
+
+def _include(*folders: str) -> tuple[str, ...]:
+    return tuple(f"-I{_relative(FIRMWARE / folder)}" for folder in folders)
+
+
+def _relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def _digest(parts: Iterable[bytes]) -> str:
+    state = hashlib.sha256()
+    for part in parts:
+        state.update(len(part).to_bytes(8, "little") + part)
+    return state.hexdigest()
+
+
+def build(what: str = "all", *, say: bool = True) -> list[Path]:
+    """Build ``host``, ``firmware`` or ``all`` for this machine; return the paths of the outputs."""
+    jobs = [*(host_jobs() if what in ("host", "all") else ()), *(board_jobs() if what in ("firmware", "all") else ())]
+    return run(jobs, say=say)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the command line and build; the exit status is 1 when a compiler complains."""
+    parser = argparse.ArgumentParser(description="Compile the host engine and the firmware of every board.")
+    parser.add_argument("what", nargs="?", choices=("host", "firmware", "all"), default="all")
+    parser.add_argument("--cc", metavar="COMPILER", help="build only the host engine, with this compiler, in build/")
+    parser.add_argument("--sanitize", action="store_true", help="with --cc: address and undefined-behaviour checks")
+    parser.add_argument("--platform", choices=tuple(PLATFORMS), help="build only the host engine, of another platform")
+    options = parser.parse_args(arguments)
+    if options.sanitize and not options.cc:
+        parser.error("--sanitize needs --cc gcc or --cc clang: zig carries no address sanitizer")
+    try:
+        if options.cc:
+            run(second_opinion_jobs(options.cc, sanitize=options.sanitize))
+        elif options.platform:
+            run(host_jobs(options.platform))
+        else:
+            build(options.what)
+    except BuildError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

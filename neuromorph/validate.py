@@ -1,0 +1,206 @@
+"""Cross checks of a Program: what one parameter alone cannot show (names, shapes, ranges, schedule, probes)."""
+
+from __future__ import annotations
+
+import math
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neuromorph.errors import ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from neuromorph.program import Ints, Population, Program, Projection
+
+__all__ = ["check_program", "nearest", "probe_variables"]
+
+SIGN_RANGE = {"mixed": (-256, 255), "exc": (0, 255), "inh": (-255, 0)}
+MAX_OBJECTS = (1 << 16) - 1
+MAX_U32 = (1 << 32) - 1
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a message on an unknown name: the closest known one, or all of them."""
+    names = list(known)
+    close = get_close_matches(name, names, 1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(map(repr, names)) or 'none'}"
+
+
+def check_program(program: Program) -> None:
+    """Check that the parts of a program fit each other.
+
+    Raises
+    ------
+    ValidationError
+        Names the object, the limit and the value.
+    """
+    _check_machine(program)
+    for name, pop in program.populations.items():
+        _check_name("population", name, pop.name)
+        _check_population(pop)
+    for name, proj in program.projections.items():
+        _check_name("projection", name, proj.name)
+        _check_projection(proj, program.populations)
+    _check_schedule(program)
+    _check_probes(program)
+
+
+def _check_machine(program: Program) -> None:
+    dt_ns = program.dt * 1e9
+    if not (math.isfinite(dt_ns) and 1 <= round(dt_ns) < 1 << 63) or abs(dt_ns - round(dt_ns)) > 1e-6 * dt_ns:
+        raise ValidationError(f"dt = {program.dt!r} s must be a positive whole number of nanoseconds")
+    if not 0 <= program.seed <= MAX_U32:
+        raise ValidationError(f"seed {program.seed} is outside 0..2^32 - 1")
+    if program.rounding not in ("shared", "synapse"):
+        raise ValidationError(f"rounding {program.rounding!r} is unknown; one of 'shared', 'synapse'")
+    if program.profile != "loihi2":
+        raise ValidationError(f"profile {program.profile!r} is unknown; this version has 'loihi2'")
+    for kind, objects in (("populations", program.populations), ("projections", program.projections)):
+        if len(objects) > MAX_OBJECTS:
+            raise ValidationError(f"{len(objects)} {kind}; at most {MAX_OBJECTS}")
+    if not program.populations:
+        raise ValidationError("the program has no populations")
+    both = sorted(set(program.populations) & set(program.projections))
+    if both:
+        raise ValidationError(f"{both[0]!r} names a population and a projection; names are unique")
+
+
+def _check_name(kind: str, key: str, name: str) -> None:
+    if not name or key != name:
+        raise ValidationError(f"{kind} {name!r} is listed as {key!r}; it needs its own, non-empty name")
+
+
+def _check_population(pop: Population) -> None:
+    if pop.kind != "input" and pop.graded:
+        raise ValidationError(f"population {pop.name!r}: only inputs have graded spikes")
+    if pop.kind == "input" and any(v is not None for v in (pop.init_u, pop.init_v, pop.init_theta)):
+        raise ValidationError(f"input {pop.name!r} has no state to initialise")
+    if pop.kind == "input" and (pop.adaptive or pop.is_refractory or pop.has_reset):
+        raise ValidationError(f"input {pop.name!r} takes no refractory period, reset or adaptive threshold")
+    if pop.init_theta is not None and not pop.adaptive:
+        raise ValidationError(f"population {pop.name!r}: init_theta needs an adaptive threshold")
+
+
+def _check_projection(proj: Projection, pops: Mapping[str, Population]) -> None:
+    where = f"projection {proj.name!r}"
+    for end in (proj.pre, proj.post):
+        if end not in pops:
+            raise ValidationError(f"{where}: population {end!r} does not exist; {nearest(end, pops)}")
+    if pops[proj.post].kind == "input":
+        raise ValidationError(f"{where}: {proj.post!r} is an input and receives nothing")
+    if not -16 <= proj.weight_exp <= 15:
+        raise ValidationError(f"{where}: weight_exp {proj.weight_exp} is outside -16..15")
+    if proj.sign_mode not in SIGN_RANGE:
+        raise ValidationError(f"{where}: sign mode {proj.sign_mode!r} is unknown; one of {', '.join(SIGN_RANGE)}")
+    _check_shape(proj, pops[proj.pre].n, pops[proj.post].n)
+    _check_values(proj)
+
+
+def _check_shape(proj: Projection, n_pre: int, n_post: int) -> None:
+    where = f"projection {proj.name!r}"
+    if proj.indptr is None or proj.indices is None:
+        if proj.indptr is not None or proj.indices is not None:
+            raise ValidationError(f"{where}: sparse weights need both indptr and indices")
+        if proj.weights.shape != (n_pre, n_post):
+            raise ValidationError(f"{where}: weights of shape {proj.weights.shape}, needed ({n_pre}, {n_post})")
+    else:
+        _check_rows(where, proj.indptr, proj.indices, proj.weights.shape, n_pre, n_post)
+    if np.ndim(proj.delays) and np.shape(proj.delays) != proj.weights.shape:
+        needed = f"{proj.weights.shape} or a scalar"
+        raise ValidationError(f"{where}: delays of shape {np.shape(proj.delays)}, needed {needed}")
+    if proj.synapses > MAX_U32:
+        raise ValidationError(f"{where}: {proj.synapses} synapses; at most 2^32 - 1")
+
+
+def _check_rows(where: str, indptr: Ints, indices: Ints, shape: tuple[int, ...], n_pre: int, n_post: int) -> None:
+    if indptr.shape != (n_pre + 1,) or indices.shape != shape or len(shape) != 1:
+        raise ValidationError(
+            f"{where}: sparse rows need indptr ({n_pre + 1},) and equally many indices and weights; "
+            f"got {indptr.shape}, {indices.shape}, {shape}"
+        )
+    if indptr[0] != 0 or indptr[-1] != indices.size or np.any(np.diff(indptr) < 0):
+        raise ValidationError(f"{where}: indptr must rise from 0 to {indices.size}")
+    if indices.size and (indices.min() < 0 or indices.max() >= n_post):
+        raise ValidationError(f"{where}: a target index is outside 0..{n_post - 1}")
+    # Within a row targets ascend strictly; a row's first element has no predecessor.
+    falls = np.diff(indices) <= 0
+    starts = indptr[1:-1]
+    falls[starts[(starts > 0) & (starts < indices.size)] - 1] = False
+    if falls.any():
+        row = int(np.searchsorted(indptr, np.flatnonzero(falls)[0], side="right")) - 1
+        raise ValidationError(f"{where}: targets of source {row} must ascend, no pair twice")
+
+
+def _check_values(proj: Projection) -> None:
+    where = f"projection {proj.name!r}"
+    for what, values in (("weights", proj.weights), ("delays", np.asarray(proj.delays))):
+        if values.dtype.kind not in "iu":
+            raise ValidationError(f"{where}: {what} must be integers, not {values.dtype}")
+    low, high = SIGN_RANGE[proj.sign_mode]
+    if proj.synapses and (proj.weights.min() < low or proj.weights.max() > high):
+        bad = proj.weights.min() if proj.weights.min() < low else proj.weights.max()
+        raise ValidationError(f"{where}: weight {bad} is outside {low}..{high} of sign mode {proj.sign_mode!r}")
+    if proj.rule is None and proj.sign_mode == "mixed" and np.any(proj.weights & 1):
+        raise ValidationError(f"{where}: static mixed weights are held even; use held_weights() or program.build()")
+    if np.size(proj.delays) and (np.min(proj.delays) < 0 or np.max(proj.delays) > 63):
+        raise ValidationError(f"{where}: stored delay {int(np.max(proj.delays))} is outside 0..63")
+    if proj.rule is None and not proj.plastic:
+        raise ValidationError(f"{where}: plasticity is switched off, but the projection has no rule")
+
+
+def _check_schedule(program: Program) -> None:
+    last = 0
+    for entry in program.schedule:
+        where = f"schedule entry at step {entry.step}"
+        if not last <= entry.step <= MAX_U32:
+            raise ValidationError(f"{where}: entries are sorted by step, each within 0..2^32 - 1")
+        last = entry.step
+        if entry.operation == "plasticity":
+            proj = program.projections.get(entry.object)
+            if proj is None or proj.rule is None:
+                raise ValidationError(f"{where}: {entry.object!r} is not a plastic projection of this program")
+        elif entry.operation == "adaptation":
+            pop = program.populations.get(entry.object)
+            if pop is None or not pop.adaptive:
+                raise ValidationError(f"{where}: {entry.object!r} is not a population with an adaptive threshold")
+        else:
+            raise ValidationError(f"{where}: operation {entry.operation!r} is unknown; 'plasticity' or 'adaptation'")
+
+
+def probe_variables(target: Population | Projection) -> tuple[str, ...]:
+    """What a probe can sample of an object of a program (docs/image.md, section 2)."""
+    from neuromorph.program import Population
+
+    if isinstance(target, Population):
+        if target.kind == "input":
+            return ("spikes",)
+        extra = ("refr",) * target.is_refractory + ("theta", "adapt") * target.adaptive
+        return ("spikes", "u", "v", *extra)
+    if target.rule is None:
+        return ("ring",)
+    tags = ("tag_1",) * target.rule.has_tag_1 + ("tag_2",) * target.rule.has_tag_2
+    traces = tuple(name for name in ("x1", "x2", "y1", "y2", "y3") if name in target.rule.traces)
+    return ("ring", "w", *tags, *traces, "tx", "ty", "plastic")
+
+
+def _check_probes(program: Program) -> None:
+    seen: set[str] = set()
+    for probe in program.probes:
+        where = f"probe {probe.name!r}"
+        if not probe.name or probe.name in seen:
+            raise ValidationError(f"{where}: probe names are unique and not empty")
+        seen.add(probe.name)
+        target = program.populations.get(probe.object) or program.projections.get(probe.object)
+        if target is None:
+            known = [*program.populations, *program.projections]
+            raise ValidationError(f"{where}: {probe.object!r} does not exist; {nearest(probe.object, known)}")
+        if probe.variable not in probe_variables(target):
+            have = ", ".join(probe_variables(target))
+            raise ValidationError(f"{where}: {probe.object!r} has no variable {probe.variable!r}; it has {have}")
+        if not 1 <= probe.every <= MAX_U32 or not 0 <= probe.phase <= MAX_U32:
+            raise ValidationError(f"{where}: every {probe.every}, phase {probe.phase}; needed every >= 1, phase >= 0")
+    if len(program.probes) > MAX_OBJECTS:
+        raise ValidationError(f"{len(program.probes)} probes; at most {MAX_OBJECTS}")

@@ -1,0 +1,419 @@
+"""`cpu:ref`, the executable specification: docs/semantics.md in NumPy integers, one function per paragraph.
+
+Slow and plain on purpose. It shares no code with the C engine; every other engine is tested against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromorph.program import SIGN_RANGE, Population, Program, Projection
+from neuromorph.rule import TRACES, WIDTHS, Product, Rule, decay_table
+
+__all__ = ["Reference", "SharedNumbers", "mix"]
+
+Ints = NDArray[np.int64]
+U = 1 << 23
+THETA_MAX = 1 << 30
+TRACE_MAX = 127
+CODES = {"x1": 0, "x2": 1, "y1": 2, "y2": 3, "y3": 4, "w": 10, "tag_2": 11, "tag_1": 12}
+IMPULSE = 5  # code of a trace's impulse stream = code of its decay stream + IMPULSE
+TAG_RANGE = {"tag_2": (0, 255), "tag_1": (-257, 255)}
+M32 = 0xFFFFFFFF
+
+
+def w32(x: Ints) -> Ints:
+    """Wrap to 32-bit two's complement."""
+    return ((np.asarray(x) + (1 << 31)) & M32) - (1 << 31)
+
+
+def tz(x: Ints, k: Ints | int) -> Ints:
+    """``x * k / 4096`` rounded toward zero."""
+    return np.sign(x) * ((np.abs(x) * k) >> 12)
+
+
+def mix(x: Ints | int) -> Ints:
+    """32-bit finaliser of the counter-based numbers."""
+    h = np.asarray(x, dtype=np.uint64) & np.uint64(M32)
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        h = ((h ^ (h >> np.uint64(shift))) * np.uint64(factor)) & np.uint64(M32)
+    return (h ^ (h >> np.uint64(16))).astype(np.int64)
+
+
+def hashed(seed: int, stream: int, step: int, i: Ints, j: Ints | None = None) -> Ints:
+    """hash1(stream, step, i), or hash2(stream, step, i, j)."""
+    key = mix(int(mix(seed ^ (stream * 0x9E3779B1 & M32))) + step)
+    first = mix(key + i * 0x9E3779B1)
+    return first if j is None else mix(first + j * 0x85EBCA6B)
+
+
+class SharedNumbers:
+    """The scalar random numbers of "shared" rounding, by step: positions are functions of the step alone."""
+
+    def __init__(self, seed: int) -> None:
+        self._seeds = {"xd": seed, "xi": seed + 1, "yd": seed + 2, "yi": seed + 3, "c": 2}
+        self._at: dict[str, int] = {}
+        self._last: dict[str, int] = {}
+        self._generators: dict[str, np.random.PCG64] = {}
+
+    def raw(self, stream: str, n: int) -> int:
+        """The n-th 64-bit output of a stream."""
+        at = self._at.get(stream, -1)
+        if n != at:
+            if stream not in self._generators:
+                self._generators[stream] = np.random.PCG64(self._seeds[stream])
+            self._generators[stream].advance(n - at - 1)  # also backwards: the period is 2^128
+            self._last[stream] = int(self._generators[stream].random_raw())
+            self._at[stream] = n
+        return self._last[stream]
+
+    def r53(self, stream: str, n: int) -> int:
+        """53-bit number n of a stream."""
+        return self.raw(stream, n) >> 11
+
+    def r7(self, stream: str, n: int) -> int:
+        """7-bit number n of a stream: two per 64-bit output, low half first."""
+        return (self.raw(stream, n // 2) >> (32 * (n % 2)) & M32) >> 25
+
+
+@dataclass
+class Spikes:
+    """What a population sent in a step: 0 where silent."""
+
+    payload: Ints
+
+    @property
+    def binary(self) -> Ints:
+        """1 where there is a spike."""
+        return (self.payload != 0).astype(np.int64)
+
+
+class Reference:
+    """A program and its state; `step` runs one step.
+
+    `state` maps (object, variable) to arrays; variables are the state items of docs/image.md, section 2.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.index = {name: k for k, name in enumerate(program.projections)}
+        self.tables = {
+            trace.tau: decay_table(trace.tau).astype(np.int64)
+            for proj in program.projections.values() if proj.rule
+            for trace in proj.rule.traces.values() if trace.tau
+        }  # fmt: skip
+        self.shared = {p.name: SharedNumbers(p.rule.seed) for p in program.projections.values() if p.rule}
+        self.reset()
+
+    def reset(self) -> None:
+        """Step 0 with the program's initial state."""
+        self.t = 0
+        self.state: dict[tuple[str, str], Ints] = {}
+        self.spikes: dict[str, Spikes] = {}
+        self.counters = {"spikes": 0, "synaptic_events": 0, "plastic_updates": 0}
+        for pop in self.program.populations.values():
+            self._init_population(pop)
+        for proj in self.program.projections.values():
+            self._init_projection(proj)
+        self._manage()
+
+    def _init_population(self, pop: Population) -> None:
+        if pop.kind == "input":
+            return
+        zero = np.zeros(pop.n, np.int64)
+        self.state[pop.name, "u"] = zero.copy() if pop.init_u is None else pop.init_u.copy()
+        self.state[pop.name, "v"] = zero.copy() if pop.init_v is None else pop.init_v.copy()
+        if pop.is_refractory:
+            self.state[pop.name, "refr"] = zero.copy()
+        if pop.adaptive:
+            self.state[pop.name, "theta"] = zero.copy() if pop.init_theta is None else pop.init_theta.copy()
+            self.state[pop.name, "adapt"] = np.ones(1, np.int64)
+
+    def _init_projection(self, proj: Projection) -> None:
+        n_pre, n_post = self._sizes(proj)
+        self.state[proj.name, "ring"] = np.zeros((proj.slots, n_post), np.int64)
+        if proj.rule is None:
+            return
+        self.state[proj.name, "w"] = proj.weights.copy()
+        for tag, present in (("tag_1", proj.rule.has_tag_1), ("tag_2", proj.rule.has_tag_2)):
+            if present:
+                self.state[proj.name, tag] = np.zeros_like(proj.weights)
+        for trace in proj.rule.traces:
+            self.state[proj.name, trace] = np.zeros(n_pre if trace[0] == "x" else n_post, np.int64)
+        self.state[proj.name, "tx"] = np.zeros(n_pre, np.int64)
+        self.state[proj.name, "ty"] = np.zeros(n_post, np.int64)
+        self.state[proj.name, "plastic"] = np.array([int(proj.plastic)])
+
+    def _sizes(self, proj: Projection) -> tuple[int, int]:
+        return self.program.populations[proj.pre].n, self.program.populations[proj.post].n
+
+    # ------------------------------------------------------------------------------------------- one step
+
+    def step(self, injected: Mapping[str, Ints] | None = None) -> None:
+        """Run a step; `injected` gives the payloads (n,) of inputs, 0 where silent."""
+        self.t += 1
+        for name, pop in self.program.populations.items():
+            if pop.kind == "input":
+                given = (injected or {}).get(name)
+                self.spikes[name] = Spikes(np.zeros(pop.n, np.int64) if given is None else given)
+            else:
+                self.spikes[name] = Spikes(self._update(pop, self._deliver(name, pop.n)))
+            self.counters["spikes"] += int(self.spikes[name].binary.sum())
+        for proj in self.program.projections.values():
+            self._take_in(proj)
+        for proj in self.program.projections.values():
+            if proj.rule is not None and self.t % proj.rule.t_epoch == 0:
+                self._learn(proj, proj.rule)
+        self._manage()
+
+    def _deliver(self, population: str, n: int) -> Ints:
+        """Section 1.1: what arrives at this step, and the slots emptied."""
+        a = np.zeros(n, np.int64)
+        for proj in self.program.projections.values():
+            if proj.post == population:
+                slot = self.state[proj.name, "ring"][self.t % proj.slots]
+                a = w32(a + slot)
+                slot[:] = 0
+        return a
+
+    def _update(self, pop: Population, a: Ints) -> Ints:
+        """Section 2: the new u, v, theta, refr; returns the spikes."""
+        t, state = self.t, self.state
+        u, v = state[pop.name, "u"], state[pop.name, "v"]
+        refr = state.get((pop.name, "refr"), np.zeros(pop.n, np.int64))
+        theta = state.get((pop.name, "theta"), np.zeros(pop.n, np.int64))
+        if pop.has_reset and t % pop.reset_interval == pop.reset_offset % pop.reset_interval:
+            u, v, refr = np.zeros_like(u), np.zeros_like(v), np.zeros_like(refr)
+        c = w32(tz(u, 4095 - pop.per_neuron("du")) + w32(a << 6))
+        wrapped = np.where(c > U, c - 2 * U, c)
+        u = np.where(wrapped <= -U, c + 2 * U, wrapped)
+        adapting = pop.adaptive and bool(state[pop.name, "adapt"][0])
+        if adapting and t % (1 << pop.theta_period) == 0:
+            theta = tz(theta, 4096 - pop.theta_decay)
+        free = refr == 0
+        refr = np.where(free, 0, refr - 1)
+        v = np.where(free, np.clip(tz(v, 4096 - pop.per_neuron("dv")) + u + pop.bias, -U + 1, U - 1), v)
+        threshold = (pop.per_neuron("vth") << 6) + (theta >> pop.theta_frac)
+        s = (free & (v > threshold)).astype(np.int64)
+        if pop.kind == "ternary":
+            s -= v < (pop.per_neuron("vth_lo") << 6)
+        fired = s != 0
+        v = np.where(fired, 0, v)
+        refr = np.where(fired, pop.per_neuron("refractory"), refr)
+        if adapting:
+            theta = np.where(fired, np.minimum(theta + pop.per_neuron("theta_inc"), THETA_MAX), theta)
+        state[pop.name, "u"], state[pop.name, "v"] = u, v
+        if pop.is_refractory:
+            state[pop.name, "refr"] = refr
+        if pop.adaptive:
+            state[pop.name, "theta"] = theta
+        return s
+
+    # ------------------------------------------------------------------------------------------- projections
+
+    def _weights(self, proj: Projection) -> Ints:
+        return self.state[proj.name, "w"] if proj.rule is not None else proj.weights
+
+    def _take_in(self, proj: Projection) -> None:
+        """Section 3: contributions into the ring; then the spike times of plastic projections (4.2)."""
+        sent = self.spikes[proj.pre]
+        s = sent.payload if proj.graded else sent.binary
+        weights, ring = self._weights(proj), self.state[proj.name, "ring"]
+        delays = np.broadcast_to(proj.delays, weights.shape)
+        n_post = ring.shape[1]
+        for d in np.unique(delays):
+            here = np.where(delays == d, weights, 0)
+            if proj.indptr is None:
+                acc = s @ here
+            else:
+                acc = np.zeros(n_post, np.int64)
+                np.add.at(acc, proj.indices, here * s[proj.pre_of])
+            acc = w32(acc)
+            shift = proj.weight_exp
+            contribution = w32(acc << shift) if shift >= 0 else acc >> -shift
+            slot = (self.t + 1 + int(d)) % proj.slots
+            ring[slot] = w32(ring[slot] + contribution)
+        fan_out = np.full(s.size, n_post) if proj.indptr is None else np.diff(proj.indptr)
+        self.counters["synaptic_events"] += int(fan_out[sent.payload != 0].sum())
+        if proj.rule is not None:
+            self._note_source(proj, proj.rule)
+            self._note_target(proj, proj.rule)
+
+    def _impulse(self, proj: Projection, trace: str, values: Ints, r: Ints | int) -> Ints:
+        held = proj.rule.traces[trace]  # type: ignore[union-attr]
+        return np.clip(values + held.ii + (r < held.fi), 0, TRACE_MAX)
+
+    def _hash1(self, proj: Projection, code: int, step: int, n: int) -> Ints:
+        return hashed(self.program.seed, 16 * self.index[proj.name] + code, step, np.arange(n))
+
+    def _note_source(self, proj: Projection, rule: Rule) -> None:
+        te = (self.t - 1) % rule.t_epoch + 1
+        payload = self.spikes[proj.pre].payload
+        spiking, tx = payload != 0, self.state[proj.name, "tx"]
+        counted = spiking
+        if rule.graded_trace != "none":
+            counted = self._graded_trace(proj, rule, payload, spiking)
+        for trace in ("x1", "x2"):
+            if trace not in rule.traces or (trace == "x1" and rule.graded_trace != "none"):
+                continue
+            x = self.state[proj.name, trace]
+            r: Ints | int = 0
+            if self.program.rounding == "synapse":
+                r = self._hash1(proj, CODES[trace] + IMPULSE, self.t, x.size) >> 24
+            self.state[proj.name, trace] = np.where(counted & (tx > 0), self._impulse(proj, trace, x, r), x)
+        self.state[proj.name, "tx"] = np.where(counted, te, tx)
+
+    def _graded_trace(self, proj: Projection, rule: Rule, payload: Ints, spiking: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """x1 takes the payload; returns which spikes count for tx."""
+        x1 = self.state[proj.name, "x1"]
+        half, odd = payload >> 1, payload & 1
+        q = (half + (odd & half)) & 0xFF  # payload / 2, ties to even
+        total = (x1 + q) & 255
+        counted = spiking
+        if rule.graded_trace == "overwrite":
+            new = np.minimum(q, TRACE_MAX)
+        elif rule.graded_trace == "add_saturate":
+            new = np.minimum(total, TRACE_MAX)
+        else:
+            new = np.where(total > TRACE_MAX, total - TRACE_MAX, total)
+            counted = spiking & (total > TRACE_MAX)
+        self.state[proj.name, "x1"] = np.where(spiking, new, x1)
+        return counted
+
+    def _note_target(self, proj: Projection, rule: Rule) -> None:
+        te = (self.t - 1) % rule.t_epoch + 1
+        spiking, ty = self.spikes[proj.post].payload != 0, self.state[proj.name, "ty"]
+        for trace in ("y1", "y2", "y3"):
+            if trace not in rule.traces:
+                continue
+            y = self.state[proj.name, trace]
+            if self.program.rounding == "shared":
+                r: Ints | int = self.shared[proj.name].r7("yi", 2 * self.t - 1)
+            else:
+                r = self._hash1(proj, CODES[trace] + IMPULSE, self.t, y.size) >> 24
+            self.state[proj.name, trace] = np.where(spiking & (ty > 0), self._impulse(proj, trace, y, r), y)
+        self.state[proj.name, "ty"] = np.where(spiking, te, ty)
+
+    # ------------------------------------------------------------------------------------------- learning
+
+    def _learn(self, proj: Projection, rule: Rule) -> None:
+        """Section 4: histories of the traces, then the sums of products, all from the old values."""
+        name, state = proj.name, self.state
+        histories = {trace: self._history(proj, rule, trace) for trace in rule.traces}
+        if state[name, "plastic"][0]:
+            old = {"w": state[name, "w"], "d": state.get((name, "tag_2")), "t": state.get((name, "tag_1"))}
+            due = self._due(proj, rule)
+            for variable, series in (("w", rule.dw), ("tag_2", rule.dd), ("tag_1", rule.dt)):
+                if (name, variable) in state and series:
+                    acc = self._sum(proj, rule, series, state[name, variable] << 7, old, histories)
+                    state[name, variable] = self._rounded(proj, variable, acc)
+            self.counters["plastic_updates"] += due
+        for trace in rule.traces:
+            state[name, trace] = histories[trace][-1]
+        state[name, "tx"] = np.zeros_like(state[name, "tx"])
+        state[name, "ty"] = np.zeros_like(state[name, "ty"])
+
+    def _history(self, proj: Projection, rule: Rule, trace: str) -> Ints:
+        """h[0..t_epoch] of a trace, shape (t_epoch + 1, n) (4.2)."""
+        held, table = rule.traces[trace], self.tables.get(rule.traces[trace].tau)
+        h = [self.state[proj.name, trace]]
+        spike_time = self.state[proj.name, "t" + trace[0]]
+        n = spike_time.size
+        for k in range(1, rule.t_epoch + 1):
+            if self.program.rounding == "shared":
+                numbers = self.shared[proj.name]
+                r_decay: Ints | int = numbers.r53(trace[0] + "d", 2 * self.t)
+                r_impulse: Ints | int = numbers.r7(trace[0] + "i", 2 * self.t)
+            else:
+                step = self.t - rule.t_epoch + k
+                r_decay = self._hash1(proj, CODES[trace], step, n) << 21
+                r_impulse = self._hash1(proj, CODES[trace] + IMPULSE, step, n) >> 24
+            if table is None:
+                value = np.zeros(n, np.int64)
+            else:
+                entry = table[h[-1]]
+                value = (entry >> 54) + (r_decay < (entry & ((1 << 54) - 1)))
+            impulse = np.clip(value + held.ii + (r_impulse < held.fi), 0, TRACE_MAX)
+            h.append(np.where(spike_time == k, impulse, value))
+        return np.array(h)
+
+    def _pairs(self, proj: Projection) -> tuple[Ints, Ints]:
+        """Source and target index of each weight, in the shape of the weights (or broadcasting to it)."""
+        if proj.indptr is None:
+            n_pre, n_post = proj.weights.shape
+            return np.arange(n_pre)[:, None], np.arange(n_post)[None, :]
+        return proj.pre_of, np.asarray(proj.indices)
+
+    def _sum(
+        self, proj: Projection, rule: Rule, series: tuple[Product, ...], acc: Ints,
+        synaptic: dict[str, Ints | None], histories: dict[str, Ints],
+    ) -> Ints:  # fmt: skip
+        """acc plus the products (4.3), saturating after each."""
+        i, j = self._pairs(proj)
+        tx, ty = self.state[proj.name, "tx"], self.state[proj.name, "ty"]
+        for product in series:
+            if product.dependency == "x0":
+                active, at = (tx > 0)[i], tx[i]
+            elif product.dependency == "y0":
+                active, at = (ty > 0)[j], ty[j]
+            else:
+                active = np.array((self.t // rule.t_epoch) % (1 << product.k) == 0)
+                at = np.array(rule.t_epoch)
+            p = np.broadcast_to(active, acc.shape).astype(np.int64)
+            for factor in product.factors:
+                variable = factor.variable
+                if variable in TRACES:
+                    value = histories[variable][at, i if variable[0] == "x" else j]
+                elif variable in ("x0", "y0"):
+                    value = (tx > 0)[i].astype(np.int64) if variable == "x0" else (ty > 0)[j].astype(np.int64)
+                elif variable == "1":
+                    value = np.array(0)
+                else:
+                    value = np.asarray(synaptic[variable])
+                value = value + factor.constant
+                if factor.sgn:
+                    value = np.sign(value)
+                bound = 1 << WIDTHS[variable]
+                p = w32(p * np.clip(value, -bound, bound - 1))
+            p = w32(p * product.mant) >> product.hidden_shift
+            p = np.clip(w32(p << (product.exp + 7)), -32769, 32767)
+            acc = np.clip(acc + p, -32769, 32767)
+        return acc
+
+    def _rounded(self, proj: Projection, variable: str, acc: Ints) -> Ints:
+        """Stochastic rounding of the accumulator and the clip to the variable's range."""
+        low, high = SIGN_RANGE[proj.sign_mode] if variable == "w" else TAG_RANGE[variable]
+        if variable == "tag_2" or (variable == "w" and proj.sign_mode == "exc"):
+            acc = np.maximum(acc, 0)
+        elif variable == "w" and proj.sign_mode == "inh":
+            acc = np.minimum(acc, 0)
+        if self.program.rounding == "shared":
+            epoch = self.t // proj.rule.t_epoch  # type: ignore[union-attr]
+            r: Ints | int = self.shared[proj.name].r53("c", epoch) >> 46
+        else:
+            stream = 16 * self.index[proj.name] + CODES[variable]
+            r = hashed(self.program.seed, stream, self.t, *self._pairs(proj)) >> 25
+        return np.clip((acc >> 7) + (r < (acc & 127)), low, high)
+
+    def _due(self, proj: Projection, rule: Rule) -> int:
+        """Synapses that have a product due in this epoch: the count of plastic updates."""
+        i, j = self._pairs(proj)
+        epoch = self.t // rule.t_epoch
+        due = np.zeros(proj.weights.shape, bool)
+        for p in rule.products:
+            if p.dependency == "u":
+                due |= epoch % (1 << p.k) == 0
+            else:
+                due |= (self.state[proj.name, "tx"] > 0)[i] if p.dependency == "x0" else (self.state[proj.name, "ty"] > 0)[j]
+        return int(due.sum())
+
+    def _manage(self) -> None:
+        """Section 1.5: schedule entries of this step."""
+        for entry in self.program.schedule:
+            if entry.step == self.t:
+                variable = "plastic" if entry.operation == "plasticity" else "adapt"
+                self.state[entry.object, variable] = np.array([int(entry.on)])

@@ -1,0 +1,100 @@
+"""What a target must offer: limits as data (`Target`) and a way to run (`Engine`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+__all__ = ["Backend", "Engine", "Target"]
+
+
+class Engine(Protocol):
+    """A machine that holds one program and runs it step by step.
+
+    Items are numbered in the canonical order of ``docs/image.md``, section 2; records are those of section 4.
+    Every call ends in bounded time or raises a `NeuromorphError`.
+    """
+
+    target: str
+
+    def load(self, image: bytes) -> None:
+        """Verify an image and put it at step 0; a rejected image leaves the running one as it was."""
+
+    def reset(self) -> None:
+        """Back to step 0 with the program's initial state."""
+
+    def now(self) -> int:
+        """The last step done."""
+
+    def run(
+        self,
+        steps: int,
+        records: bytes,
+        on_output: Callable[[bytes], None],
+        on_progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """Run steps ``now() + 1 .. now() + steps``; `records` are inputs sorted by step.
+
+        `on_output` gets the probes' records in order, whole records in each call.
+        """
+
+    def read_item(self, item: int, first: int, count: int) -> bytes:
+        """Read values of a state item in canonical form."""
+
+    def write_item(self, item: int, first: int, data: bytes) -> None:
+        """Write values of a state item; a value out of range is refused and nothing is written."""
+
+    def seek(self, step: int) -> None:
+        """Set the step counter and the random streams to `step`."""
+
+    def counters(self) -> dict[str, int]:
+        """Work done: spikes, synaptic_events, plastic_updates, and what the engine adds (link counters, ...)."""
+
+    def close(self) -> None:
+        """Free the machine. May be called twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A machine as data; generic passes check it.
+
+    Parameters
+    ----------
+    name : str
+        As users write it, e.g. ``"mcu:m4"``.
+    kind : str
+        "simulator", "emulator" or "hardware".
+    numbers : str
+        "integer" or "float".
+    description : str
+        One line: what it is.
+    image_max, arena_max : int
+        Bytes of program and of working memory; 0 = no limit but the host's.
+    features : frozenset of str
+        Features of ``docs/image.md`` that it holds.
+    """
+
+    name: str
+    kind: str
+    numbers: str
+    description: str
+    image_max: int = 0
+    arena_max: int = 0
+    features: frozenset[str] = field(default_factory=frozenset)
+
+
+class Backend(Protocol):
+    """The object behind an entry point of the group ``neuromorph.backends``."""
+
+    def targets(self) -> tuple[Target, ...]:
+        """The targets that this backend offers."""
+
+    def find(self, name: str) -> Target | None:
+        """The target of that name, also of a family with free names (``mcu:/dev/ttyACM0``), or None."""
+
+    def open(self, target: Target) -> Engine:
+        """Start the machine; raises TargetError with what to install where something is missing."""
+
+    def available(self, target: Target) -> str:
+        """An empty string, or what is missing and how to get it."""

@@ -1,0 +1,70 @@
+"""Errors. Each says what, where (the user's own name), the limit and the value, and the next step."""
+
+from __future__ import annotations
+
+__all__ = [
+    "CapacityError",
+    "ImageError",
+    "LinkError",
+    "NeuromorphError",
+    "RuleError",
+    "TargetError",
+    "UnsupportedError",
+    "ValidationError",
+]
+
+
+class NeuromorphError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ValidationError(NeuromorphError, ValueError):
+    """A parameter, shape or value that cannot be right, refused where it was written."""
+
+
+class RuleError(ValidationError):
+    """A learning rule that does not parse or cannot be meant.
+
+    Attributes
+    ----------
+    text : str
+        The rule as written.
+    column : int
+        Position of the error in `text`, counted from 0.
+    """
+
+    def __init__(self, message: str, text: str, column: int) -> None:
+        self.text, self.column = text, column
+        super().__init__(f"{message}, at column {column + 1}:\n  {text}\n  {' ' * column}^")
+
+
+class UnsupportedError(NeuromorphError):
+    """A target does not have what the program asks for."""
+
+
+class CapacityError(NeuromorphError):
+    """A limit of a target is exceeded; says need and limit."""
+
+
+class ImageError(NeuromorphError):
+    """An image or a state file that was rejected.
+
+    Attributes
+    ----------
+    rule : int
+        The verifier's rule (1..9), 0 where none applies.
+    offset : int
+        The byte that broke it.
+    """
+
+    def __init__(self, message: str, rule: int = 0, offset: int = 0) -> None:
+        self.rule, self.offset = rule, offset
+        super().__init__(message)
+
+
+class LinkError(NeuromorphError):
+    """The link to a device is silent, broken, or lost its session."""
+
+
+class TargetError(NeuromorphError):
+    """A target could not be started, or failed while it ran."""

@@ -1,0 +1,104 @@
+"""The Graph: the hardware-independent IR. Connectivity and weights are drawn, rules are lowered to products.
+
+Numbers are SI floats; potentials and weights are in units of the writer's choice (usually of the threshold), delays in steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from neuromorph.plasticity.base import PlasticityRule
+
+__all__ = ["Adaptation", "Graph", "Phase", "Population", "Probe", "Projection"]
+
+FloatOrArray = "float | NDArray[np.float64]"
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptation:
+    """Adaptive threshold: `increment` (units of v) at each spike, decay with `tau` (s), start at `init`."""
+
+    increment: float | NDArray[np.float64]
+    tau: float
+    init: float | NDArray[np.float64] = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Neurons or an input. Scalars hold for all, arrays have shape (n,)."""
+
+    name: str
+    kind: Literal["input", "lif", "ternary"]
+    n: int
+    tau_m: float | NDArray[np.float64] = 0.0
+    tau_s: float | NDArray[np.float64] = 0.0
+    v_th: float | NDArray[np.float64] = 1.0
+    v_th_low: float | NDArray[np.float64] = -1.0
+    bias: float | NDArray[np.float64] = 0.0
+    refractory: float | NDArray[np.float64] = 0.0
+    resistance: float | NDArray[np.float64] | None = None  # None: tau_m / tau_s (docs/semantics.md)
+    v_init: float | NDArray[np.float64] = 0.0
+    u_init: float | NDArray[np.float64] = 0.0
+    reset_interval: int = 0  # steps
+    reset_offset: int = 0
+    adaptation: Adaptation | None = None
+    graded: bool = False  # inputs with payloads
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Synapses. Dense: weights (n_pre, n_post); sparse: CSR by source neuron (`indptr`, `indices`, `weights` of shape (nnz,))."""
+
+    name: str
+    pre: str
+    post: str
+    layout: Literal["dense", "sparse"]
+    weights: NDArray[np.float64]
+    delays: int | NDArray[np.int64] = 1  # steps k >= 1; scalar or like weights
+    indptr: NDArray[np.int64] | None = None
+    indices: NDArray[np.int64] | None = None
+    sign: Literal["mixed", "exc", "inh"] = "mixed"
+    graded: bool = False
+    rule: PlasticityRule | None = None
+    w_max: float | None = None  # plastic: the largest weight that the rule may reach
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Sample `variable` of an object at every `every`-th step (phase: t % every == phase % every)."""
+
+    name: str
+    object: str
+    variable: str  # spikes, v, u, threshold, refr, w, x1, x2, y1, y2, y3, tag_1, tag_2
+    every: int = 1
+    phase: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """From step `step` + 1 on, `operation` ("plasticity" or "adaptation") of `object` is on or off."""
+
+    step: int
+    operation: Literal["plasticity", "adaptation"]
+    object: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A network with nothing left to draw. Order of populations and projections is meaningful (streams of random numbers)."""
+
+    name: str
+    dt: float
+    seed: int
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+    probes: tuple[Probe, ...] = ()
+    schedule: tuple[Phase, ...] = ()
+    metadata: dict[str, object] = field(default_factory=dict)

@@ -1,0 +1,291 @@
+"""The Program: a network in integers, the same for every fixed-point machine (docs/semantics.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromorph.errors import ValidationError
+from neuromorph.rule import Rule
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from neuromorph.report import Report
+
+__all__ = ["Population", "Probe", "Program", "Projection", "ScheduleEntry", "build", "held_weights"]
+
+Ints = NDArray[np.int64]
+SIGN_RANGE = {"mixed": (-256, 255), "exc": (0, 255), "inh": (-255, 0)}
+U = 1 << 23
+VTH_MAX = (1 << 17) - 1
+THETA_MAX = 1 << 30
+
+
+def held_weights(weights: NDArray[np.int64], sign_mode: str) -> NDArray[np.int64]:
+    """Static weights as 8 bits hold them: clipped to the sign mode, mixed ones even (floor)."""
+    low, high = SIGN_RANGE[sign_mode]
+    clipped = np.clip(np.asarray(weights, dtype=np.int64), low, high)
+    return (clipped >> 1) << 1 if sign_mode == "mixed" else clipped
+
+
+def _check(name: str, field_name: str, value: object, low: int, high: int, n: int) -> int | Ints:
+    """A parameter as int or int64 array (n,), within its range."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iub":
+        raise ValidationError(f"{name}.{field_name}: integers are needed, not {array.dtype}")
+    if array.ndim and array.shape != (n,):
+        raise ValidationError(f"{name}.{field_name}: shape {array.shape}, needed a scalar or ({n},)")
+    if array.size and (int(array.min()) < low or int(array.max()) > high):
+        bad = int(array.min()) if int(array.min()) < low else int(array.max())
+        raise ValidationError(f"{name}.{field_name} = {bad} is outside {low}..{high}")
+    if array.ndim == 0:
+        return int(array)
+    held = array.astype(np.int64)
+    held.flags.writeable = False
+    return held
+
+
+@dataclass(frozen=True)
+class Population:
+    """Neurons or an input of a program; integers of docs/semantics.md, section 2 (scalar or one per neuron).
+
+    `theta_inc` and `init_theta` are on the scale of v with `theta_frac` fractional bits; `adaptive` switches the threshold on.
+    """
+
+    name: str
+    n: int
+    kind: Literal["input", "lif", "ternary"] = "lif"
+    du: int | Ints = 4095
+    dv: int | Ints = 0
+    vth: int | Ints = 64
+    bias: int | Ints = 0
+    refractory: int | Ints = 0
+    vth_lo: int | Ints = 0
+    reset_interval: int = 0
+    reset_offset: int = 0
+    adaptive: bool = False
+    theta_inc: int | Ints = 0
+    theta_decay: int = 0
+    theta_period: int = 0
+    theta_frac: int = 0
+    init_u: Ints | None = None
+    init_v: Ints | None = None
+    init_theta: Ints | None = None
+    graded: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.n <= 1 << 24:
+            raise ValidationError(f"population {self.name!r}: n = {self.n} is outside 1..2^24")
+        if self.kind not in ("input", "lif", "ternary"):
+            raise ValidationError(f"population {self.name!r}: kind {self.kind!r} is unknown")
+        ranges = {
+            "du": (0, 4095), "dv": (0, 4096), "vth": (0, VTH_MAX), "bias": (1 - U, U - 1), "refractory": (0, 65535),
+            "vth_lo": (-VTH_MAX, 0), "theta_inc": (0, THETA_MAX),
+        }  # fmt: skip
+        for key, (low, high) in ranges.items():
+            object.__setattr__(self, key, _check(self.name, key, getattr(self, key), low, high, self.n))
+        for key, (low, high) in {
+            "reset_interval": (0, 2**31 - 1), "reset_offset": (0, 2**31 - 1), "theta_decay": (0, 4096),
+            "theta_period": (0, 15), "theta_frac": (0, 12),
+        }.items():  # fmt: skip
+            _check(self.name, key, getattr(self, key), low, high, 0)
+        for key, low, high in (("init_u", -U, U), ("init_v", 1 - U, U - 1), ("init_theta", 0, THETA_MAX)):
+            value = getattr(self, key)
+            if value is not None:
+                held = _check(self.name, key, np.broadcast_to(value, (self.n,)), low, high, self.n)
+                object.__setattr__(self, key, held)
+        if self.kind == "ternary" and (self.adaptive or self.is_refractory):
+            raise ValidationError(f"population {self.name!r}: ternary neurons take no refractory period or adaptive threshold")
+
+    @property
+    def is_refractory(self) -> bool:
+        """Whether any neuron has a refractory period."""
+        return bool(np.any(self.refractory))
+
+    @property
+    def has_reset(self) -> bool:
+        """Whether u and v are reset on a schedule."""
+        return self.reset_interval > 0
+
+    def per_neuron(self, key: str) -> Ints:
+        """A parameter as an array (n,)."""
+        return np.broadcast_to(np.asarray(getattr(self, key), dtype=np.int64), (self.n,))
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Synapses of a program.
+
+    Dense: `weights` has shape (n_pre, n_post). Sparse: `weights` has shape (nnz,), with `indptr` (n_pre + 1,) and `indices` (nnz,),
+    targets ascending in each row. `delays` (stored value d = k - 1, 0..63) is a scalar or has the shape of `weights`.
+    Static weights are given as they are held (`held_weights`).
+    """
+
+    name: str
+    pre: str
+    post: str
+    weights: Ints
+    weight_exp: int = 0
+    sign_mode: Literal["mixed", "exc", "inh"] = "mixed"
+    delays: int | Ints = 0
+    indptr: Ints | None = None
+    indices: Ints | None = None
+    graded: bool = False
+    rule: Rule | None = None
+    plastic: bool = True  # plasticity on at the start
+
+    @property
+    def layout(self) -> Literal["dense", "sparse"]:
+        """Dense or sparse."""
+        return "dense" if self.indptr is None else "sparse"
+
+    @property
+    def max_delay(self) -> int:
+        """Largest stored delay."""
+        return int(np.max(self.delays)) if np.size(self.delays) else 0
+
+    @property
+    def slots(self) -> int:
+        """Slots of the ring of contributions."""
+        return self.max_delay + 1
+
+    @property
+    def synapses(self) -> int:
+        """Number of weights."""
+        return int(self.weights.size)
+
+    @cached_property
+    def pre_of(self) -> Ints:
+        """Source neuron of each weight of a sparse projection, shape (nnz,)."""
+        if self.indptr is None:
+            raise ValidationError(f"projection {self.name!r} is dense: it has no row index")
+        return np.repeat(np.arange(self.indptr.size - 1), np.diff(self.indptr))
+
+    def dense(self) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+        """Weights, delays and presence as (n_pre, n_post) arrays; needs n_post from the indices for sparse ones."""
+        if self.indptr is None:
+            return self.weights, np.broadcast_to(self.delays, self.weights.shape), np.ones(self.weights.shape, bool)
+        raise ValidationError(f"projection {self.name!r} is sparse")
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleEntry:
+    """At the management phase of `step` (0: before step 1): `operation` of `object` is switched on or off."""
+
+    step: int
+    operation: Literal["plasticity", "adaptation"]
+    object: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Sample `variable` of the population or projection `object`; named `name` in the trace."""
+
+    name: str
+    object: str
+    variable: str
+    every: int = 1
+    phase: int = 0
+
+
+@dataclass(frozen=True)
+class Program:
+    """A verified network in integers.
+
+    Attributes
+    ----------
+    dt : float
+        Step in seconds (whole nanoseconds).
+    rounding : str
+        "shared" (the reference implementation's scalar numbers) or "synapse" (independent, counter-based).
+    populations, projections : mapping
+        By name, in the canonical order.
+    scales : mapping
+        For people: physical value of one unit, e.g. ``("cells", "v")`` in units of the writer. Not part of the digest.
+    """
+
+    dt: float
+    populations: Mapping[str, Population]
+    projections: Mapping[str, Projection]
+    probes: tuple[Probe, ...] = ()
+    schedule: tuple[ScheduleEntry, ...] = ()
+    rounding: Literal["shared", "synapse"] = "synapse"
+    seed: int = 0
+    name: str = "program"
+    profile: str = "loihi2"
+    scales: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    report: Report | None = None
+
+    def __post_init__(self) -> None:
+        from neuromorph.validate import check_program
+
+        check_program(self)
+
+    @cached_property
+    def image(self) -> bytes:
+        """The bytes of the .nmi image."""
+        from neuromorph.image import encode
+
+        return encode(self)
+
+    @property
+    def digest(self) -> str:
+        """BLAKE2s-256 of the logical sections, in hex: equal digests mean equal behaviour."""
+        return self.image[64:96].hex()
+
+    def save(self, path: str | Path) -> None:
+        """Write the image to a .nmi file (atomically)."""
+        from neuromorph.files import write_atomic
+
+        write_atomic(path, self.image)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Program:
+        """Read a .nmi file; ImageError if it is not one, or broken."""
+        from pathlib import Path as _Path
+
+        from neuromorph.image import decode
+
+        return decode(_Path(path).read_bytes())
+
+
+def build(
+    populations: list[Population],
+    projections: list[Projection],
+    *,
+    dt: float = 1e-3,
+    probes: tuple[Probe, ...] = (),
+    schedule: tuple[ScheduleEntry, ...] = (),
+    rounding: Literal["shared", "synapse"] = "synapse",
+    seed: int = 0,
+    name: str = "program",
+) -> Program:
+    """A program directly from integers, no floats involved; static weights are rounded as the machine holds them.
+
+    Raises
+    ------
+    ValidationError
+        A parameter out of range, a duplicate or unknown name, a shape that does not fit.
+    """
+    from dataclasses import replace
+
+    held = [p if p.rule else replace(p, weights=held_weights(p.weights, p.sign_mode)) for p in projections]
+    return Program(
+        dt=dt, populations=_named(populations), projections=_named(held), probes=probes, schedule=schedule,
+        rounding=rounding, seed=seed, name=name,
+    )  # fmt: skip
+
+
+def _named(objects: list[Population] | list[Projection]) -> dict[str, object]:  # type: ignore[no-redef]
+    names = [o.name for o in objects]
+    twice = {n for n in names if names.count(n) > 1}
+    if twice:
+        raise ValidationError(f"the name {twice.pop()!r} is used twice; names of populations and of projections are unique")
+    return {o.name: o for o in objects}

@@ -1,0 +1,159 @@
+"""A learning rule as the integer machine holds it: sums of products over local variables (docs/semantics.md, 4)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromorph.errors import ValidationError
+
+__all__ = ["TRACES", "VARIABLES", "WIDTHS", "Factor", "Product", "Rule", "Trace", "decay_table"]
+
+TRACES = ("x1", "x2", "y1", "y2", "y3")
+VARIABLES = ("x0", "y0", "x1", "x2", "y1", "y2", "y3", "w", "d", "t", "1")
+"""Variables of a factor in the order of their codes in the image; "1" is a constant alone."""
+WIDTHS = {"x0": 1, "y0": 1, "x1": 7, "x2": 7, "y1": 7, "y2": 7, "y3": 7, "w": 9, "d": 9, "t": 9, "1": 8}
+"""Bits of each factor: it is clipped to [-2^b, 2^b - 1] after its constant is added."""
+DEPENDENCIES = ("x0", "y0", "u")
+GRADED_TRACES = ("none", "overwrite", "add_saturate", "add_wrap")
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """``(variable + constant)``, or its sign."""
+
+    variable: str
+    constant: int = 0
+    sgn: bool = False
+
+    def __post_init__(self) -> None:
+        if self.variable not in VARIABLES:
+            raise ValidationError(f"factor variable {self.variable!r} is unknown; one of {', '.join(VARIABLES)}")
+        if not -512 <= self.constant <= 511:
+            raise ValidationError(f"constant {self.constant} of factor {self.variable} is outside -512..511")
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """``dependency * mant * 2^exp * factors``; `k` belongs to the dependency "u" (every 2^k epochs)."""
+
+    dependency: Literal["x0", "y0", "u"]
+    mant: int
+    exp: int
+    factors: tuple[Factor, ...] = ()
+    k: int = 0
+
+    def __post_init__(self) -> None:
+        if self.dependency not in DEPENDENCIES:
+            raise ValidationError(f"dependency {self.dependency!r} is unknown; one of x0, y0, u")
+        if not -8 <= self.mant <= 7:
+            raise ValidationError(f"scale mantissa {self.mant} is outside -8..7")
+        if not -7 <= self.exp <= 8:
+            raise ValidationError(f"scale exponent {self.exp} is outside -7..8")
+        if not 0 <= self.k <= 9 or (self.k and self.dependency != "u"):
+            raise ValidationError(f"u{self.k}: k must be 0..9 and belongs to the dependency u")
+        if len(self.factors) > 6:
+            raise ValidationError(f"{len(self.factors)} factors in one product; at most 6")
+
+    @property
+    def hidden_shift(self) -> int:
+        """Right shift that the machine applies to the product of the factors: ``max(0, 4 + sum(bits) - 15)``."""
+        return max(0, 4 + sum(WIDTHS[f.variable] for f in self.factors) - 15)
+
+    @property
+    def gain(self) -> float:
+        """Effective real gain of the product: ``mant * 2^(exp - hidden_shift)``."""
+        return self.mant * 2.0 ** (self.exp - self.hidden_shift)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A 7-bit trace: `ii` + `fi`/256 is added at a spike, decay with `tau` steps (0: forgets at once)."""
+
+    ii: int
+    fi: int
+    tau: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.ii <= 127 or not 0 <= self.fi <= 255:
+            raise ValidationError(f"trace impulse {self.ii} + {self.fi}/256 is outside 0..127")
+        if not (math.isfinite(self.tau) and self.tau >= 0):
+            raise ValidationError(f"trace time constant {self.tau} steps must be finite and >= 0")
+
+    @classmethod
+    def of(cls, impulse: float, tau: float) -> Trace:
+        """From a real impulse (0..127): ``ii = floor(impulse)``, ``fi = round(256 * fraction)``, carried into ii when 256."""
+        ii = math.floor(impulse)
+        fi = round(256 * (impulse - ii))
+        return cls(ii + 1, 0, tau) if fi == 256 else cls(ii, fi, tau)
+
+
+def decay_table(tau: float) -> NDArray[np.uint64]:
+    """The 128 entries of a trace's decay: ``(floor(D v) << 54) | ceil(frac(D v) * 2^53)`` with ``D = exp(-1/tau)``."""
+    decay = float(np.exp(-1.0 / tau))
+    fraction, whole = np.modf(decay * np.arange(128))
+    threshold = np.ceil(fraction * 2.0**53).astype(np.uint64)
+    return (whole.astype(np.uint64) << np.uint64(54)) | threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A complete rule of a projection.
+
+    Parameters
+    ----------
+    dw, dd, dt : tuple of Product
+        Changes of the weight, of tag_2 (`d`) and of tag_1 (`t`).
+    traces : dict
+        Trace of each of x1, x2, y1, y2, y3 that is used.
+    t_epoch : int
+        Steps of an epoch, 1..64.
+    seed : int
+        Seed of the shared random streams.
+    graded_trace : str
+        How a graded source's payload enters x1: none, overwrite, add_saturate, add_wrap.
+    """
+
+    dw: tuple[Product, ...] = ()
+    dd: tuple[Product, ...] = ()
+    dt: tuple[Product, ...] = ()
+    traces: dict[str, Trace] = field(default_factory=dict)
+    t_epoch: int = 1
+    seed: int = 0
+    graded_trace: str = "none"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.t_epoch <= 64:
+            raise ValidationError(f"epoch of {self.t_epoch} steps is outside 1..64")
+        if not 0 <= self.seed < 2**32 - 3:
+            raise ValidationError(f"rule seed {self.seed} is outside 0..2^32 - 4")
+        if self.graded_trace not in GRADED_TRACES:
+            raise ValidationError(f"graded_trace {self.graded_trace!r} is unknown; one of {', '.join(GRADED_TRACES)}")
+        unknown = set(self.traces) - set(TRACES)
+        if unknown:
+            raise ValidationError(f"unknown traces {sorted(unknown)}; one of {', '.join(TRACES)}")
+        used = {f.variable for p in self.products for f in p.factors}
+        missing = sorted(used & set(TRACES) - set(self.traces))
+        if missing:
+            raise ValidationError(f"the rule reads {', '.join(missing)} but gives no impulse and time constant for it")
+        if self.graded_trace != "none" and ("x1" not in self.traces or self.traces["x1"].ii or self.traces["x1"].fi):
+            raise ValidationError("a graded trace needs x1 with impulse 0: the payload takes its place")
+
+    @property
+    def products(self) -> tuple[Product, ...]:
+        """All products of dw, dd and dt."""
+        return self.dw + self.dd + self.dt
+
+    @property
+    def has_tag_1(self) -> bool:
+        """Whether synapses carry tag_1 (`t`)."""
+        return bool(self.dt) or any(f.variable == "t" for p in self.products for f in p.factors)
+
+    @property
+    def has_tag_2(self) -> bool:
+        """Whether synapses carry tag_2 (`d`)."""
+        return bool(self.dd) or any(f.variable == "d" for p in self.products for f in p.factors)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib.util
 import os
 import platform
 import shutil
@@ -100,7 +101,7 @@ class Job:
 
     def command(self, output: Path) -> list[str]:
         """Return the command line that writes `output`, to be run in the checkout."""
-        # Without the map, debug information would differ from checkout to checkout.
+        # Without the map (and that of zig), debug information would differ from checkout to checkout.
         where = (f"-ffile-prefix-map={ROOT}=.", "-o", str(output))
         return [*self.compiler.command, *self.flags, *map(_relative, self.sources), *where]
 
@@ -199,15 +200,18 @@ def _board_job(path: Path) -> list[Job]:
     sources = [p for pattern in ("core/*.c", "port/*.c", f"port/{spec['port']}/*.c") for p in FIRMWARE.glob(pattern)]
     if not any(p.parent.name == spec["port"] for p in sources):
         return []
-    script = path.with_name(spec["ld"])
+    script = FIRMWARE / spec["ld"]
+    if not script.is_file():
+        raise BuildError(f"firmware/boards/{board}/board.toml: no linker script firmware/{spec['ld']}")
     inputs = {*_tree("core"), *_tree(f"boards/{board}"), *_tree(f"port/{spec['port']}"), *FIRMWARE.glob("port/*.*")}
+    inputs.add(script)
     build_id = _digest(p.read_bytes() for p in sorted(inputs))[:12]  # HELLO reports it: which sources a board runs
     defines = {"NM_BUILD_ID": f'"{build_id}"', **spec.get("defines", {})}
     flags = (
         *("-target", spec.get("target", "thumb-freestanding-eabi"), f"-mcpu={spec['core']}", *BOARD_FLAGS, *WARNINGS),
         *_include("core", "port", f"boards/{board}"),
         *(f"-D{key}={value}" for key, value in defines.items()),
-        *("-L", _relative(FIRMWARE / "port"), "-T", _relative(script)),
+        *("-T", _relative(script)),
     )
     return [_job(BOARD_OUT / f"{board}.elf", zig(), flags, sources, inputs)]
 
@@ -221,16 +225,18 @@ def zig() -> Compiler:
             f"the C compiler is missing: {sys.executable} has no 'ziglang'. "
             "Run 'make build', or install the pinned one: pip install 'neuromorph[build]'"
         ) from None
-    return Compiler((sys.executable, "-m", "ziglang", "cc"), f"zig {version}")
+    spec = importlib.util.find_spec("ziglang")
+    home = spec.submodule_search_locations[0] if spec and spec.submodule_search_locations else ""
+    return Compiler((sys.executable, "-m", "ziglang", "cc", f"-ffile-prefix-map={home}=zig"), f"zig {version}")
 
 
 def run(jobs: Sequence[Job], *, say: bool = True) -> list[Path]:
     """Bring every output up to date, two compilers at a time; return the outputs, or raise `BuildError`."""
     stale = [job for job in jobs if not job.fresh()]
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 2)) as pool:
-        errors = [error for error in pool.map(_compile, stale) if error]
-    if errors:
-        raise BuildError("\n".join(errors))
+        failed = [(error, job) for job, error in zip(stale, pool.map(_compile, stale), strict=True) if error]
+    if failed:  # what several variants have in common is said once
+        raise BuildError("\n".join(f"{_relative(job.output)}:\n{error}" for error, job in dict(failed).items()))
     if say:
         for job in jobs:
             print(f"{'built' if job in stale else 'fresh'}  {_relative(job.output)}{_size_note(job.output)}")
@@ -247,7 +253,7 @@ def _compile(job: Job) -> str | None:
     command = job.command(partial)
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
-        return f"{_relative(job.output)}: {' '.join(command)}\n{done.stderr.strip() or 'failed in silence'}"
+        return done.stderr.strip() or f"exit status {done.returncode} from: {' '.join(command)}"
     os.replace(partial, job.output)
     for leftover in BUILD.glob(f"{partial.stem}.*"):  # debug databases and import libraries of Windows
         leftover.unlink()

@@ -1,0 +1,50 @@
+"""Neuron-level homeostasis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from neuromorph.errors import ValidationError
+from neuromorph.plasticity.base import require
+
+__all__ = ["ThresholdAdaptation"]
+
+
+@dataclass(frozen=True)
+class ThresholdAdaptation:
+    """Adaptive threshold: a neuron that fires becomes harder to fire.
+
+    ``v_th(t) = v_th + theta``; ``tau theta' = -theta``; ``theta += increment`` at each spike of the neuron. At a rate r well above
+    ``1/tau`` theta settles at ``increment * r * tau``, so that busy neurons leave the race to the silent ones.
+
+    Parameters
+    ----------
+    increment : float or array (n,)
+        Step of the threshold at a spike, >= 0, in units of v.
+    tau : float
+        Time constant in seconds, > 0.
+    init : float or array (n,)
+        Initial theta, >= 0, in units of v.
+
+    Notes
+    -----
+    The compiler holds it as `theta_inc`, `theta_decay`, `theta_period` and `theta_frac` (docs/semantics.md, 2).
+    Source: Diehl and Cook (2015), Frontiers in Computational Neuroscience 9:99.
+    """
+
+    increment: ArrayLike
+    tau: float
+    init: ArrayLike = 0.0
+
+    def __post_init__(self) -> None:
+        require(self, "tau", 0.0, unit="s")
+        for name in ("increment", "init"):
+            try:
+                values = np.asarray(getattr(self, name), dtype=np.float64)
+            except (TypeError, ValueError):
+                raise ValidationError(f"ThresholdAdaptation.{name} = {getattr(self, name)!r}: numbers are needed") from None
+            if values.ndim > 1 or not values.size or not np.isfinite(values).all() or values.min() < 0:
+                raise ValidationError(f"ThresholdAdaptation.{name}: finite numbers >= 0 are needed, one or one per neuron")

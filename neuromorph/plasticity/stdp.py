@@ -1,0 +1,98 @@
+"""Pair-based spike-timing-dependent plasticity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from neuromorph.errors import UnsupportedError, ValidationError
+from neuromorph.plasticity.base import IdealFactor, IdealRule, IdealTrace, PlasticityRule, Term, epoch_steps, require
+
+__all__ = ["STDP"]
+
+Variant = Literal["additive", "multiplicative", "soft", "nearest"]
+
+
+@dataclass(frozen=True)
+class STDP(PlasticityRule):
+    """Pair STDP with exponential windows.
+
+    ``x' = -x/tau_plus, x += 1`` at a presynaptic spike; ``y' = -y/tau_minus, y += 1`` at a postsynaptic spike;
+    ``dw = + a_plus F+(w) x`` at each postsynaptic spike, ``dw = - a_minus F-(w) y`` at each presynaptic one, so that one pair with
+    ``D = t_post - t_pre`` changes the weight by ``+a_plus F+ exp(-D/tau_plus)`` or ``-a_minus F- exp(D/tau_minus)``.
+
+    ================== ================ ========== ===================================================
+    variant            F+               F-         source
+    ================== ================ ========== ===================================================
+    ``additive``       1                1          Song, Miller and Abbott (2000), Nat Neurosci 3:919
+    ``multiplicative`` 1                w / w_max  van Rossum, Bi and Turrigiano (2000), J Neurosci 20:8812
+    ``soft``           1 - w / w_max    w / w_max  Rubin, Lee and Sompolinsky (2001), Phys Rev Lett 86:364
+    ``nearest``        1                1          Morrison, Diesmann and Gerstner (2008), Biol Cybern 98:459
+    ================== ================ ========== ===================================================
+
+    With ``nearest`` only the last spike of the other side counts: a spike sets its trace to 1 instead of adding 1.
+    A pair within one step (D = 0) causes both changes.
+
+    Parameters
+    ----------
+    a_plus, a_minus : float
+        Largest change of one pair, >= 0, in units of the weight (not both 0).
+    tau_plus, tau_minus : float
+        Time constants of the windows in seconds, > 0.
+    w_max : float
+        Largest weight, > 0; weights stay in 0..w_max (``exc``).
+    variant : str
+        As in the table.
+    peak : float
+        Trace value (in spikes) up to which the machine's 7 bits must not saturate, 1..127; busy neurons need more, a
+        smaller one holds finer changes. Not used by ``nearest``.
+    """
+
+    a_plus: float
+    a_minus: float
+    tau_plus: float
+    tau_minus: float
+    w_max: float
+    variant: Variant = "additive"
+    peak: float = 4.0
+
+    def __post_init__(self) -> None:
+        PlasticityRule.__post_init__(self)
+        for name in ("a_plus", "a_minus"):
+            require(self, name, 0.0, closed=True)
+        for name in ("tau_plus", "tau_minus"):
+            require(self, name, 0.0, unit="s")
+        require(self, "w_max", 0.0)
+        require(self, "peak", 1.0, 127.0, closed=True)
+        if self.a_plus == 0 and self.a_minus == 0:
+            raise ValidationError("STDP.a_plus and a_minus are both 0: the rule changes nothing")
+        if self.variant not in get_args(Variant):
+            raise ValidationError(f"STDP.variant = {self.variant!r} is unknown; one of {', '.join(get_args(Variant))}")
+
+    @property
+    def bound(self) -> float:
+        """`w_max`."""
+        return self.w_max
+
+    def ideal(self, w_unit: float, dt: float) -> IdealRule:
+        """The two terms of the rule."""
+        x, y = IdealFactor("x1"), IdealFactor("y1")
+        rise, fall = (x,), (y,)
+        up, down = self.a_plus, -self.a_minus
+        if self.variant in ("multiplicative", "soft"):
+            fall, down = (y, IdealFactor("w")), down / self.w_max
+        if self.variant == "soft":
+            # (w_max - w) = -(w - w_max)
+            rise, up = (x, IdealFactor("w", -self.w_max)), -up / self.w_max
+        terms = (Term("a_plus", "y0", up, rise), Term("a_minus", "x0", down, fall))
+        nearest = self.variant == "nearest"
+        if nearest and epoch_steps(self, dt) > 1:
+            raise UnsupportedError(
+                "STDP(variant='nearest') with an epoch of several steps: the machine moves all but the last spike of an epoch to "
+                "its start; leave epoch out (one step), or take variant='additive'"
+            )
+        traces = {
+            "x1": IdealTrace(self.tau_plus, peak=self.peak, nearest=nearest),
+            "y1": IdealTrace(self.tau_minus, peak=self.peak, nearest=nearest),
+        }
+        return IdealRule(tuple(t for t in terms if t.coefficient), traces, t_epoch=epoch_steps(self, dt), seed=self.seed)

@@ -1,0 +1,102 @@
+/* What a board does for its host: take programs, run them, stream inputs and traces, give and take states.
+ *
+ * Sits between the link and the engine, and like both it has no I/O of its own: the port's main loop passes bytes and
+ * the time in, and calls nm_app_poll as long as it returns true. Messages: docs/link.md, 4. */
+#ifndef NM_APP_H
+#define NM_APP_H
+#include "link.h"
+#include "nm.h"
+
+/* Requests (host to board) and answers (board to host). */
+enum {
+    NM_MSG_GET_STATUS = 16, NM_MSG_STAGE, NM_MSG_DATA, NM_MSG_LOAD, NM_MSG_UNLOAD, NM_MSG_RUN, NM_MSG_INPUT, NM_MSG_STOP,
+    NM_MSG_READ, NM_MSG_WRITE, NM_MSG_SEEK, NM_MSG_RESTART, NM_MSG_GET_COUNTERS, NM_MSG_REQUESTS_END,
+    NM_MSG_OK = 64, NM_MSG_ERROR, NM_MSG_STATUS, NM_MSG_PROGRESS, NM_MSG_TRACE, NM_MSG_ITEM, NM_MSG_COUNTERS
+};
+
+/* Codes of ERROR beside those of nm.h; a and b are its details. */
+enum {
+    NM_E_UNSUPPORTED = -16,   /* unknown request */
+    NM_E_MESSAGE = -17,       /* too short, or fields that contradict each other */
+    NM_E_BUSY = -18,          /* not while the program runs */
+    NM_E_PROGRAM = -19,       /* no program is loaded */
+    NM_E_CAPACITY = -20,      /* a: bytes needed, b: bytes free */
+    NM_E_STAGED = -21,        /* a: bytes that have arrived, b: bytes announced */
+    NM_E_CREDIT = -22         /* a: bytes sent, b: bytes of input that were free */
+};
+
+enum { NM_STATE_EMPTY, NM_STATE_IDLE, NM_STATE_RUNNING };
+
+#define NM_APP_HELLO 112u
+#define NM_APP_REPLY 80u
+
+typedef struct {
+    const char *board, *core, *build;    /* at most 15 characters each */
+    uint8_t uid[16];
+    uint32_t boots, clock_hz;
+    uint8_t *pool;                       /* 8-aligned: all programs live here */
+    uint32_t pool_len;
+    uint8_t *input;
+    uint32_t input_len;                  /* the host may fill half of it ahead */
+    uint32_t trace_len;                  /* trace buffer wanted for a program */
+    uint32_t steps_per_poll;
+    uint32_t (*stack_used)(void);        /* most bytes of stack ever used, or NULL */
+} nm_app_config;
+
+/* A program takes one end of the pool, the next one is built at the other end, and only then replaces it:
+ *
+ *     | image | arena | trace |   free: staged bytes      |     or     |   free    | trace | arena | image |
+ */
+typedef struct {
+    nm_engine *engine;                   /* NULL: none */
+    const uint8_t *image;
+    uint32_t image_len, arena_len;
+    uint8_t *low, *high;                 /* the part of the pool it takes */
+    uint8_t *trace;
+    uint32_t trace_cap;
+} nm_program;
+
+typedef struct {
+    nm_app_config config;
+    nm_link link;
+    uint32_t time;
+    uint8_t hello[NM_APP_HELLO];
+    nm_program program;
+
+    struct {
+        uint8_t *at;
+        uint32_t len, got;
+        uint8_t key[32];
+    } stage;
+
+    struct {
+        bool active;
+        int error;
+        uint32_t target, watermark;      /* last step asked for; last step whose inputs are all here */
+        uint32_t head, complete, tail;   /* input: [head, complete) belongs to steps up to the watermark */
+        uint32_t taken;                  /* input bytes used since the run began */
+        uint32_t trace_head, trace_len;  /* records that wait to be sent */
+        uint32_t told_at, told_step, told_taken;
+        bool tell;
+    } run;
+
+    struct {
+        uint16_t item;
+        uint8_t width;
+        uint32_t next, end;
+    } read;
+
+    struct {
+        uint8_t type;                    /* 0: none */
+        uint16_t len;
+        uint8_t bytes[NM_APP_REPLY];
+    } reply;
+} nm_app;
+
+void nm_app_init(nm_app *app, const nm_app_config *config);
+void nm_app_receive(nm_app *app, const uint8_t *bytes, uint32_t len, uint32_t now);
+
+/* Do what can be done now; true if there is more to do without waiting for the link. */
+bool nm_app_poll(nm_app *app, uint32_t now);
+
+#endif

@@ -1,0 +1,48 @@
+/* The main loop, the same on every board. */
+#include <stddef.h>
+
+#include "app.h"
+#include "board.h"
+#include "port.h"
+
+#ifndef NM_BUILD_ID
+#define NM_BUILD_ID "unknown"
+#endif
+
+static nm_app app;
+static uint64_t input[NM_INPUT_BYTES / 8u];
+static uint8_t received[1024], wire[NM_WIRE_MAX];
+
+static void start(void)
+{
+    nm_app_config config = {
+        .board = NM_BOARD_NAME, .core = NM_CORE_NAME, .build = NM_BUILD_ID, .clock_hz = NM_CLOCK_HZ,
+        .input = (uint8_t *)input, .input_len = sizeof input, .trace_len = NM_TRACE_BYTES,
+        .steps_per_poll = NM_STEPS_PER_POLL, .stack_used = nm_port_stack_used,
+    };
+    nm_port_paint_stack();
+    nm_port_init();
+    nm_port_id(config.uid);
+    config.boots = nm_port_boots();
+    config.pool = nm_port_pool(&config.pool_len);
+    nm_app_init(&app, &config);
+}
+
+void nm_main(void)
+{
+    uint32_t wire_at = 0, wire_len = 0;
+    start();
+    for (;;) {
+        uint32_t now = nm_port_millis(), n = nm_port_read(received, sizeof received);
+        nm_app_receive(&app, received, n, now);
+        bool more = nm_app_poll(&app, now) || n == sizeof received;
+        do {
+            if (wire_at == wire_len) {
+                wire_len = nm_link_transmit(&app.link, wire, now);
+                wire_at = 0;
+            }
+            wire_at += nm_port_write(wire + wire_at, wire_len - wire_at);
+        } while (wire_len && wire_at == wire_len);
+        nm_port_wait(more ? 0 : nm_link_wait(&app.link, now));
+    }
+}

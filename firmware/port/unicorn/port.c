@@ -1,0 +1,110 @@
+/* Port to the emulated machine: a serial device that is a pair of rings in memory, as a DMA controller would keep them.
+ *
+ * The emulator moves bytes and advances the clock only while the core sleeps (WFI), so a whole buffer costs one stop and
+ * no access is trapped. There are no interrupts. */
+#include "port.h"
+
+#include <stddef.h>
+
+#define RING 16384u
+
+/* neuromorph_mcu/emulator.py has the same layout. Heads and tails run freely; the ring index is their remainder. */
+typedef struct {
+    volatile uint32_t rx_head, rx_tail;      /* bytes that arrived (set by the machine), that were read */
+    volatile uint32_t tx_head, tx_tail;      /* bytes written, that were sent (set by the machine) */
+    volatile uint32_t millis;
+    volatile uint32_t wait;                  /* how long the core would sleep if nothing arrives */
+    volatile uint8_t uid[16];
+    uint8_t reserved[4096 - 40];
+    volatile uint8_t rx[RING], tx[RING];
+} device;
+
+_Static_assert(offsetof(device, rx) == 4096 && sizeof(device) == 4096 + 2 * RING, "as the emulator has it");
+
+#define DEVICE ((device *)0x40000000u)
+
+extern uint32_t nm_data_start[], nm_data_end[], nm_data_load[], nm_bss_start[], nm_bss_end[];
+extern uint32_t nm_stack_limit[], nm_stack_top[];
+extern uint8_t nm_pool_start[], nm_pool_end[];
+
+#define MAGIC 0x4E4D4254u
+#define PAINT 0xA5A5A5A5u
+
+static struct { uint32_t magic, boots; } kept __attribute__((section(".noinit")));
+
+void nm_port_init(void)
+{
+    kept.boots = kept.magic == MAGIC ? kept.boots + 1u : 1u;
+    kept.magic = MAGIC;
+}
+
+uint32_t nm_port_read(uint8_t *bytes, uint32_t cap)
+{
+    uint32_t tail = DEVICE->rx_tail, n = DEVICE->rx_head - tail;
+    n = n < cap ? n : cap;
+    for (uint32_t i = 0; i < n; i++)
+        bytes[i] = DEVICE->rx[(tail + i) % RING];
+    DEVICE->rx_tail = tail + n;
+    return n;
+}
+
+uint32_t nm_port_write(const uint8_t *bytes, uint32_t len)
+{
+    uint32_t head = DEVICE->tx_head, n = RING - (head - DEVICE->tx_tail);
+    n = n < len ? n : len;
+    for (uint32_t i = 0; i < n; i++)
+        DEVICE->tx[(head + i) % RING] = bytes[i];
+    DEVICE->tx_head = head + n;
+    return n;
+}
+
+uint32_t nm_port_millis(void) { return DEVICE->millis; }
+
+void nm_port_wait(uint32_t ms)
+{
+    DEVICE->wait = ms;
+    __asm volatile("wfi" ::: "memory");
+}
+
+void nm_port_id(uint8_t uid[16])
+{
+    for (uint32_t i = 0; i < 16; i++)
+        uid[i] = DEVICE->uid[i];
+}
+
+uint32_t nm_port_boots(void) { return kept.boots; }
+
+void nm_port_paint_stack(void)
+{
+    uint32_t here;
+    for (volatile uint32_t *p = nm_stack_limit; p < (volatile uint32_t *)&here - 16; p++)
+        *p = PAINT;
+}
+
+uint32_t nm_port_stack_used(void)
+{
+    const uint32_t *p = nm_stack_limit;
+    while (p < nm_stack_top && *p == PAINT)
+        p++;
+    return (uint32_t)((const uint8_t *)nm_stack_top - (const uint8_t *)p);
+}
+
+uint8_t *nm_port_pool(uint32_t *len)
+{
+    *len = (uint32_t)(nm_pool_end - nm_pool_start);
+    return nm_pool_start;
+}
+
+void reset(void);
+void reset(void)
+{
+    const uint32_t *from = nm_data_load;
+    for (uint32_t *p = nm_data_start; p < nm_data_end; p++)
+        *p = *from++;
+    for (uint32_t *p = nm_bss_start; p < nm_bss_end; p++)
+        *p = 0;
+    nm_main();
+}
+
+/* The machine starts as the core does: stack pointer and entry from the first two words. */
+__attribute__((section(".vectors"), used)) static const void *const vectors[2] = {nm_stack_top, (const void *)reset};

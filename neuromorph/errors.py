@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from neuromorph.trace import Trace
+
 __all__ = [
     "CapacityError",
     "ImageError",
@@ -15,7 +20,15 @@ __all__ = [
 
 
 class NeuromorphError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose.
+
+    Attributes
+    ----------
+    trace : Trace or None
+        What an interrupted run had recorded until then.
+    """
+
+    trace: Trace | None = None
 
 
 class ValidationError(NeuromorphError, ValueError):

@@ -1,0 +1,371 @@
+"""Session: run, read, write, snapshot and restore a program on a machine; the same class whatever the machine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromorph.errors import NeuromorphError, TargetError, ValidationError
+from neuromorph.program import Program
+from neuromorph.recorder import Recorder
+from neuromorph.state import Item, State, checked, items
+from neuromorph.validate import nearest
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from neuromorph.network import Network
+    from typing_extensions import Self
+
+    from neuromorph.engine import Engine
+    from neuromorph.trace import Trace
+
+__all__ = ["Progress", "Session", "open", "run", "steps_of"]
+
+Progress = Callable[[int, int], None]
+"""Called with the steps done in this run and their total."""
+MAX_STEP = (1 << 32) - 1
+
+
+def steps_of(duration: float, dt: float) -> int:
+    """Number of steps of a duration in seconds.
+
+    Raises
+    ------
+    ValidationError
+        It is not a finite, whole, non-negative number of steps.
+    """
+    steps = duration / dt
+    if not math.isfinite(steps) or steps < 0:
+        raise ValidationError(f"duration = {duration!r} s must be finite and not negative")
+    if abs(steps - round(steps)) > 1e-6 * max(1.0, steps):
+        near = round(steps) * dt
+        raise ValidationError(
+            f"duration = {duration!r} s is not a whole number of steps of {dt:g} s; nearest: {near:g} s"
+        )
+    return round(steps)
+
+
+class Session:
+    """A program on a machine.
+
+    Made by `open`; a context manager, so that the machine is freed at its end. All integers are those of
+    ``docs/semantics.md``; ``physical=True`` converts to and from the units of the description.
+
+    Parameters
+    ----------
+    program : Program
+        The program; the engine holds its image already.
+    engine : Engine
+        The machine.
+    numbers : str
+        "integer", or "float" for a machine that computes in floats.
+
+    Attributes
+    ----------
+    partial : Trace or None
+        What was recorded until the last run was interrupted; the error carries it too, as ``error.trace``.
+    """
+
+    def __init__(self, program: Program, engine: Engine, numbers: Literal["integer", "float"] = "integer") -> None:
+        self.program, self.numbers, self.target = program, numbers, engine.target
+        self.items = items(program)
+        self.partial: Trace | None = None
+        self._engine: Engine | None = engine
+        self._index = {(item.object, item.variable): k for k, item in enumerate(self.items)}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the machine. May be called twice."""
+        if self._engine is not None:
+            engine, self._engine = self._engine, None
+            engine.close()
+
+    @property
+    def engine(self) -> Engine:
+        """The machine; TargetError if the session is closed."""
+        if self._engine is None:
+            raise TargetError(f"the session on {self.target} is closed; open a new one")
+        return self._engine
+
+    @property
+    def now(self) -> int:
+        """The last step done."""
+        with self._machine("asked for its step"):
+            return self.engine.now()
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Work done since the program was loaded: spikes, synaptic_events, plastic_updates; machines may add more."""
+        with self._machine("asked for its counters"):
+            return self.engine.counters()
+
+    @contextmanager
+    def _machine(self, doing: str) -> Iterator[None]:
+        """What breaks below a machine becomes an error that names it."""
+        try:
+            yield
+        except (OSError, EOFError) as error:
+            raise TargetError(f"{self.target} failed while it was {doing}: {error}") from error
+
+    # ------------------------------------------------------------------------------------------- running
+
+    def run(
+        self,
+        duration: float | None = None,
+        *,
+        steps: int | None = None,
+        inputs: Mapping[Any, Any] | None = None,
+        progress: Progress | None = None,
+    ) -> Trace:
+        """Run on from the present step.
+
+        Parameters
+        ----------
+        duration : float, optional
+            Seconds, a whole number of steps; or give `steps`.
+        steps : int, optional
+            Number of steps.
+        inputs : mapping, optional
+            What each input sends, by its handle or name; inputs that are not named are silent.
+        progress : callable, optional
+            Called now and then with (steps done, steps in all).
+
+        Returns
+        -------
+        Trace
+            Of exactly these steps.
+
+        Raises
+        ------
+        ValidationError
+            A duration, an input or a name that cannot be.
+        TargetError, LinkError
+            The machine failed; what it had recorded is in ``error.trace`` and `partial`.
+        """
+        count = self._count(duration, steps)
+        start = self.now
+        if start + count > MAX_STEP:
+            raise ValidationError(f"{count} steps from step {start} on would pass the last step, {MAX_STEP}")
+        records = _records(self.program, inputs or {}, start, count)
+        recorder = Recorder(self.program, start, count, self.numbers)
+        before = self.counters
+        self.partial = None
+        report = (lambda done: progress(done, count)) if progress else None
+        try:
+            with self._machine("running"):
+                self.engine.run(count, records, recorder.feed, report)
+            if self.now != start + count:
+                raise TargetError(f"{self.target} stopped at step {self.now}; the run was to end at {start + count}")
+            after = self.counters
+            done = {key: value - before.get(key, 0) for key, value in after.items()}
+            return recorder.trace(self.target, counters=done)
+        except BaseException as error:
+            self._keep_partial(recorder, error)
+            raise
+
+    def _keep_partial(self, recorder: Recorder, error: BaseException) -> None:
+        try:
+            self.partial = recorder.trace(self.target, complete=False)
+        except TargetError:  # records that contradict each other; the error under way says so
+            return
+        if isinstance(error, NeuromorphError):
+            error.trace = self.partial
+
+    def _count(self, duration: float | None, steps: int | None) -> int:
+        if (duration is None) == (steps is None):
+            raise ValidationError("a run needs either a duration in seconds or a number of steps")
+        if duration is not None:
+            return steps_of(duration, self.program.dt)
+        if not isinstance(steps, (int, np.integer)) or isinstance(steps, bool) or steps < 0:
+            raise ValidationError(f"steps = {steps!r} must be a whole number >= 0")
+        return int(steps)
+
+    def reset(self) -> None:
+        """Back to step 0 with the program's initial state."""
+        with self._machine("reset"):
+            self.engine.reset()
+
+    # ------------------------------------------------------------------------------------------- state
+
+    def read(self, obj: object, variable: str, *, physical: bool = False) -> NDArray[Any]:
+        """A variable of a population or projection as it is now.
+
+        Parameters
+        ----------
+        obj : handle or str
+            Population or projection.
+        variable : str
+            u, v, refr, theta, threshold, adapt; w, tag_1, tag_2, x1, x2, y1, y2, y3, tx, ty, ring, plastic.
+        physical : bool
+            Convert to the units of the description (float64).
+
+        Returns
+        -------
+        numpy.ndarray
+            int64; shape (n,) for neurons and traces, (n_pre, n_post) or, sparse, (nnz,) for weights and tags.
+
+        Raises
+        ------
+        ValidationError
+            The object or the variable does not exist.
+        """
+        name = _name(obj)
+        values = self._read(name, variable)
+        if not physical or self.numbers == "float":
+            return values
+        return values * self.scale(name, variable)
+
+    def _read(self, name: str, variable: str) -> NDArray[Any]:
+        pop, proj = self.program.populations.get(name), self.program.projections.get(name)
+        if variable == "threshold" and pop is not None and pop.kind != "input":
+            base = pop.per_neuron("vth") << 6
+            return base + (self._read(name, "theta") >> pop.theta_frac) if pop.adaptive else base.copy()
+        if variable == "w" and proj is not None and proj.rule is None:
+            return proj.weights.copy()
+        item = self._item(name, variable)
+        with self._machine(f"asked for {item.name}"):
+            data = self.engine.read_item(self._index[name, variable], 0, item.count)
+        if len(data) != item.size:
+            raise TargetError(f"{self.target} sent {len(data)} bytes for {item.name}, expected {item.size}")
+        return item.decode(data)
+
+    def write(self, obj: object, variable: str, values: object, *, physical: bool = False) -> None:
+        """Set a state variable; a scalar sets all elements. Nothing is written unless all values are in range.
+
+        Raises
+        ------
+        ValidationError
+            The variable does not exist or is fixed in the program; values of another shape, not whole, or out of range.
+        """
+        name = _name(obj)
+        proj = self.program.projections.get(name)
+        if variable == "w" and proj is not None and proj.rule is None:
+            raise ValidationError(f"{name}.w is static: part of the program. Change the network and compile it again")
+        item = self._item(name, variable)
+        if physical:
+            values = np.rint(np.asarray(values, dtype=np.float64) / self.scale(name, variable))
+        data = item.encode(checked(item, values))
+        with self._machine(f"given {item.name}"):
+            self.engine.write_item(self._index[name, variable], 0, data)
+
+    def scale(self, obj: object, variable: str) -> float:
+        """Physical value of one unit of a variable; ValidationError if the program does not say."""
+        name = _name(obj)
+        known = self.program.scales.get(name, {})
+        key = "v" if variable in ("threshold", "theta") and variable not in known else variable
+        if key not in known:
+            raise ValidationError(f"the program has no physical scale for {name}.{variable}; leave out physical=True")
+        return float(known[key])
+
+    def _item(self, name: str, variable: str) -> Item:
+        if (name, variable) in self._index:
+            return self.items[self._index[name, variable]]
+        known = [*self.program.populations, *self.program.projections]
+        if name not in known:
+            raise ValidationError(f"the program has no population or projection {name!r}; {nearest(name, known)}")
+        if variable == "spikes":
+            raise ValidationError(f"{name}.spikes is not a state: record it with a probe")
+        have = [item.variable for item in self.items if item.object == name]
+        raise ValidationError(f"{name!r} has no state variable {variable!r}; {nearest(variable, have)}")
+
+    def snapshot(self) -> State:
+        """All state of this moment; `State.save` keeps it, `restore` brings it back, here or on another machine."""
+        with self._machine("saving its state"):
+            values = [self.engine.read_item(k, 0, item.count) for k, item in enumerate(self.items)]
+        return State.of(self.program, self.now, values)
+
+    def restore(self, state: State) -> None:
+        """Put the machine into a saved state.
+
+        Raises
+        ------
+        ImageError
+            The state belongs to another program or a value is out of range; the machine is left as it was.
+        """
+        state.arrays(self.program)  # every value is checked before any is written
+        with self._machine("restoring a state"):
+            for k, (_, data) in enumerate(state.split(self.program)):
+                self.engine.write_item(k, 0, data)
+            self.engine.seek(state.step)
+
+
+def _name(obj: object) -> str:
+    """The name behind a handle."""
+    name = obj if isinstance(obj, str) else getattr(obj, "name", None)
+    if not isinstance(name, str):
+        raise ValidationError(f"{obj!r} is neither a name nor a population or projection of a network")
+    return name
+
+
+def _records(program: Program, inputs: Mapping[Any, Any], start: int, steps: int) -> bytes:
+    """Input records of steps start + 1 .. start + steps."""
+    if not inputs:
+        return b""
+    from neuromorph.inputs import collect
+
+    return collect(program, {_name(key): value for key, value in inputs.items()}, start, steps)
+
+
+def open(program: Program | Network, target: str = "cpu") -> Session:  # noqa: A001
+    """Start a machine and put a program on it.
+
+    Parameters
+    ----------
+    program : Program or Network
+        A network is compiled for `target` first.
+    target : str
+        Name of the machine; ``neuromorph targets`` lists them.
+
+    Returns
+    -------
+    Session
+        At step 0; use it in a ``with`` statement.
+
+    Raises
+    ------
+    TargetError
+        No such target, or something that it needs is missing; says how to get it.
+    CapacityError, UnsupportedError
+        The program does not fit the target.
+    """
+    from neuromorph.targets import find
+
+    backend, chosen = find(target)
+    if not isinstance(program, Program):
+        from neuromorph.compile import compile as compile_network
+
+        program = compile_network(program, target=target)
+    engine = backend.open(chosen)
+    try:
+        engine.load(program.image)
+        return Session(program, engine, "float" if chosen.numbers == "float" else "integer")
+    except BaseException:
+        engine.close()
+        raise
+
+
+def run(
+    program: Program | Network,
+    target: str = "cpu",
+    *,
+    duration: float | None = None,
+    steps: int | None = None,
+    inputs: Mapping[Any, Any] | None = None,
+    progress: Progress | None = None,
+) -> Trace:
+    """Run a network or program from step 0 on a machine and return the trace; see `open` and `Session.run`."""
+    with open(program, target) as session:
+        return session.run(duration, steps=steps, inputs=inputs, progress=progress)

@@ -5,7 +5,7 @@ PYTHON ?=
 PYTEST_FLAGS ?= -n auto --maxprocesses 8 --dist worksteal
 BIN := .venv/bin
 
-.PHONY: demo test build lint bench test-pythons clean
+.PHONY: demo test build lint lint-python lint-types lint-c bench test-pythons clean
 
 demo: .venv/.use build
 	$(BIN)/python -m neuromorph demo
@@ -16,9 +16,16 @@ test: .venv/.dev build
 build: .venv/.use
 	@$(BIN)/python firmware/build.py
 
-lint: .venv/.dev
+# `make -k lint` goes on to the next after a complaint.
+lint: lint-python lint-types lint-c
+
+lint-python: .venv/.dev
 	$(BIN)/ruff check
+
+lint-types: .venv/.dev
 	$(BIN)/mypy
+
+lint-c:
 	@sh scripts/lint-c
 
 bench: .venv/.use build

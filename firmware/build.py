@@ -161,8 +161,8 @@ def host_jobs(name: str | None = None) -> list[Job]:
         raise BuildError(f"no platform named {name!r}; known: {', '.join(PLATFORMS)}")
     host, out = PLATFORMS[name], HOST_OUT if name == native else BUILD / "cross" / name
     sources = _engine_sources()
-    # Calls between our own functions need not go through the dynamic linker.
-    link = ("-Wl,-Bsymbolic",) if host.suffix == "so" else ()
+    # Calls between our own functions need not go through the dynamic linker; a missing one shows here, not at load time.
+    link = ("-Wl,-Bsymbolic", "-Wl,-z,defs") if host.suffix == "so" else ()
     jobs = []
     for variant, mcpu in host.variants if sources else ():
         flags = ("-target", host.zig_target, f"-mcpu={mcpu}", *HOST_FLAGS, "-fno-sanitize=undefined", *WARNINGS, *link)
@@ -185,7 +185,7 @@ def second_opinion_jobs(cc: str, *, sanitize: bool = False) -> list[Job]:
 
 
 def board_jobs() -> list[Job]:
-    """One job for each ``firmware/boards/<board>/board.toml`` whose port and linker script are there."""
+    """One job for each ``firmware/boards/<board>/board.toml``."""
     return [job for path in sorted(FIRMWARE.glob("boards/*/board.toml")) for job in _board_job(path)]
 
 
@@ -234,9 +234,10 @@ def run(jobs: Sequence[Job], *, say: bool = True) -> list[Path]:
     """Bring every output up to date, two compilers at a time; return the outputs, or raise `BuildError`."""
     stale = [job for job in jobs if not job.fresh()]
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 2)) as pool:
-        failed = [(error, job) for job, error in zip(stale, pool.map(_compile, stale), strict=True) if error]
-    if failed:  # what several variants have in common is said once
-        raise BuildError("\n".join(f"{_relative(job.output)}:\n{error}" for error, job in dict(failed).items()))
+        failed = [(_relative(job.output), error) for job, error in zip(stale, pool.map(_compile, stale)) if error]
+    if failed:  # one report: what is wrong with one variant is mostly wrong with all
+        (name, error), others = failed[0], [name for name, _ in failed[1:]]
+        raise BuildError(f"{name}:\n{error}" + (f"\nnot built either: {', '.join(others)}" if others else ""))
     if say:
         for job in jobs:
             print(f"{'built' if job in stale else 'fresh'}  {_relative(job.output)}{_size_note(job.output)}")

@@ -161,7 +161,7 @@ def host_jobs(name: str | None = None) -> list[Job]:
         raise BuildError(f"no platform named {name!r}; known: {', '.join(PLATFORMS)}")
     host, out = PLATFORMS[name], HOST_OUT if name == native else BUILD / "cross" / name
     sources = _engine_sources()
-    # Calls between our own functions need not go through the dynamic linker; a missing one shows here, not at load time.
+    # Calls between our own functions need not go through the dynamic linker; a missing one shows now, not at load time.
     link = ("-Wl,-Bsymbolic", "-Wl,-z,defs") if host.suffix == "so" else ()
     jobs = []
     for variant, mcpu in host.variants if sources else ():
@@ -231,10 +231,11 @@ def zig() -> Compiler:
 
 
 def run(jobs: Sequence[Job], *, say: bool = True) -> list[Path]:
-    """Bring every output up to date, two compilers at a time; return the outputs, or raise `BuildError`."""
+    """Bring every output up to date, as many at a time as there are cores; return them, or raise `BuildError`."""
     stale = [job for job in jobs if not job.fresh()]
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 2)) as pool:
-        failed = [(_relative(job.output), error) for job, error in zip(stale, pool.map(_compile, stale)) if error]
+        errors = zip(stale, pool.map(_compile, stale), strict=True)
+        failed = [(_relative(job.output), error) for job, error in errors if error]
     if failed:  # one report: what is wrong with one variant is mostly wrong with all
         (name, error), others = failed[0], [name for name, _ in failed[1:]]
         raise BuildError(f"{name}:\n{error}" + (f"\nnot built either: {', '.join(others)}" if others else ""))

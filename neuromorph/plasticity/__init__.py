@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from neuromorph.plasticity.base import Held, Lowered, PlasticityRule
+from neuromorph.plasticity.hebbian import Hebbian
 from neuromorph.plasticity.homeostasis import ThresholdAdaptation
+from neuromorph.plasticity.instar import InstarSTDP
 from neuromorph.plasticity.stdp import STDP
+from neuromorph.plasticity.text import Custom, TraceSpec
 
-__all__ = ["STDP", "Held", "Lowered", "PlasticityRule", "ThresholdAdaptation"]
+__all__ = [
+    "STDP", "Custom", "Hebbian", "Held", "InstarSTDP", "Lowered", "PlasticityRule", "ThresholdAdaptation", "TraceSpec",
+]  # fmt: skip

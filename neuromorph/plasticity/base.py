@@ -1,7 +1,7 @@
 """What every plasticity rule is: an ideal rule in physical units that lowers to the products of the machine.
 
-A named rule states its formula once, as `Term`s over traces in physical units (`PlasticityRule.ideal`). The float engine runs
-exactly that; `lower` quantises it to a `Rule` for the integer machine and says what each parameter became.
+A named rule states its formula once, as `Term`s over traces in physical units (`PlasticityRule.ideal`). The float
+engine runs exactly that; `lower` quantises it to a `Rule` for the integer machine and says what each parameter became.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Lowered:
 
 @dataclass(frozen=True, slots=True)
 class IdealFactor:
-    """``(variable + constant)`` or its sign, in physical units: traces in spikes, w in weight units over `IdealRule.unit`."""
+    """``(variable + constant)`` or its sign, in the units of the rule: traces in spikes, w in weight units."""
 
     variable: str
     constant: float = 0.0
@@ -96,9 +96,9 @@ class IdealTrace:
 
 @dataclass(frozen=True, slots=True)
 class IdealRule:
-    """A rule without rounding: changes of w (units of `unit`), of tag_2 (`dd`) and of tag_1 (`dt`), once per epoch.
+    """A rule without rounding: changes of w, of tag_2 (`dd`) and of tag_1 (`dt`), once per epoch.
 
-    `unit` is the physical weight that the variable w counts as 1: 1.0 for a rule in physical units.
+    In `machine_units` w and the traces are on the machine's scales (w over `w_unit`), else in physical units.
     """
 
     dw: tuple[Term, ...]
@@ -108,7 +108,7 @@ class IdealRule:
     t_epoch: int = 1
     seed: int = 0
     graded_trace: str = "none"
-    unit: float = 1.0
+    machine_units: bool = False
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -135,10 +135,9 @@ class PlasticityRule(ABC):
     def __post_init__(self) -> None:
         if self.epoch is not None:
             require(self, "epoch", 0.0, unit="s")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, numbers.Integral):
+        require(self, "seed", 0, 2**32 - 4, closed=True)
+        if self.seed != int(self.seed):
             raise ValidationError(f"{type(self).__name__}.seed = {self.seed!r}: an integer is needed")
-        if not 0 <= self.seed <= 2**32 - 4:
-            raise ValidationError(f"{type(self).__name__}.seed = {self.seed} is outside 0..2^32 - 4")
 
     @property
     @abstractmethod
@@ -146,8 +145,8 @@ class PlasticityRule(ABC):
         """Largest weight magnitude that the rule may reach, in the network's weight unit; None: the machine's range."""
 
     @abstractmethod
-    def ideal(self, w_unit: float, dt: float) -> IdealRule:
-        """The rule without rounding for steps of `dt` seconds; `w_unit` matters only to rules in machine units."""
+    def ideal(self, dt: float) -> IdealRule:
+        """The rule without rounding, for steps of `dt` seconds."""
 
     def lower(self, w_unit: float, dt: float) -> Lowered:
         """Quantise the rule for the integer machine.
@@ -168,7 +167,7 @@ class PlasticityRule(ABC):
         """
         from neuromorph.plasticity.lowering import quantise
 
-        return quantise(type(self).__name__, self.ideal(w_unit, dt), w_unit, dt, self.bound)
+        return quantise(type(self).__name__, self.ideal(dt), w_unit, dt, self.bound)
 
 
 def require(
@@ -179,6 +178,7 @@ def require(
     where = f"{type(owner).__name__}.{name} = {value!r}"
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
         raise ValidationError(f"{where}: a finite number is needed")
+    value = float(value)
     if value < low or value > high or (value == low and not closed):
         side = ">=" if closed else ">"
         limit = f"{side} {low:g}" + (f" and <= {high:g}" if high < math.inf else "")
@@ -194,6 +194,7 @@ def epoch_steps(rule: PlasticityRule, dt: float) -> int:
         raise ValidationError(f"{type(rule).__name__}.epoch = {rule.epoch:g} s is no multiple of dt = {dt:g} s")
     if steps > EPOCH_MAX:
         raise ValidationError(
-            f"{type(rule).__name__}.epoch = {rule.epoch:g} s is {steps} steps; at most {EPOCH_MAX}: {EPOCH_MAX * dt:g} s"
+            f"{type(rule).__name__}.epoch = {rule.epoch:g} s is {steps} steps; "
+            f"at most {EPOCH_MAX}, which is {EPOCH_MAX * dt:g} s"
         )
     return steps

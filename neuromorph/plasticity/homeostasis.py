@@ -17,8 +17,8 @@ __all__ = ["ThresholdAdaptation"]
 class ThresholdAdaptation:
     """Adaptive threshold: a neuron that fires becomes harder to fire.
 
-    ``v_th(t) = v_th + theta``; ``tau theta' = -theta``; ``theta += increment`` at each spike of the neuron. At a rate r well above
-    ``1/tau`` theta settles at ``increment * r * tau``, so that busy neurons leave the race to the silent ones.
+    ``v_th(t) = v_th + theta``; ``tau theta' = -theta``; ``theta += increment`` at each spike of the neuron. At a
+    rate r well above ``1/tau`` theta settles at ``increment * r * tau``: busy neurons leave the race to silent ones.
 
     Parameters
     ----------
@@ -42,9 +42,10 @@ class ThresholdAdaptation:
     def __post_init__(self) -> None:
         require(self, "tau", 0.0, unit="s")
         for name in ("increment", "init"):
+            message = f"ThresholdAdaptation.{name}: finite numbers >= 0 are needed, one or one per neuron"
             try:
                 values = np.asarray(getattr(self, name), dtype=np.float64)
             except (TypeError, ValueError):
-                raise ValidationError(f"ThresholdAdaptation.{name} = {getattr(self, name)!r}: numbers are needed") from None
+                raise ValidationError(message) from None
             if values.ndim > 1 or not values.size or not np.isfinite(values).all() or values.min() < 0:
-                raise ValidationError(f"ThresholdAdaptation.{name}: finite numbers >= 0 are needed, one or one per neuron")
+                raise ValidationError(message)

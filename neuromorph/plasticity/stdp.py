@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from neuromorph.errors import UnsupportedError, ValidationError
+from neuromorph.errors import ValidationError
 from neuromorph.plasticity.base import IdealFactor, IdealRule, IdealTrace, PlasticityRule, Term, epoch_steps, require
 
 __all__ = ["STDP"]
@@ -18,8 +18,9 @@ class STDP(PlasticityRule):
     """Pair STDP with exponential windows.
 
     ``x' = -x/tau_plus, x += 1`` at a presynaptic spike; ``y' = -y/tau_minus, y += 1`` at a postsynaptic spike;
-    ``dw = + a_plus F+(w) x`` at each postsynaptic spike, ``dw = - a_minus F-(w) y`` at each presynaptic one, so that one pair with
-    ``D = t_post - t_pre`` changes the weight by ``+a_plus F+ exp(-D/tau_plus)`` or ``-a_minus F- exp(D/tau_minus)``.
+    ``dw = + a_plus F+(w) x`` at each postsynaptic spike, ``dw = - a_minus F-(w) y`` at each presynaptic one, so that
+    one pair with ``D = t_post - t_pre`` changes the weight by ``+a_plus F+ exp(-D/tau_plus)`` for D >= 0 or
+    ``-a_minus F- exp(D/tau_minus)`` for D <= 0; a pair within one step causes both.
 
     ================== ================ ========== ===================================================
     variant            F+               F-         source
@@ -31,7 +32,6 @@ class STDP(PlasticityRule):
     ================== ================ ========== ===================================================
 
     With ``nearest`` only the last spike of the other side counts: a spike sets its trace to 1 instead of adding 1.
-    A pair within one step (D = 0) causes both changes.
 
     Parameters
     ----------
@@ -74,10 +74,11 @@ class STDP(PlasticityRule):
         """`w_max`."""
         return self.w_max
 
-    def ideal(self, w_unit: float, dt: float) -> IdealRule:
+    def ideal(self, dt: float) -> IdealRule:
         """The two terms of the rule."""
         x, y = IdealFactor("x1"), IdealFactor("y1")
-        rise, fall = (x,), (y,)
+        rise: tuple[IdealFactor, ...] = (x,)
+        fall: tuple[IdealFactor, ...] = (y,)
         up, down = self.a_plus, -self.a_minus
         if self.variant in ("multiplicative", "soft"):
             fall, down = (y, IdealFactor("w")), down / self.w_max
@@ -86,13 +87,9 @@ class STDP(PlasticityRule):
             rise, up = (x, IdealFactor("w", -self.w_max)), -up / self.w_max
         terms = (Term("a_plus", "y0", up, rise), Term("a_minus", "x0", down, fall))
         nearest = self.variant == "nearest"
-        if nearest and epoch_steps(self, dt) > 1:
-            raise UnsupportedError(
-                "STDP(variant='nearest') with an epoch of several steps: the machine moves all but the last spike of an epoch to "
-                "its start; leave epoch out (one step), or take variant='additive'"
-            )
         traces = {
             "x1": IdealTrace(self.tau_plus, peak=self.peak, nearest=nearest),
             "y1": IdealTrace(self.tau_minus, peak=self.peak, nearest=nearest),
         }
-        return IdealRule(tuple(t for t in terms if t.coefficient), traces, t_epoch=epoch_steps(self, dt), seed=self.seed)
+        dw = tuple(term for term in terms if term.coefficient)
+        return IdealRule(dw, traces, t_epoch=epoch_steps(self, dt), seed=self.seed)

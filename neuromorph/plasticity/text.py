@@ -1,0 +1,157 @@
+"""A rule of your own, as text in the machine's units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, get_args
+
+from neuromorph.errors import RuleError, ValidationError
+from neuromorph.language import format_products, parse_products, variable_columns
+from neuromorph.plasticity.base import (
+    Held,
+    IdealFactor,
+    IdealRule,
+    IdealTrace,
+    Lowered,
+    PlasticityRule,
+    Term,
+    epoch_steps,
+    require,
+)
+from neuromorph.rule import TRACES, Product, Rule, Trace
+
+__all__ = ["Custom", "TraceSpec"]
+
+GradedTrace = Literal["none", "overwrite", "add_saturate", "add_wrap"]
+PAYLOAD_GAIN = 0.5  # x1 takes half the payload (docs/semantics.md, 4.2)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceSpec:
+    """A trace of 7 bits: `impulse` (0..127) is added at a spike; it decays with `tau` (seconds; 0: forgets at once)."""
+
+    impulse: float
+    tau: float
+
+    def __post_init__(self) -> None:
+        require(self, "impulse", 0.0, 127.0, closed=True)
+        require(self, "tau", 0.0, closed=True, unit="s")
+
+
+@dataclass(frozen=True)
+class Custom(PlasticityRule):
+    """A user's rule: sums of products in the language of `neuromorph.language`, in machine units.
+
+    Weights count in units of the projection's scale (exc 0..255, inh -255..0, mixed -256..255), traces 0..127, tag_2
+    (`d`) 0..255, tag_1 (`t`) -257..255. A product of several factors is shifted right by ``max(0, 4 + bits - 15)``
+    (7 bits for a trace, 9 for w, d, t); `Lowered.notes` says the gain that is left.
+
+    Parameters
+    ----------
+    dw, dd, dt : str
+        Changes of the weight, of tag_2 and of tag_1, e.g. ``"2^-2*x1*y0 - 2^-2*y1*x0"``; empty: no change.
+    traces : mapping
+        Of each trace that the rule reads: ``{"x1": TraceSpec(impulse=16, tau=20 * ms)}``.
+    graded_trace : str
+        How the payload of a graded source enters x1 (whose impulse is then 0): none, overwrite, add_saturate, add_wrap.
+    w_max : float, optional
+        Weight that 255 machine units stand for, in the network's weight unit; None: the compiler chooses.
+
+    Raises
+    ------
+    RuleError
+        The text is no rule, or reads a trace that `traces` lacks; with the column.
+    """
+
+    dw: str = ""
+    dd: str = ""
+    dt: str = ""
+    traces: Mapping[str, TraceSpec] = field(default_factory=dict)
+    graded_trace: GradedTrace = "none"
+    w_max: float | None = None
+    products: Mapping[str, tuple[Product, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        PlasticityRule.__post_init__(self)
+        texts = {"dw": self.dw, "dd": self.dd, "dt": self.dt}
+        products = {key: parse_products(text) if text != "" else () for key, text in texts.items()}
+        if not any(products.values()):
+            raise ValidationError("Custom: dw, dd and dt are all empty: the rule changes nothing")
+        if self.graded_trace not in get_args(GradedTrace):
+            raise ValidationError(
+                f"Custom.graded_trace = {self.graded_trace!r} is unknown; one of {', '.join(get_args(GradedTrace))}"
+            )
+        if self.w_max is not None:
+            require(self, "w_max", 0.0)
+        self._check_traces(texts)
+        object.__setattr__(self, "products", MappingProxyType(products))
+        object.__setattr__(self, "traces", MappingProxyType(dict(self.traces)))
+
+    def _check_traces(self, texts: Mapping[str, str]) -> None:
+        for name, spec in self.traces.items():
+            if name not in TRACES:
+                raise ValidationError(f"Custom.traces: {name!r} is unknown; one of {', '.join(TRACES)}")
+            if not isinstance(spec, TraceSpec):
+                raise ValidationError(f"Custom.traces[{name!r}]: a TraceSpec is needed, not {type(spec).__name__}")
+        for text in texts.values():
+            for name, column in variable_columns(text).items():
+                if name in TRACES and name not in self.traces:
+                    message = f"the trace {name} has no impulse and time constant; add it to traces"
+                    raise RuleError(message, text, column)
+        if self.graded_trace != "none":
+            x1 = self.traces.get("x1")
+            if x1 is None or x1.impulse:
+                raise ValidationError("Custom.graded_trace needs x1 with impulse 0: the payload takes its place")
+
+    @property
+    def bound(self) -> float | None:
+        """`w_max`."""
+        return self.w_max
+
+    def ideal(self, dt: float) -> IdealRule:
+        """The products with real gains and traces without limits, in machine units."""
+        terms = {key: tuple(_term(key, p) for p in products) for key, products in self.products.items()}
+        payload = PAYLOAD_GAIN if self.graded_trace != "none" else 0.0
+        traces = {
+            name: IdealTrace(spec.tau, spec.impulse, payload=payload if name == "x1" else 0.0)
+            for name, spec in self.traces.items()
+        }
+        return IdealRule(
+            dw=terms["dw"],
+            dd=terms["dd"],
+            dt=terms["dt"],
+            traces=traces,
+            t_epoch=epoch_steps(self, dt),
+            seed=self.seed,
+            graded_trace=self.graded_trace,
+            machine_units=True,
+        )
+
+    def lower(self, w_unit: float, dt: float) -> Lowered:
+        """The products as written; the notes say the gain of each after the hidden shift."""
+        if not w_unit > 0:
+            raise ValidationError(f"Custom: weight unit {w_unit!r} must be > 0")
+        traces = {name: Trace.of(spec.impulse, spec.tau / dt) for name, spec in self.traces.items()}
+        notes = []
+        for key, products in self.products.items():
+            for product in products:
+                asked = product.mant * 2.0**product.exp
+                notes.append(Held(f"{key} {format_products([product])}", asked, product.gain, "gain"))
+        for name, spec in self.traces.items():
+            held = traces[name]
+            notes.append(Held(f"{name} impulse", spec.impulse, held.ii + held.fi / 256, "trace units"))
+        rule = Rule(
+            **self.products,
+            traces=traces,
+            t_epoch=epoch_steps(self, dt),
+            seed=int(self.seed),
+            graded_trace=self.graded_trace,
+        )
+        return Lowered(rule, tuple(notes))
+
+
+def _term(key: str, product: Product) -> Term:
+    factors = tuple(IdealFactor(f.variable, float(f.constant), f.sgn) for f in product.factors)
+    return Term(key, product.dependency, product.gain, factors, product.k)

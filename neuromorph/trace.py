@@ -203,13 +203,13 @@ class Trace(Mapping[str, "Spikes | States"]):
 
     def times(self, name: str) -> NDArray[np.float64]:
         """Time of each spike or sample of a probe in seconds."""
-        return self[name].steps * self.dt
+        return np.asarray(self[name].steps * self.dt, dtype=np.float64)
 
     def rates(self, name: str) -> NDArray[np.float64]:
         """Mean rate of each neuron in hertz, shape (n,)."""
         column = self.spikes(name)
         seen = np.count_nonzero(np.arange(self.start + 1, self.stop + 1) % column.every == column.phase % column.every)
-        return (column.counts() / max(seen * self.dt, self.dt)).astype(np.float64)
+        return column.counts() / max(int(seen) * self.dt, self.dt)
 
     def part(self, start: int, stop: int) -> Trace:
         """Steps start + 1 to stop of this trace; a stretch outside gives what is there."""

@@ -1,0 +1,221 @@
+"""Find a MODEL: a Python file with ``network()``, a ``.nmi`` image, or the name of a built-in example."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import inspect as python_inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from neuromorph.errors import NeuromorphError, UnsupportedError, ValidationError
+from neuromorph.program import Program
+from neuromorph.validate import nearest
+
+if TYPE_CHECKING:
+    from neuromorph.network import Network
+
+    from neuromorph.trace import Trace
+
+__all__ = ["Model", "examples", "find", "recorded_inputs", "with_weight"]
+
+DEFAULT_SEED = 1
+DEFAULT_DURATION = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Something that can be run.
+
+    Attributes
+    ----------
+    name : str
+        As the user wrote it.
+    network : Network or None
+        Not yet compiled; or
+    program : Program or None
+        an image.
+    inputs : mapping
+        What its inputs send, by handle or name.
+    duration : float or None
+        Seconds that its author means it to run; None if it does not say.
+    """
+
+    name: str
+    network: Network | None
+    program: Program | None
+    inputs: Mapping[Any, Any]
+    duration: float | None
+
+    def compile(self, targets: Sequence[str]) -> Program:
+        """The program, one for all `targets`; an image is what it is."""
+        if self.program is not None:
+            return self.program
+        if self.network is None:
+            raise ValidationError(f"model {self.name!r} has neither a network nor a program")
+        from neuromorph.compile import compile as compile_network
+
+        return compile_network(self.network, targets=list(targets))
+
+
+def examples() -> dict[str, str]:
+    """Built-in examples: name and first line of the docstring. Nothing is imported."""
+    found = {}
+    for path in sorted((Path(__file__).parent / "examples").glob("[!_]*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        if "network" in names:
+            found[path.stem] = (ast.get_docstring(tree) or "").split("\n")[0]
+    return found
+
+
+def find(model: str, seed: int | None = None) -> Model:
+    """The model of that name.
+
+    Parameters
+    ----------
+    model : str
+        Path of a .py or .nmi file, or a built-in example.
+    seed : int, optional
+        Handed to ``network(seed)`` and ``inputs(net, seed)``, where they take one.
+
+    Raises
+    ------
+    ValidationError
+        No such file or example; a Python file without ``network()``.
+    ImageError
+        An image that is none, or broken.
+    UnsupportedError
+        A kind of file that cannot be read yet.
+    """
+    path = Path(model)
+    if path.suffix == ".nmi":
+        from neuromorph.files import read_file
+        from neuromorph.image import decode
+
+        return Model(model, None, decode(read_file(path, "image")), {}, None)
+    if path.suffix == ".nir":
+        raise UnsupportedError(
+            f"{model}: NIR files cannot be read yet; write a Python file with network() or give a .nmi"
+        )
+    if path.suffix == ".py":
+        return _of_module(model, _load(path), seed)
+    known = examples()
+    if model in known:
+        return _of_module(model, importlib.import_module(f"neuromorph.examples.{model}"), seed)
+    raise ValidationError(
+        f"model {model!r} is neither a .py or .nmi file nor a built-in example; {nearest(model, known)} "
+        "(`neuromorph run --list` shows them)"
+    )
+
+
+def _load(path: Path) -> ModuleType:
+    """Run a model file; its own directory can be imported from, as when it is run as a script."""
+    if not path.is_file():
+        raise ValidationError(f"cannot read the model {path}: no such file")
+    spec = importlib.util.spec_from_file_location(f"neuromorph_model_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ValidationError(f"cannot read the model {path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    here = str(path.parent.resolve())
+    sys.path.insert(0, here)
+    try:
+        spec.loader.exec_module(module)
+    except NeuromorphError:
+        raise
+    except Exception as error:
+        raise ValidationError(
+            f"the model {path} failed{_line(error, path)}: {type(error).__name__}: {error}"
+        ) from error
+    finally:
+        sys.path.remove(here)
+    return module
+
+
+def _line(error: BaseException, path: Path) -> str:
+    """The line of the user's file that an error came from."""
+    number = getattr(error, "lineno", None)
+    frame = error.__traceback__
+    while frame is not None:
+        if Path(frame.tb_frame.f_code.co_filename) == path:
+            number = frame.tb_lineno
+        frame = frame.tb_next
+    return f" in line {number}" if number else ""
+
+
+def _of_module(name: str, module: ModuleType, seed: int | None) -> Model:
+    network = getattr(module, "network", None)
+    if not callable(network):
+        raise ValidationError(f"model {name!r} has no function network() that returns a neuromorph.Network")
+    net = _call(network, (), seed)
+    inputs = getattr(module, "inputs", None)
+    given = _call(inputs, (net,), DEFAULT_SEED if seed is None else seed) if callable(inputs) else {}
+    if not isinstance(given, Mapping):
+        raise ValidationError(f"inputs() of model {name!r} must return a dict of inputs, not {type(given).__name__}")
+    duration = getattr(module, "duration", None)
+    return Model(name, net, None, given, None if duration is None else float(duration))
+
+
+def _call(function: Callable[..., Any], arguments: tuple[Any, ...], seed: int | None) -> Any:
+    """Call a user's function, with the seed if it takes one."""
+    parameters = python_inspect.signature(function).parameters
+    if seed is not None and ("seed" in parameters or len(parameters) > len(arguments)):
+        if "seed" in parameters:
+            return function(*arguments, seed=seed)
+        return function(*arguments, seed)
+    return function(*arguments)
+
+
+def recorded_inputs(trace: Trace, program: Program) -> dict[str, Any]:
+    """What the inputs of a program sent in a recorded run, to replay it.
+
+    Raises
+    ------
+    ValidationError
+        The trace has no probe on an input of the program.
+    """
+    from neuromorph.inputs import SpikeTrain
+
+    from neuromorph.trace import Spikes
+
+    found: dict[str, Any] = {}
+    for column in trace.values():
+        if isinstance(column, Spikes) and column.source and column.object in program.populations:
+            found[column.object] = SpikeTrain(column.steps, column.indices, column.payloads)
+    wanted = [name for name, pop in program.populations.items() if pop.kind == "input"]
+    if wanted and not found:
+        raise ValidationError(
+            f"the trace holds no spikes of the inputs {', '.join(wanted)}: probe them when it is made"
+        )
+    return found
+
+
+def with_weight(program: Program, projection: str, pre: int, post: int, value: int) -> Program:
+    """The program with one weight changed, in the machine's integers: to see what a comparison says.
+
+    Raises
+    ------
+    ValidationError
+        No such projection or synapse, or a value that it cannot hold.
+    """
+    if projection not in program.projections:
+        raise ValidationError(f"no projection {projection!r}; {nearest(projection, program.projections)}")
+    proj = program.projections[projection]
+    n_pre, n_post = program.populations[proj.pre].n, program.populations[proj.post].n
+    if not (0 <= pre < n_pre and 0 <= post < n_post):
+        raise ValidationError(f"{projection}[{pre}, {post}] does not exist: it has {n_pre} x {n_post} neurons")
+    where: Any = (pre, post)
+    if proj.indices is not None:
+        at = ((proj.pre_of == pre) & (proj.indices == post)).nonzero()[0]
+        if not at.size:
+            raise ValidationError(f"{projection} is sparse and has no synapse from {pre} to {post}")
+        where = int(at[0])
+    weights = proj.weights.copy()
+    weights[where] = value
+    changed = {**program.projections, projection: replace(proj, weights=weights)}
+    return replace(program, projections=changed)

@@ -1,0 +1,127 @@
+"""compile: a network or graph through named passes into one integer Program for all its targets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Literal
+
+from neuromorph.engine import Target
+from neuromorph.errors import ValidationError
+from neuromorph.graph import Graph
+from neuromorph.passes import Discretise, Emit, Legalise, Pass, Place, Quantise, State
+from neuromorph.passes.verify import check_graph
+from neuromorph.text import state_text
+from neuromorph.validate import nearest
+
+if TYPE_CHECKING:
+    from neuromorph.network import Network
+
+    from neuromorph.program import Program
+
+__all__ = ["PASSES", "PROFILES", "compile", "run_passes"]
+
+PASSES: tuple[Pass, ...] = (Discretise(), Quantise(), Legalise(), Place(), Emit())
+"""The pipeline with its default options."""
+PROFILES = ("loihi2",)
+
+OnPass = Callable[[str, State, float], None]
+
+
+def compile(  # noqa: A001
+    net: Network | Graph,
+    target: str | Target | None = None,
+    *,
+    targets: Iterable[str | Target] | None = None,
+    profile: str = "loihi2",
+    rounding: Literal["synapse", "shared"] = "synapse",
+    print_after: str | Iterable[str] = (),
+    on_pass: OnPass | None = None,
+    passes: tuple[Pass, ...] = PASSES,
+) -> Program:
+    """Compile a network to integers.
+
+    One logical program serves all targets: equal digests mean equal behaviour on each of them.
+
+    Parameters
+    ----------
+    net : Network or Graph
+        What to compile; a Network is elaborated first.
+    target, targets : str or Target, or several
+        Whose limits to respect; "cpu" if neither is given. A name is looked up in the installed backends.
+    profile : str
+        Numbers of the machine: "loihi2".
+    rounding : str
+        "synapse": independent stochastic rounding of every synapse; "shared": one number for all, as Lava's.
+    print_after : str or several
+        Names of passes after which the state is printed.
+    on_pass : callable, optional
+        Called after each pass with its name, the state, and the seconds that it took.
+    passes : tuple of Pass
+        The pipeline, to give a pass other options.
+
+    Returns
+    -------
+    Program
+        With `report`: what was asked, what is held, warnings, memory, cost.
+
+    Raises
+    ------
+    ValidationError
+        A parameter that cannot be held, named with its limit and the way out.
+    UnsupportedError, CapacityError
+        A target that lacks a feature or memory, with the nearest alternative or what would fit.
+    TargetError
+        An unknown target.
+    """
+    if target is not None and targets is not None:
+        raise ValidationError("give target or targets, not both")
+    if profile not in PROFILES:
+        raise ValidationError(f"profile {profile!r} is unknown; {nearest(profile, PROFILES)}")
+    if rounding not in ("synapse", "shared"):
+        raise ValidationError(f"rounding {rounding!r} is unknown; {nearest(rounding, ('synapse', 'shared'))}")
+    wanted = [target or "cpu"] if targets is None else [targets] if isinstance(targets, str) else list(targets)
+    if not wanted:
+        raise ValidationError("targets is empty; name at least one, such as 'cpu'")
+    graph = net if isinstance(net, Graph) else _elaborate(net)
+    state = State(graph, tuple(_target(t) for t in wanted), profile, rounding)
+    program = run_passes(state, passes, print_after=print_after, on_pass=on_pass).program
+    if program is None:
+        raise ValidationError("the pipeline made no program: it needs the pass 'emit'")
+    return program
+
+
+def run_passes(
+    state: State,
+    passes: tuple[Pass, ...] = PASSES,
+    *,
+    print_after: str | Iterable[str] = (),
+    on_pass: OnPass | None = None,
+) -> State:
+    """Run passes in order over a verified graph; integers are verified as they are made (`Population`, `Program`)."""
+    shown = {print_after} if isinstance(print_after, str) else set(print_after)
+    names = [p.name for p in passes]
+    for name in sorted(shown - set(names)):
+        raise ValidationError(f"print_after: there is no pass {name!r}; {nearest(name, names)}")
+    check_graph(state.graph)
+    for step in passes:
+        start = time.perf_counter()
+        state = step.run(state)
+        seconds = time.perf_counter() - start
+        if step.name in shown:
+            print(f"# after {step.name}\n{state_text(state)}")
+        if on_pass is not None:
+            on_pass(step.name, state, seconds)
+    return state
+
+
+def _target(target: str | Target) -> Target:
+    from neuromorph.targets import find
+
+    return target if isinstance(target, Target) else find(target)[1]
+
+
+def _elaborate(net: Network) -> Graph:
+    from neuromorph.elaborate import elaborate
+
+    return elaborate(net)

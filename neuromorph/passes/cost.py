@@ -1,0 +1,89 @@
+"""What a step costs: work counted from the program, instructions estimated from measured kernels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from neuromorph.report import Cost, ProjectionUse
+
+if TYPE_CHECKING:
+    from neuromorph.program import Program, Projection
+    from neuromorph.rule import Product, Rule
+
+__all__ = ["CORES", "CoreCost", "is_pair_rule", "kernel", "program_cost", "projection_use"]
+
+TRACES_X, TRACES_Y = ("x1", "x2"), ("y1", "y2", "y3")
+
+
+@dataclass(frozen=True, slots=True)
+class CoreCost:
+    """Instructions per element on one core, counted on emulated cores: an estimate for real ones."""
+
+    neuron: float
+    dense: float
+    sparse: float
+    delayed: float
+    pair: float
+    interpreted: float
+    trace: float
+
+
+CORES = {
+    "cortex-m0+": CoreCost(56, 7, 10, 18.5, 15, 40, 6),
+    "cortex-m3": CoreCost(40, 5, 6.3, 11, 10.5, 26, 5.3),
+    "cortex-m4": CoreCost(40, 5, 6.7, 10.5, 10.7, 25, 5.3),
+}
+"""By core name."""
+
+
+def is_pair_rule(rule: Rule) -> bool:
+    """Whether a rule has the shape of pair STDP: dw alone, a product per side that reads the other side's traces."""
+    if rule.dd or rule.dt or len(rule.dw) != 2 or {p.dependency for p in rule.dw} != {"x0", "y0"}:
+        return False
+
+    def reads_only(product: Product, names: tuple[str, ...]) -> bool:
+        return bool(product.factors) and all(f.variable in names for f in product.factors)
+
+    return all(reads_only(p, TRACES_Y if p.dependency == "x0" else TRACES_X) for p in rule.dw)
+
+
+def kernel(proj: Projection) -> str:
+    """The path that a projection takes through the engines."""
+    if proj.rule is None:
+        return f"static {proj.layout}"
+    return "separable pair kernel" if proj.layout == "dense" and is_pair_rule(proj.rule) else "interpreter"
+
+
+def projection_use(proj: Projection, unit: float | None) -> ProjectionUse:
+    """The report's line of a projection."""
+    width = 2 if proj.rule is not None and proj.sign_mode == "mixed" else 1
+    return ProjectionUse(
+        proj.name, proj.synapses, proj.layout, proj.sign_mode, proj.weight_exp, unit, proj.synapses * width,
+        kernel(proj), 0 if proj.rule is None else proj.rule.t_epoch,
+    )  # fmt: skip
+
+
+def program_cost(program: Program) -> Cost:
+    """Work and instructions of a step in which every neuron spikes and every epoch ends."""
+    projs = list(program.projections.values())
+    neurons = sum(p.n for p in program.populations.values() if p.kind != "input")
+    plastic = [p for p in projs if p.rule is not None]
+    products = sum(p.synapses * len(p.rule.products) for p in plastic if p.rule and kernel(p) == "interpreter")
+    instructions = {}
+    for name, core in CORES.items():
+        work = neurons * core.neuron
+        for p in projs:
+            event = core.delayed if p.max_delay else core.dense if p.layout == "dense" else core.sparse
+            work += p.synapses * event
+            if p.rule is not None:
+                if kernel(p) == "interpreter":
+                    work += p.synapses * len(p.rule.products) * core.interpreted
+                else:
+                    work += 2 * p.synapses * core.pair
+                ends = (program.populations[p.pre].n, program.populations[p.post].n)
+                work += sum(ends[t not in TRACES_X] * core.trace for t in p.rule.traces)
+        instructions[name] = round(work)
+    return Cost(
+        neurons, sum(p.synapses for p in projs), sum(p.synapses for p in plastic), products, instructions
+    )  # fmt: skip

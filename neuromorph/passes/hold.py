@@ -1,0 +1,136 @@
+"""How single parameters are held in integers (docs/semantics.md, "Continuous meaning and how it is held")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neuromorph.errors import ValidationError
+from neuromorph.program import THETA_MAX
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from neuromorph.graph import Adaptation
+
+__all__ = ["BIAS_MAX", "Theta", "check_tau", "compact", "hold_adaptation", "hold_bias", "hold_du", "hold_dv", "tau_of"]
+
+TOLERANCE = 0.05  # of a held time constant
+FINE = 0.01  # of an increment, and of a time constant that has several ways to be held
+MANTISSA, BIAS_EXP = 4095, 7  # bias: 12 bits and sign, shifted by up to 7
+BIAS_MAX = MANTISSA << BIAS_EXP
+
+
+def compact(values: ArrayLike) -> int | NDArray[np.int64]:
+    """Integers as one number where all are equal."""
+    array = np.asarray(np.rint(values), dtype=np.int64)
+    return int(array.flat[0]) if array.size and np.all(array == array.flat[0]) else array
+
+
+def tau_of(factor: ArrayLike, dt: float) -> NDArray[np.float64]:
+    """The time constant of a factor per step: ``-dt / ln(factor)``; 0 for 0, inf for 1."""
+    with np.errstate(divide="ignore"):
+        tau: NDArray[np.float64] = -dt / np.log(np.asarray(factor, float)) + 0.0  # no -0.0
+        return tau
+
+
+def hold_du(ku: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """`du` and the factor that it keeps, ``(4095 - du) / 4096``."""
+    du = np.clip(np.rint(4095 - 4096 * ku), 0, 4095).astype(np.int64)
+    return du, (4095 - du) / 4096
+
+
+def hold_dv(kv: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """`dv` and the factor that it keeps, ``(4096 - dv) / 4096``."""
+    dv = np.rint(4096 * (1 - kv)).astype(np.int64)
+    return dv, (4096 - dv) / 4096
+
+
+def check_tau(where: str, asked: ArrayLike, held: ArrayLike, dt: float) -> None:
+    """Refuse a held time constant that is more than 5% off."""
+    want, have = np.broadcast_arrays(np.asarray(asked, float), np.asarray(held, float))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        error = np.where(want == have, 0.0, have / want - 1)
+    worst = int(np.argmax(np.abs(error)))
+    if abs(error.flat[worst]) <= TOLERANCE:
+        return
+    tau, got = want.flat[worst], have.flat[worst]
+    way = "use a larger dt, or inf for no decay" if tau > dt else "use 0 (forget at once) or a smaller dt"
+    raise ValidationError(
+        f"{where} = {tau:g} s cannot be held at dt = {dt:g} s: the nearest is {got:g} s ({error.flat[worst]:+.1%}, "
+        f"limit {TOLERANCE:.0%}); from {0.12 * dt:.3g} s to {400 * dt:.3g} s all are held: {way}"
+    )
+
+
+def hold_bias(drive: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A bias (machine units of u) as 13-bit mantissas with one exponent 0..7, so that Loihi can hold it too."""
+    largest = float(np.max(np.abs(drive), initial=0.0))
+    exponent = next((e for e in range(BIAS_EXP) if largest <= MANTISSA << e), BIAS_EXP)
+    step = 1 << exponent
+    return np.clip(np.rint(drive / step), -MANTISSA, MANTISSA) * step
+
+
+@dataclass(frozen=True, slots=True)
+class Theta:
+    """An adaptive threshold in integers; `tau` as held, `loss`: what truncation adds to an increment's decay."""
+
+    inc: NDArray[np.float64]
+    decay: int
+    period: int
+    frac: int
+    init: NDArray[np.float64]
+    tau: float
+    loss: float
+
+
+def hold_adaptation(where: str, asked: Adaptation, scale: float, dt: float) -> Theta:
+    """Fractional bits, increment, decay and its period, for `scale` machine units per unit of v.
+
+    7 fractional bits let theta reach the whole range of v; more are taken where the increment needs them. The period
+    is the shortest that holds tau within 1% and whose truncation (half a unit per decay) adds under 5% to the decay of
+    one increment.
+    """
+    increment = np.asarray(asked.increment, float) * scale
+    init = np.asarray(asked.init, float) * scale
+    frac = 7
+    while frac < 12 and _off(increment, frac) > FINE:
+        frac += 1
+    inc, start = np.rint(increment * 2.0**frac), np.rint(init * 2.0**frac)
+    if _off(increment, frac) > TOLERANCE:
+        raise ValidationError(
+            f"{where} increment = {np.min(np.asarray(asked.increment)):g} is too small beside the threshold: it is "
+            f"held {_off(increment, frac):.0%} off, limit {TOLERANCE:.0%}; the finest step is {2.0**-12 / scale:.3g}"
+        )
+    for what, value in (("increment", inc), ("init", start)):
+        if np.max(value) > THETA_MAX:
+            limit = THETA_MAX / 2**frac / scale
+            asked_most = np.max(value) / 2**frac / scale
+            raise ValidationError(f"{where} {what} is {asked_most:g}; at most {limit:g} can be held")
+    period, decay, tau, loss = _slow_decay(asked.tau, dt, float(np.max(inc)))
+    check_tau(f"{where} tau", asked.tau, tau, dt)
+    return Theta(inc, decay, period, frac, start, tau, loss)
+
+
+def _off(value: NDArray[np.float64], frac: int) -> float:
+    some = value[value > 0] * 2.0**frac
+    return float(np.max(np.abs(np.rint(some) / some - 1), initial=0.0))
+
+
+def _slow_decay(tau: float, dt: float, inc: float) -> tuple[int, int, float, float]:
+    """Period, decay, held tau, and the truncation's share of the decay of one increment."""
+    if tau == 0 or np.isinf(tau):
+        return 0, 0 if tau else 4096, tau, 0.0
+    found = []
+    for period in range(16):
+        step = dt * 2**period
+        if period and step > tau / 4:  # a coarser staircase would show
+            break
+        decay = round(4096 * -float(np.expm1(-step / tau)))
+        held = float(tau_of(1 - decay / 4096, step))
+        error = abs(held / tau - 1)
+        loss = 0.5 * tau / step / inc if inc else 0.0
+        found.append((max(error - FINE, 0.0), max(loss - TOLERANCE, 0.0), period, decay, held, loss))
+    _, _, period, decay, held, loss = min(found)
+    return period, decay, held, loss

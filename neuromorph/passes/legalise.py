@@ -1,0 +1,105 @@
+"""legalise: probes and schedule in the machine's terms, a first whole Program, the features that targets need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
+
+from neuromorph.errors import UnsupportedError, ValidationError
+from neuromorph.image import features
+from neuromorph.passes.base import Pass, State
+from neuromorph.program import Population, Probe, Program, Projection, ScheduleEntry
+
+if TYPE_CHECKING:
+    from neuromorph.engine import Target
+
+__all__ = ["ALTERNATIVES", "Legalise"]
+
+# feature: (what it is called, the nearest thing that needs no such feature)
+ALTERNATIVES = {
+    "plastic": ("plasticity", "freeze the weights: connect without plasticity, with weights learned elsewhere"),
+    "shared_rounding": ("shared rounding", "compile with rounding='synapse'"),
+    "synapse_rounding": ("rounding per synapse", "compile with rounding='shared'"),
+    "graded": ("graded spikes", "code the payload as a number of binary spikes"),
+    "delays": ("delays over one step", "use a delay of one step, or relay cells"),
+    "sparse": ("sparse projections", "use a dense projection with weights of 0"),
+    "adaptive_threshold": ("an adaptive threshold", "use a fixed threshold per neuron"),
+    "refractory": ("a refractory period", "use an inhibitory projection of each neuron onto itself"),
+    "ternary": ("ternary neurons", "use two lif populations, one for each sign"),
+    "scheduled_reset": ("a scheduled reset", "use a short tau_m and a pause between the inputs"),
+    "tags": ("synaptic tags", "use a rule of dw alone"),
+    "schedule": ("a schedule", "run the phases one after the other, with a program for each"),
+}
+
+
+@dataclass(frozen=True)
+class Legalise(Pass):
+    """Fill in `State.program` (without a report) and check it against every target's features."""
+
+    name: ClassVar[str] = "legalise"
+
+    def run(self, state: State) -> State:
+        """Map probes and schedule, refuse what a target lacks."""
+        graph = state.graph
+        schedule = tuple(
+            ScheduleEntry(p.step, p.operation, p.object, p.on) for p in sorted(graph.schedule, key=lambda p: p.step)
+        )
+        program = Program(
+            dt=round(graph.dt * 1e9) / 1e9, populations=state.populations, projections=state.projections,
+            probes=_probes(state), schedule=schedule, rounding=state.rounding, seed=graph.seed, name=graph.name,
+            profile=state.profile, scales=state.scales,
+        )  # fmt: skip
+        for target in state.targets:
+            _check_features(program, target)
+        return replace(state, program=program)
+
+
+def _probes(state: State) -> tuple[Probe, ...]:
+    """Probes with unique names; "threshold" is sampled as the slow part of an adaptive one."""
+    made: list[Probe] = []
+    for probe in state.graph.probes:
+        variable = probe.variable
+        if variable == "threshold":
+            pop = state.populations.get(probe.object)
+            if pop is None or not pop.adaptive:
+                raise ValidationError(
+                    f"probe of {probe.object!r}: its threshold is constant; read it from program.populations, or give "
+                    "the population an adaptive threshold"
+                )
+            variable = "theta"
+        if variable == "w" and probe.object in state.projections and state.projections[probe.object].rule is None:
+            raise ValidationError(
+                f"probe of {probe.object!r}: static weights never change; read program.projections[...].weights"
+            )
+        name = probe.name or f"{probe.object}.{probe.variable}"
+        made.append(Probe(name, probe.object, variable, probe.every, probe.phase))
+    return tuple(made)
+
+
+def _check_features(program: Program, target: Target) -> None:
+    if target.numbers != "integer":
+        return
+    for feature in features(program):
+        if feature not in target.features:
+            what, instead = ALTERNATIVES[feature]
+            where = ", ".join(map(repr, _users(program, feature))) or "the program"
+            raise UnsupportedError(f"target {target.name!r} does not hold {what}, needed by {where}; {instead}")
+
+
+def _users(program: Program, feature: str) -> list[str]:
+    """The names of the objects that ask for a feature."""
+    pops: dict[str, Callable[[Population], bool]] = {
+        "graded": lambda p: p.graded, "adaptive_threshold": lambda p: p.adaptive,
+        "refractory": lambda p: p.is_refractory, "ternary": lambda p: p.kind == "ternary",
+        "scheduled_reset": lambda p: p.has_reset,
+    }  # fmt: skip
+    projs: dict[str, Callable[[Projection], bool]] = {
+        "graded": lambda p: p.graded, "plastic": lambda p: p.rule is not None, "delays": lambda p: p.max_delay > 0,
+        "shared_rounding": lambda p: p.rule is not None, "synapse_rounding": lambda p: p.rule is not None,
+        "sparse": lambda p: p.layout == "sparse",
+        "tags": lambda p: p.rule is not None and (p.rule.has_tag_1 or p.rule.has_tag_2),
+    }  # fmt: skip
+    names = [p.name for p in program.populations.values() if feature in pops and pops[feature](p)]
+    names += [p.name for p in program.projections.values() if feature in projs and projs[feature](p)]
+    return names if feature != "schedule" else sorted({e.object for e in program.schedule})

@@ -50,7 +50,7 @@ _PROBE = struct.Struct("<BBHIIxxxx")
 # type: (stride, logical)
 _SECTIONS = {
     1: (32, True), 2: (1, False), 3: (64, True), 4: (64, True), 5: (4, True), 6: (12, True), 7: (4, True), 8: (1, True),
-    9: (1, True), 10: (64, True), 11: (8, True), 12: (4, True), 13: (16, True), 14: (1024, True), 15: (32, True),
+    9: (1, True), 10: (64, True), 11: (8, True), 12: (4, True), 13: (16, True), 14: (1032, True), 15: (32, True),
     16: (12, True), 17: (16, False), 18: (4, True),
 }  # fmt: skip
 

@@ -93,9 +93,9 @@ class Trace:
 
 
 def decay_table(tau: float) -> NDArray[np.uint64]:
-    """The 128 entries of a trace's decay: ``(floor(D v) << 54) | ceil(frac(D v) * 2^53)`` with ``D = exp(-1/tau)``."""
+    """The 129 entries (v = 0..128) of a trace's decay: ``(floor(D v) << 54) | ceil(frac(D v) * 2^53)`` with ``D = exp(-1/tau)``."""
     decay = float(np.exp(-1.0 / tau))
-    fraction, whole = np.modf(decay * np.arange(128))
+    fraction, whole = np.modf(decay * np.arange(129))
     threshold = np.ceil(fraction * 2.0**53).astype(np.uint64)
     return (whole.astype(np.uint64) << np.uint64(54)) | threshold
 

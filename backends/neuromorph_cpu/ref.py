@@ -5,6 +5,7 @@ Slow and plain on purpose. It shares no code with the C engine; every other engi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -80,6 +81,13 @@ class SharedNumbers:
         return (self.raw(stream, n // 2) >> (32 * (n % 2)) & M32) >> 25
 
 
+def _delay_groups(proj: Projection) -> tuple[tuple[int, NDArray[np.bool_] | None], ...]:
+    """Stored delays with the synapses that have them (None: all)."""
+    if not isinstance(proj.delays, np.ndarray):
+        return ((proj.delays, None),)
+    return tuple((int(d), proj.delays == d) for d in np.unique(proj.delays))
+
+
 @dataclass
 class Spikes:
     """What a population sent in a step: 0 where silent."""
@@ -96,16 +104,19 @@ class Reference:
     """A program and its state; `step` runs one step.
 
     `state` maps (object, variable) to arrays; variables are the state items of docs/image.md, section 2.
+    `seen`, if given, counts every wrap, saturation and rounding, by name: tests ask it what they have reached.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, seen: Counter[str] | None = None) -> None:
         self.program = program
+        self.seen = seen
         self.index = {name: k for k, name in enumerate(program.projections)}
         self.tables = {
             trace.tau: decay_table(trace.tau).astype(np.int64)
             for proj in program.projections.values() if proj.rule
             for trace in proj.rule.traces.values() if trace.tau
         }  # fmt: skip
+        self.delay_groups = {p.name: _delay_groups(p) for p in program.projections.values()}
         self.shared = {p.name: SharedNumbers(p.rule.seed) for p in program.projections.values() if p.rule}
         self.reset()
 
@@ -151,6 +162,28 @@ class Reference:
     def _sizes(self, proj: Projection) -> tuple[int, int]:
         return self.program.populations[proj.pre].n, self.program.populations[proj.post].n
 
+    def _wrap(self, what: str, x: Ints) -> Ints:
+        """w32, counted."""
+        wrapped = w32(x)
+        if self.seen is not None:
+            self.seen[f"{what}: wrapped"] += int(np.sum(wrapped != x))
+        return wrapped
+
+    def _clip(self, what: str, x: Ints, low: int, high: int) -> Ints:
+        """Saturation, counted."""
+        if self.seen is not None:
+            self.seen[f"{what}: at the upper end"] += int(np.sum(x > high))
+            self.seen[f"{what}: at the lower end"] += int(np.sum(x < low))
+        return np.clip(x, low, high)
+
+    def _round_up(self, what: str, r: Ints | int, fraction: Ints | int) -> NDArray[np.bool_]:
+        """``r < fraction``, counted where there is a fraction."""
+        up = np.asarray(r < np.asarray(fraction))
+        if self.seen is not None:
+            self.seen[f"{what}: rounded up"] += int(np.sum(up))
+            self.seen[f"{what}: rounded down"] += int(np.sum(~up & (np.asarray(fraction) > 0)))
+        return up
+
     # ------------------------------------------------------------------------------------------- one step
 
     def step(self, injected: Mapping[str, Ints] | None = None) -> None:
@@ -176,7 +209,7 @@ class Reference:
         for proj in self.program.projections.values():
             if proj.post == population:
                 slot = self.state[proj.name, "ring"][self.t % proj.slots]
-                a = w32(a + slot)
+                a = self._wrap("sum of the input", a + slot)
                 slot[:] = 0
         return a
 
@@ -188,15 +221,19 @@ class Reference:
         theta = state.get((pop.name, "theta"), np.zeros(pop.n, np.int64))
         if pop.has_reset and t % pop.reset_interval == pop.reset_offset % pop.reset_interval:
             u, v, refr = np.zeros_like(u), np.zeros_like(v), np.zeros_like(refr)
-        c = w32(tz(u, 4095 - pop.per_neuron("du")) + w32(a << 6))
+        c = self._wrap("u in 32 bits", tz(u, 4095 - pop.per_neuron("du")) + self._wrap("input << 6", a << 6))
         wrapped = np.where(c > U, c - 2 * U, c)
         u = np.where(wrapped <= -U, c + 2 * U, wrapped)
+        if self.seen is not None:
+            self.seen["u in 24 bits: from above"] += int(np.sum(c > U))
+            self.seen["u in 24 bits: from below"] += int(np.sum(wrapped <= -U))
         adapting = pop.adaptive and bool(state[pop.name, "adapt"][0])
         if adapting and t % (1 << pop.theta_period) == 0:
             theta = tz(theta, 4096 - pop.theta_decay)
         free = refr == 0
         refr = np.where(free, 0, refr - 1)
-        v = np.where(free, np.clip(tz(v, 4096 - pop.per_neuron("dv")) + u + pop.bias, -U + 1, U - 1), v)
+        new_v = self._clip("v", tz(v, 4096 - pop.per_neuron("dv")) + u + pop.bias, -U + 1, U - 1)
+        v = np.where(free, new_v, v)
         threshold = (pop.per_neuron("vth") << 6) + (theta >> pop.theta_frac)
         s = (free & (v > threshold)).astype(np.int64)
         if pop.kind == "ternary":
@@ -205,7 +242,8 @@ class Reference:
         v = np.where(fired, 0, v)
         refr = np.where(fired, pop.per_neuron("refractory"), refr)
         if adapting:
-            theta = np.where(fired, np.minimum(theta + pop.per_neuron("theta_inc"), THETA_MAX), theta)
+            raised = np.where(fired, theta + pop.per_neuron("theta_inc"), theta)
+            theta = self._clip("theta", raised, 0, THETA_MAX)
         state[pop.name, "u"], state[pop.name, "v"] = u, v
         if pop.is_refractory:
             state[pop.name, "refr"] = refr
@@ -223,20 +261,22 @@ class Reference:
         sent = self.spikes[proj.pre]
         s = sent.payload if proj.graded else sent.binary
         weights, ring = self._weights(proj), self.state[proj.name, "ring"]
-        delays = np.broadcast_to(proj.delays, weights.shape)
         n_post = ring.shape[1]
-        for d in np.unique(delays):
-            here = np.where(delays == d, weights, 0)
+        for d, group in self.delay_groups[proj.name] if np.any(s) else ():
+            here = weights if group is None else np.where(group, weights, 0)
             if proj.indptr is None:
                 acc = s @ here
             else:
                 acc = np.zeros(n_post, np.int64)
                 np.add.at(acc, proj.indices, here * s[proj.pre_of])
-            acc = w32(acc)
+            acc = self._wrap("sum of weights", acc)
             shift = proj.weight_exp
-            contribution = w32(acc << shift) if shift >= 0 else acc >> -shift
-            slot = (self.t + 1 + int(d)) % proj.slots
-            ring[slot] = w32(ring[slot] + contribution)
+            contribution = self._wrap("sum << weight_exp", acc << shift) if shift >= 0 else acc >> -shift
+            if self.seen is not None:
+                lost = (acc & ((1 << -min(shift, 0)) - 1)) != 0
+                self.seen["sum >> -weight_exp: bits lost below zero"] += int(np.sum(lost & (acc < 0)))
+            slot = (self.t + 1 + d) % proj.slots
+            ring[slot] = self._wrap("contributions of one arrival step", ring[slot] + contribution)
         fan_out = np.full(s.size, n_post) if proj.indptr is None else np.diff(proj.indptr)
         self.counters["synaptic_events"] += int(fan_out[sent.payload != 0].sum())
         if proj.rule is not None:
@@ -245,7 +285,7 @@ class Reference:
 
     def _impulse(self, proj: Projection, trace: str, values: Ints, r: Ints | int) -> Ints:
         held = proj.rule.traces[trace]  # type: ignore[union-attr]
-        return np.clip(values + held.ii + (r < held.fi), 0, TRACE_MAX)
+        return self._clip("trace", values + held.ii + self._round_up("impulse", r, held.fi), 0, TRACE_MAX)
 
     def _hash1(self, proj: Projection, code: int, step: int, n: int) -> Ints:
         return hashed(self.program.seed, 16 * self.index[proj.name] + code, step, np.arange(n))
@@ -275,9 +315,9 @@ class Reference:
         total = (x1 + q) & 255
         counted = spiking
         if rule.graded_trace == "overwrite":
-            new = np.minimum(q, TRACE_MAX)
+            new = self._clip("graded trace, overwrite", q, 0, TRACE_MAX)
         elif rule.graded_trace == "add_saturate":
-            new = np.minimum(total, TRACE_MAX)
+            new = self._clip("graded trace, add_saturate", total, 0, TRACE_MAX)
         else:
             new = np.where(total > TRACE_MAX, total - TRACE_MAX, total)
             counted = spiking & (total > TRACE_MAX)
@@ -304,9 +344,9 @@ class Reference:
         """Section 4: histories of the traces, then the sums of products, all from the old values."""
         name, state = proj.name, self.state
         histories = {trace: self._history(proj, rule, trace) for trace in rule.traces}
-        if state[name, "plastic"][0]:
+        due = self._due(proj, rule)
+        if state[name, "plastic"][0] and due:
             old = {"w": state[name, "w"], "d": state.get((name, "tag_2")), "t": state.get((name, "tag_1"))}
-            due = self._due(proj, rule)
             for variable, series in (("w", rule.dw), ("tag_2", rule.dd), ("tag_1", rule.dt)):
                 if (name, variable) in state and series:
                     acc = self._sum(proj, rule, series, state[name, variable] << 7, old, histories)
@@ -319,7 +359,7 @@ class Reference:
 
     def _history(self, proj: Projection, rule: Rule, trace: str) -> Ints:
         """h[0..t_epoch] of a trace, shape (t_epoch + 1, n) (4.2)."""
-        held, table = rule.traces[trace], self.tables.get(rule.traces[trace].tau)
+        table = self.tables.get(rule.traces[trace].tau)
         h = [self.state[proj.name, trace]]
         spike_time = self.state[proj.name, "t" + trace[0]]
         n = spike_time.size
@@ -336,8 +376,8 @@ class Reference:
                 value = np.zeros(n, np.int64)
             else:
                 entry = table[h[-1]]
-                value = (entry >> 54) + (r_decay < (entry & ((1 << 54) - 1)))
-            impulse = np.clip(value + held.ii + (r_impulse < held.fi), 0, TRACE_MAX)
+                value = (entry >> 54) + self._round_up("trace decay", r_decay, entry & ((1 << 54) - 1))
+            impulse = self._impulse(proj, trace, value, r_impulse)
             h.append(np.where(spike_time == k, impulse, value))
         return np.array(h)
 
@@ -378,38 +418,38 @@ class Reference:
                 if factor.sgn:
                     value = np.sign(value)
                 bound = 1 << WIDTHS[variable]
-                p = w32(p * np.clip(value, -bound, bound - 1))
-            p = w32(p * product.mant) >> product.hidden_shift
-            p = np.clip(w32(p << (product.exp + 7)), -32769, 32767)
-            acc = np.clip(acc + p, -32769, 32767)
+                p = self._wrap("product of factors", p * self._clip("factor", value, -bound, bound - 1))
+            p = self._wrap("product * mantissa", p * product.mant) >> product.hidden_shift
+            p = self._clip("product", p << (product.exp + 7), -32769, 32767)
+            acc = self._clip("accumulator", acc + p, -32769, 32767)
         return acc
 
     def _rounded(self, proj: Projection, variable: str, acc: Ints) -> Ints:
         """Stochastic rounding of the accumulator and the clip to the variable's range."""
         low, high = SIGN_RANGE[proj.sign_mode] if variable == "w" else TAG_RANGE[variable]
         if variable == "tag_2" or (variable == "w" and proj.sign_mode == "exc"):
-            acc = np.maximum(acc, 0)
+            acc = self._clip(f"sign of {variable}", acc, 0, 32767)
         elif variable == "w" and proj.sign_mode == "inh":
-            acc = np.minimum(acc, 0)
+            acc = self._clip("sign of w", acc, -32769, 0)
         if self.program.rounding == "shared":
             epoch = self.t // proj.rule.t_epoch  # type: ignore[union-attr]
             r: Ints | int = self.shared[proj.name].r53("c", epoch) >> 46
         else:
             stream = 16 * self.index[proj.name] + CODES[variable]
             r = hashed(self.program.seed, stream, self.t, *self._pairs(proj)) >> 25
-        return np.clip((acc >> 7) + (r < (acc & 127)), low, high)
+        return self._clip(variable, (acc >> 7) + self._round_up(variable, r, acc & 127), low, high)
 
     def _due(self, proj: Projection, rule: Rule) -> int:
         """Synapses that have a product due in this epoch: the count of plastic updates."""
         i, j = self._pairs(proj)
         epoch = self.t // rule.t_epoch
-        due = np.zeros(proj.weights.shape, bool)
-        for p in rule.products:
-            if p.dependency == "u":
-                due |= epoch % (1 << p.k) == 0
-            else:
-                due |= (self.state[proj.name, "tx"] > 0)[i] if p.dependency == "x0" else (self.state[proj.name, "ty"] > 0)[j]
-        return int(due.sum())
+        x0, y0 = self.state[proj.name, "tx"] > 0, self.state[proj.name, "ty"] > 0
+        if any(p.dependency == "u" and epoch % (1 << p.k) == 0 for p in rule.products):
+            return proj.synapses
+        dependencies = {p.dependency for p in rule.products}
+        by_source = x0[i] & ("x0" in dependencies)
+        by_target = y0[j] & ("y0" in dependencies)
+        return int(np.sum(by_source | by_target))
 
     def _manage(self) -> None:
         """Section 1.5: schedule entries of this step."""

@@ -1,0 +1,52 @@
+"""What the package offers to `neuromorph.targets`; engines are imported when they are opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from neuromorph.engine import Engine, Target
+from neuromorph.errors import TargetError
+from neuromorph.image import FEATURES
+
+__all__ = ["CpuBackend"]
+
+_ALL = frozenset(FEATURES)
+_TARGETS = (
+    Target("cpu", "simulator", "integer", "the C engine in process: the default, fast", arena_max=1 << 31, features=_ALL),
+    Target("cpu:ref", "simulator", "integer", "the executable specification in NumPy integers: readable, slow", features=_ALL),
+    Target("cpu:float", "simulator", "float", "the ideal model in float64, no rounding", features=_ALL),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CpuBackend:
+    """Targets that run in this process."""
+
+    def targets(self) -> tuple[Target, ...]:
+        """`cpu`, `cpu:ref`, `cpu:float`."""
+        return _TARGETS
+
+    def find(self, name: str) -> Target | None:
+        """The target of that name."""
+        return next((t for t in _TARGETS if t.name == name), None)
+
+    def open(self, target: Target) -> Engine:
+        """A fresh engine."""
+        if target.name == "cpu":
+            from neuromorph_cpu.native import NativeEngine
+
+            return NativeEngine()
+        if target.name == "cpu:ref":
+            from neuromorph_cpu.ref_engine import RefEngine
+
+            return RefEngine()
+        raise TargetError(f"{target.name} takes a network, not a program: open it with the network itself")
+
+    def available(self, target: Target) -> str:
+        """Empty, or what is missing."""
+        if target.name != "cpu":
+            return ""
+        from neuromorph_cpu.native import library_path
+
+        path = library_path()
+        return "" if path.exists() else f"{path.name} was not built: run `make build` in a checkout, or reinstall"

@@ -1,0 +1,169 @@
+"""`cpu:ref` behind the `Engine` protocol: records and items around the executable specification."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromorph.errors import TargetError, ValidationError
+from neuromorph.image import decode
+from neuromorph.program import Probe, Program
+from neuromorph.state import Item, items
+from neuromorph_cpu.ref import Reference
+
+__all__ = ["RefEngine"]
+
+Ints = NDArray[np.int64]
+_RECORD = struct.Struct("<IHBBIHH")
+_FORMATS = {"|u1": 2, "<u1": 2, "<i2": 3, "<i4": 4, "<u2": 5}
+_RECORD_VALUES = 65535
+_PROGRESS_STEPS = 256
+
+
+class RefEngine:
+    """Runs a program on `Reference`, one step at a time."""
+
+    def __init__(self, target: str = "cpu:ref") -> None:
+        self.target = target
+        self._machine: Reference | None = None
+        self._items: tuple[Item, ...] = ()
+
+    def load(self, image: bytes) -> None:
+        """Read an image (checked by the decoder) and put it at step 0."""
+        program = decode(image)
+        self._items = items(program)
+        self._machine = Reference(program)
+
+    @property
+    def machine(self) -> Reference:
+        """The loaded reference machine."""
+        if self._machine is None:
+            raise TargetError(f"{self.target}: no program is loaded")
+        return self._machine
+
+    def reset(self) -> None:
+        """Back to step 0."""
+        self.machine.reset()
+
+    def now(self) -> int:
+        """The last step done."""
+        return self.machine.t
+
+    def run(
+        self,
+        steps: int,
+        records: bytes,
+        on_output: Callable[[bytes], None],
+        on_progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """Run (see `Engine.run`)."""
+        machine = self.machine
+        inputs = _inputs(machine.program, records, machine.t, steps)
+        for _ in range(steps):
+            machine.step(inputs.pop(machine.t + 1, None))
+            output = b"".join(
+                self._sample(k, probe)
+                for k, probe in enumerate(machine.program.probes)
+                if machine.t % probe.every == probe.phase % probe.every
+            )
+            if output:
+                on_output(output)
+            if on_progress is not None and machine.t % _PROGRESS_STEPS == 0:
+                on_progress(machine.t)
+
+    def _sample(self, index: int, probe: Probe) -> bytes:
+        """The records of one probe at the present step."""
+        t = self.machine.t
+        if probe.variable != "spikes":
+            item = next(i for i in self._items if (i.object, i.variable) == (probe.object, probe.variable))
+            values = self.machine.state[probe.object, probe.variable].ravel().astype(item.dtype)
+            return _dense(t, index, values, _FORMATS[item.dtype.str])
+        population = self.machine.program.populations[probe.object]
+        payload = self.machine.spikes[probe.object].payload
+        with_payload = population.graded or population.kind == "ternary"
+        spiking = np.flatnonzero(payload)
+        out = []
+        for first in np.unique(spiking >> 16):
+            here = spiking[spiking >> 16 == first]
+            data = (here & 0xFFFF).astype("<u2").tobytes()
+            data += bytes(-len(data) % 4)
+            if with_payload:
+                data += payload[here].astype("<i4").tobytes()
+            out.append(_RECORD.pack(t, index, int(with_payload), 0, int(first) << 16, here.size, 0) + data)
+        return b"".join(out)
+
+    def _item(self, item: int, first: int, count: int) -> Item:
+        if not 0 <= item < len(self._items) or first < 0 or first + count > self._items[item].count:
+            raise ValidationError(f"{self.target}: state item {item} has no values {first}..{first + count - 1}")
+        return self._items[item]
+
+    def read_item(self, item: int, first: int, count: int) -> bytes:
+        """Values of a state item."""
+        held = self._item(item, first, count)
+        values = self.machine.state[held.object, held.variable].ravel()[first : first + count]
+        return values.astype(held.dtype).tobytes()
+
+    def write_item(self, item: int, first: int, data: bytes) -> None:
+        """Write values of a state item; out of range: refused."""
+        width = self._items[item].dtype.itemsize if 0 <= item < len(self._items) else 1
+        held = self._item(item, first, len(data) // width)
+        values = np.frombuffer(data, held.dtype).astype(np.int64)
+        if values.size and (int(values.min()) < held.low or int(values.max()) > held.high):
+            raise ValidationError(
+                f"{self.target}: a value for {held.name} is outside {held.low}..{held.high}; nothing was written"
+            )
+        flat = self.machine.state[held.object, held.variable].ravel()
+        flat[first : first + values.size] = values
+        self.machine.state[held.object, held.variable] = flat.reshape(held.shape)
+
+    def seek(self, step: int) -> None:
+        """Set the step counter; the random numbers are functions of it."""
+        if not 0 <= step < 1 << 32:
+            raise ValidationError(f"{self.target}: step {step} is outside 0..2^32 - 1")
+        self.machine.t = step
+
+    def counters(self) -> dict[str, int]:
+        """Work done since the program was loaded."""
+        return dict(self.machine.counters)
+
+    def close(self) -> None:
+        """Forget the program."""
+        self._machine = None
+
+
+def _dense(step: int, index: int, values: NDArray[np.generic], form: int) -> bytes:
+    out = []
+    for first in range(0, values.size, _RECORD_VALUES):
+        data = values[first : first + _RECORD_VALUES].tobytes()
+        count = min(_RECORD_VALUES, values.size - first)
+        out.append(_RECORD.pack(step, index, form, 0, first, count, 0) + data + bytes(-len(data) % 4))
+    return b"".join(out)
+
+
+def _inputs(program: Program, records: bytes, start: int, steps: int) -> dict[int, dict[str, Ints]]:
+    """Dense payloads by step and input; ValidationError on records that do not belong to the run."""
+    names = list(program.populations)
+    found: dict[int, dict[str, Ints]] = {}
+    at = 0
+    while at < len(records):
+        step, index, form, _, first, count, _ = _RECORD.unpack_from(records, at)
+        at += _RECORD.size
+        if index >= len(names) or program.populations[names[index]].kind != "input" or form > 1:
+            raise ValidationError(f"input record for object {index} of format {form}: no such input")
+        if not start < step <= start + steps:
+            raise ValidationError(f"input record for step {step} in a run of steps {start + 1}..{start + steps}")
+        pop = program.populations[names[index]]
+        where = np.frombuffer(records, "<u2", count, at).astype(np.int64) + first
+        at += 2 * count + (-2 * count) % 4
+        payload = np.ones(count, np.int64)
+        if form == 1:
+            payload = np.frombuffer(records, "<i4", count, at).astype(np.int64)
+            at += 4 * count
+        if count and (int(where.max()) >= pop.n or np.any(np.diff(where) <= 0)):
+            raise ValidationError(f"input record for {pop.name!r}: indices must ascend within 0..{pop.n - 1}")
+        dense = found.setdefault(step, {}).setdefault(pop.name, np.zeros(pop.n, np.int64))
+        dense[where] = payload
+    return found

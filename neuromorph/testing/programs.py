@@ -1,0 +1,265 @@
+"""Random programs for equality tests: small, active, and reaching into every corner of docs/semantics.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromorph.program import Population, Probe, Program, Projection, ScheduleEntry, build
+from neuromorph.rule import GRADED_TRACES, TRACES, Factor, Product, Rule, Trace
+from neuromorph.state import items
+
+__all__ = ["Case", "random_case", "with_all_probes"]
+
+Events = dict[str, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]
+STEPS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A program with its inputs: per input population (steps from 1, indices, payloads)."""
+
+    seed: int
+    program: Program
+    events: Events
+    steps: int = STEPS
+
+    def payloads(self, step: int) -> dict[str, NDArray[np.int64]]:
+        """Dense payloads (n,) of each input at a step."""
+        dense = {}
+        for name, (steps, indices, values) in self.events.items():
+            here = steps == step
+            dense[name] = np.zeros(self.program.populations[name].n, np.int64)
+            dense[name][indices[here]] = values[here]
+        return dense
+
+
+def with_all_probes(program: Program) -> Program:
+    """The same program with a probe on the spikes of every population and on every state item, each step."""
+    from dataclasses import replace
+
+    probes = [Probe(f"{name}.spikes", name, "spikes") for name in program.populations]
+    probes += [Probe(f"{item.object}.{item.variable}", item.object, item.variable) for item in items(program)]
+    return replace(program, probes=tuple(probes))
+
+
+def random_case(seed: int, steps: int = STEPS) -> Case:
+    """The first active program of a seed: at least 30% of its neurons spike, 20% of its plastic weights move."""
+    for attempt in range(200):
+        case = _draw(np.random.default_rng([seed, attempt]), seed, steps)
+        if is_active(case):
+            return case
+    raise RuntimeError(f"no active program found for seed {seed}")  # the generator is at fault, not its user
+
+
+def is_active(case: Case) -> bool:
+    """Whether a case does enough to be worth comparing."""
+    from neuromorph_cpu.ref import Reference
+
+    machine = Reference(case.program)
+    neurons = {p.name: np.zeros(p.n, bool) for p in case.program.populations.values() if p.kind != "input"}
+    for step in range(1, case.steps + 1):
+        machine.step(case.payloads(step))
+        for name, fired in neurons.items():
+            fired |= machine.spikes[name].payload != 0
+    if np.concatenate(list(neurons.values())).mean() < 0.3:
+        return False
+    moved = [
+        (machine.state[p.name, "w"] != p.weights).ravel() for p in case.program.projections.values() if p.rule is not None
+    ]
+    return not moved or bool(np.concatenate(moved).mean() >= 0.2)
+
+
+def _draw(rng: np.random.Generator, seed: int, steps: int) -> Case:
+    populations = [_input(rng, k) for k in range(rng.integers(1, 3))]
+    sizes = {p.name: p.n for p in populations}
+    graded = {p.name: p.graded for p in populations}
+    cells = [f"cells{k}" for k in range(rng.integers(1, 4))]
+    sizes |= {name: int(rng.integers(2, 13)) for name in cells}
+    projections: list[Projection] = []
+    for name in cells:
+        sources = [str(rng.choice([p.name for p in populations]))]
+        sources += [str(s) for s in rng.choice([*sizes], rng.integers(0, 3))]
+        for source in sources:
+            payload = graded.get(source, bool(rng.random() < 0.3))
+            projections.append(_projection(rng, f"p{len(projections)}", source, name, sizes, payload))
+    populations += [_neurons(rng, name, sizes[name], projections, sizes) for name in cells]
+    program = build(
+        populations,
+        projections,
+        schedule=_schedule(rng, populations, projections, steps),
+        rounding=cast('Literal["shared", "synapse"]', rng.choice(["shared", "synapse"])),
+        seed=int(rng.integers(0, 2**32)),
+        name=f"random-{seed}",
+    )
+    return Case(seed, program, {p.name: _events(rng, p, steps) for p in populations if p.kind == "input"}, steps)
+
+
+def _input(rng: np.random.Generator, k: int) -> Population:
+    return Population(f"input{k}", int(rng.integers(2, 13)), "input", graded=bool(rng.random() < 0.4))
+
+
+def _events(rng: np.random.Generator, pop: Population, steps: int) -> tuple[Any, Any, Any]:
+    rate = rng.choice([0.05, 0.2, 0.5])
+    spikes = rng.random((steps, pop.n)) < rate
+    step, index = np.nonzero(spikes)
+    payload = np.ones(step.size, np.int64)
+    if pop.graded:
+        size = int(rng.choice([3, 255, 3000, 2**23 - 1], p=[0.2, 0.5, 0.2, 0.1]))
+        payload = rng.integers(-size if rng.random() < 0.4 else 1, size + 1, step.size)
+        kept = payload != 0
+        step, index, payload = step[kept], index[kept], payload[kept]
+    return step + 1, index, payload
+
+
+def _projection(
+    rng: np.random.Generator, name: str, pre: str, post: str, sizes: dict[str, int], graded: bool
+) -> Projection:
+    n_pre, n_post = sizes[pre], sizes[post]
+    sign = str(rng.choice(["mixed", "exc", "exc", "inh"]))
+    low, high = {"mixed": (-256, 256), "exc": (0, 256), "inh": (-255, 1)}[sign]
+    weights = rng.integers(low, high, (n_pre, n_post))
+    if rng.random() < 0.2:  # near the limits of the range
+        weights = rng.choice([low, high - 1, 0], (n_pre, n_post))
+    rule = _rule(rng) if rng.random() < 0.55 else None
+    kind = rng.choice(["none", "uniform", "each"], p=[0.5, 0.2, 0.3])
+    top = int(rng.choice([3, 9, 63]))
+    delays: Any = {"none": 0, "uniform": int(rng.integers(1, top + 1))}.get(str(kind))
+    if delays is None:
+        delays = rng.integers(0, top + 1, (n_pre, n_post))
+    indptr = indices = None
+    if rng.random() < 0.4:
+        mask = rng.random((n_pre, n_post)) < rng.choice([0.3, 0.7])
+        mask[rng.integers(n_pre), rng.integers(n_post)] = True
+        indptr = np.concatenate([[0], np.cumsum(mask.sum(1))])
+        indices = np.nonzero(mask)[1]
+        weights = weights[mask]
+        delays = delays[mask] if isinstance(delays, np.ndarray) else delays
+    if rule is not None and rule.graded_trace != "none" and not graded:
+        rule = None
+    exponent = int(rng.integers(-8, 1) if rng.random() < 0.4 else rng.integers(0, 7))
+    if rng.random() < 0.08:
+        exponent = int(rng.choice([-16, 10, 15]))
+    return Projection(
+        name, pre, post, weights, weight_exp=exponent, sign_mode=cast("Any", sign), delays=delays, indptr=indptr,
+        indices=indices, graded=graded, rule=rule, plastic=rule is None or bool(rng.random() < 0.93),
+    )  # fmt: skip
+
+
+def _neurons(
+    rng: np.random.Generator, name: str, n: int, projections: list[Projection], sizes: dict[str, int]
+) -> Population:
+    drive = 1.0
+    for p in projections:
+        if p.post == name:
+            scale = 2.0**p.weight_exp * (60 if p.graded else 1)
+            drive = max(drive, float(np.abs(p.weights).mean()) * scale * sizes[p.pre] * 0.3)
+
+    def some(low: int, high: int) -> Any:
+        """A scalar or one value per neuron."""
+        return rng.integers(low, high + 1, n) if rng.random() < 0.3 else int(rng.integers(low, high + 1))
+
+    def decay(top: int) -> Any:
+        return int(rng.choice([0, 1, top])) if rng.random() < 0.3 else some(0, top)
+
+    vth = int(np.clip(drive * rng.choice([0.1, 0.5, 1.0, 2.0]), 0, (1 << 17) - 1))
+    ternary = rng.random() < 0.2
+    optional: dict[str, Any] = {}
+    if ternary:
+        optional["vth_lo"] = some(-vth, 0)
+    else:
+        if rng.random() < 0.35:
+            optional["refractory"] = some(1, 5)
+        if rng.random() < 0.4:
+            optional |= {
+                "adaptive": True,
+                "theta_frac": int(rng.integers(0, 13)),
+                "theta_decay": int(rng.choice([0, 1, 40, 1000, 4096])),
+                "theta_period": int(rng.integers(0, 6)),
+                "init_theta": rng.integers(0, 1000, n) if rng.random() < 0.3 else None,
+            }
+            top = min(1 << 30, (vth << 6) << optional["theta_frac"])
+            optional["theta_inc"] = some(0, max(1, int(top * rng.choice([0.02, 0.2, 1.0]))))
+    if rng.random() < 0.25:
+        optional |= {"reset_interval": int(rng.integers(1, 40)), "reset_offset": int(rng.integers(0, 60))}
+    if rng.random() < 0.3:
+        size = int(rng.choice([1000, (1 << 23) - 1]))
+        optional["init_v"] = rng.integers(-size, size + 1, n)
+    if rng.random() < 0.2:
+        optional["init_u"] = rng.integers(-(1 << 23), (1 << 23) + 1, n)
+    bias = max(1, (vth << 6) // int(rng.choice([3, 10, 50])))
+    return Population(
+        name, n, "ternary" if ternary else "lif", du=decay(4095), dv=decay(4096),
+        vth=rng.integers(vth // 2, vth + 1, n) if rng.random() < 0.3 else vth,
+        bias=some(-bias // 4, min(bias, (1 << 23) - 1)), **optional,
+    )  # fmt: skip
+
+
+def _rule(rng: np.random.Generator) -> Rule:
+    epoch = int(rng.choice([1, 1, 1, 2, 3, 4, 7, 8, 8, 20], p=[0.1] * 10))
+    traces = {
+        name: Trace(int(rng.integers(0, 128)), int(rng.integers(0, 256)), float(rng.choice([0, 0.4, 2, 10, 35.5, 300])))
+        for name in TRACES
+        if rng.random() < 0.85
+    }
+    graded = "none"
+    if rng.random() < 0.25:
+        graded = str(rng.choice(GRADED_TRACES[1:]))
+        traces["x1"] = Trace(0, 0, float(rng.choice([0, 2, 10, 300])))
+    if rng.random() < 0.35:
+        series = [_pair(rng, traces), (), ()]
+    else:
+        series = [tuple(_product(rng, traces) for _ in range(rng.integers(1, 6)))]
+        series += [
+            tuple(_product(rng, traces) for _ in range(rng.integers(1, 4))) if rng.random() < 0.25 else () for _ in "dt"
+        ]
+    return Rule(
+        *series, traces=traces, t_epoch=epoch, seed=int(rng.integers(0, 2**32 - 4)), graded_trace=graded
+    )  # fmt: skip
+
+
+def _scale(rng: np.random.Generator) -> tuple[int, int]:
+    return int(rng.choice([-8, -3, -1, 1, 2, 7])), int(rng.integers(-7, 9))
+
+
+def _pair(rng: np.random.Generator, traces: dict[str, Trace]) -> tuple[Product, ...]:
+    """The pair-STDP shape: one product at the source's spike, one at the target's."""
+    sources = [t for t in traces if t[0] == "x"]
+    targets = [t for t in traces if t[0] == "y"]
+
+    def side(names: list[str]) -> tuple[Factor, ...]:
+        count = rng.integers(0, 3) if names else 0
+        return tuple(Factor(str(rng.choice(names)), int(rng.integers(-20, 21) * (rng.random() < 0.3))) for _ in range(count))
+
+    (a, ea), (b, eb) = _scale(rng), _scale(rng)
+    products = [Product("y0", abs(a) % 8, ea, side(sources)), Product("x0", -(abs(b) % 8), eb, side(targets))]
+    return tuple(products if rng.random() < 0.5 else products[::-1])
+
+
+def _product(rng: np.random.Generator, traces: dict[str, Trace]) -> Product:
+    dependency = str(rng.choice(["x0", "y0", "u"]))
+    mant, exp = _scale(rng)
+    variables = [*traces, "w", "w", "x0", "y0", "d", "t", "1"]
+    factors = []
+    for _ in range(rng.choice([0, 1, 2, 3, 5, 6], p=[0.1, 0.25, 0.3, 0.25, 0.05, 0.05])):
+        variable = str(rng.choice(variables))
+        constant = int(rng.choice([0, 0, 1, -5, 60, -200, 511, -512]))
+        factors.append(Factor(variable, constant or (3 if variable == "1" else 0), variable in "wdt" and rng.random() < 0.3))
+    k = int(rng.integers(0, 4)) if dependency == "u" else 0
+    return Product(cast("Any", dependency), mant, exp, tuple(factors), k)
+
+
+def _schedule(
+    rng: np.random.Generator, populations: list[Population], projections: list[Projection], steps: int
+) -> tuple[ScheduleEntry, ...]:
+    able = [("plasticity", p.name) for p in projections if p.rule] + [("adaptation", p.name) for p in populations if p.adaptive]
+    if not able or rng.random() < 0.6:
+        return ()
+    entries = []
+    for step in sorted(rng.integers(0, steps, rng.integers(1, 5))):
+        operation, name = able[rng.integers(len(able))]
+        entries.append(ScheduleEntry(int(step), cast("Any", operation), name, bool(rng.random() < 0.6)))
+    return tuple(entries)

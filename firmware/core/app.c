@@ -193,29 +193,31 @@ static void send_items(nm_app *a)
 {
     uint8_t *m;
     while (a->read.next != a->read.end && (m = nm_link_reserve(&a->link)) != NULL) {
-        uint32_t n = (a->link.payload_max - 4u) / a->read.width, left = a->read.end - a->read.next;
+        uint32_t n = (a->link.payload_max - 8u) >> (a->read.width / 2u), left = a->read.end - a->read.next;
         n = n < left ? n : left;
         nm_wire_put32(m, a->read.next);
-        (void)nm_item_read(a->program.engine, a->read.item, a->read.next, n, m + 4);   /* bounds were checked in on_read */
-        nm_link_commit(&a->link, NM_MSG_ITEM, (uint16_t)(4u + n * a->read.width), a->time);
+        nm_wire_put16(m + 4, n);
+        nm_wire_put16(m + 6, 0);
+        (void)nm_item_read(a->program.engine, a->read.item, a->read.next, n, m + 8);   /* bounds were checked in on_read */
+        nm_link_commit(&a->link, NM_MSG_ITEM, (uint16_t)(8u + n * a->read.width), a->time);
         a->read.next += n;
     }
 }
 
 static void on_write(nm_app *a, const uint8_t *p, uint16_t n)
 {
-    uint32_t first = nm_wire_get32(p + 4), count = nm_wire_get32(p + 8);
+    const uint16_t item = nm_wire_get16(p);
+    const uint32_t first = nm_wire_get32(p + 4), len = a->stage.len;
     nm_item info;
     (void)n;
     if (!staged(a, NM_MSG_WRITE))
         return;
-    uint32_t len = a->stage.len;
     a->stage.len = a->stage.got = 0;
-    if (nm_item_info(a->program.engine, nm_wire_get16(p), &info) < 0 || count > info.count || count * info.width != len) {
-        reply_error(a, NM_MSG_WRITE, NM_E_ARG, first, count);
+    if (nm_item_info(a->program.engine, item, &info) < 0 || (len & (info.width - 1u)) != 0) {
+        reply_error(a, NM_MSG_WRITE, NM_E_ARG, first, len);
         return;
     }
-    reply_result(a, NM_MSG_WRITE, nm_item_write(a->program.engine, nm_wire_get16(p), first, count, a->stage.at));
+    reply_result(a, NM_MSG_WRITE, nm_item_write(a->program.engine, item, first, len >> (info.width / 2u), a->stage.at));
 }
 
 static void on_seek(nm_app *a, const uint8_t *p, uint16_t n)
@@ -394,7 +396,7 @@ static const request requests[NM_MSG_REQUESTS_END - NM_LINK_SEQUENCED] = {
     [NM_MSG_INPUT - NM_LINK_SEQUENCED] = {on_input, 8, PROGRAM},
     [NM_MSG_STOP - NM_LINK_SEQUENCED] = {on_stop, 0, 0},
     [NM_MSG_READ - NM_LINK_SEQUENCED] = {on_read, 12, IDLE | PROGRAM},
-    [NM_MSG_WRITE - NM_LINK_SEQUENCED] = {on_write, 12, IDLE | PROGRAM},
+    [NM_MSG_WRITE - NM_LINK_SEQUENCED] = {on_write, 8, IDLE | PROGRAM},
     [NM_MSG_SEEK - NM_LINK_SEQUENCED] = {on_seek, 4, IDLE | PROGRAM},
     [NM_MSG_RESTART - NM_LINK_SEQUENCED] = {on_restart, 0, IDLE | PROGRAM},
     [NM_MSG_GET_COUNTERS - NM_LINK_SEQUENCED] = {on_get_counters, 0, 0},
@@ -471,7 +473,9 @@ void nm_app_receive(nm_app *a, const uint8_t *bytes, uint32_t len, uint32_t now)
 bool nm_app_poll(nm_app *a, uint32_t now)
 {
     a->time = now;
-    if (a->reply.type) {
+    /* OK to STOP waits for the last message of the run. */
+    bool last = a->reply.type == NM_MSG_OK && a->reply.bytes[0] == NM_MSG_STOP;
+    if (a->reply.type && !(last && a->run.active)) {
         uint8_t *m = nm_link_reserve(&a->link);
         if (m) {
             memcpy(m, a->reply.bytes, a->reply.len);
@@ -480,5 +484,5 @@ bool nm_app_poll(nm_app *a, uint32_t now)
         }
     }
     send_items(a);
-    return a->run.active && poll_run(a);
+    return a->run.active && (poll_run(a) || !a->run.active);
 }

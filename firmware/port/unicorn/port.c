@@ -30,7 +30,7 @@ extern uint8_t nm_pool_start[], nm_pool_end[];
 #define MAGIC 0x4E4D4254u
 #define PAINT 0xA5A5A5A5u
 
-static struct { uint32_t magic, boots; } kept __attribute__((section(".noinit")));
+static volatile struct { uint32_t magic, boots; } kept __attribute__((section(".noinit")));
 
 void nm_port_init(void)
 {

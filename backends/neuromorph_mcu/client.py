@@ -1,0 +1,258 @@
+"""A board as its host sees it: requests that end in an answer, an error, or a timeout that says what it waited for."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import struct
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from neuromorph.errors import LinkError
+from neuromorph_mcu.link import HostLink, Timing
+from neuromorph_mcu.messages import BoardError, Hello, Kind, Progress, State, Status, counters
+from neuromorph_mcu.records import InputStream, RecordBuffer
+
+__all__ = ["Client", "Port", "Refused"]
+
+
+class Port(Protocol):
+    """What the client needs of a pyserial port, opened with a short timeout."""
+
+    @property
+    def in_waiting(self) -> int:
+        """Bytes that can be read without waiting."""
+
+    def read(self, size: int = 1, /) -> bytes:
+        """At most `size` bytes; fewer, or none, after the port's timeout."""
+
+    def write(self, data: bytes, /) -> int | None:
+        """Send all bytes."""
+
+    def close(self) -> None:
+        """Free the port."""
+
+
+class Refused(Exception):  # noqa: N818 (an answer, which the engine turns into an error of the user's world)
+    """The board answered a request with ERROR.
+
+    Attributes
+    ----------
+    answer : BoardError
+        Its code and details.
+    """
+
+    def __init__(self, answer: BoardError) -> None:
+        self.answer = answer
+        super().__init__(str(answer))
+
+
+class Client:
+    """A session with a board.
+
+    The clock of the link counts only the time spent in waiting for the port, so a caller who is busy (or a user who
+    stops the process) is not mistaken for a silent board. A port may bring its own clock (``port.clock()``, seconds).
+
+    Parameters
+    ----------
+    port : Port
+        An open port.
+    name : str
+        How errors call the board.
+    timing : Timing, optional
+        Time limits of the link.
+    seed : int, optional
+        Chooses the session number; for tests.
+
+    Raises
+    ------
+    LinkError
+        Nobody answers, or not in this protocol.
+    """
+
+    def __init__(self, port: Port, name: str, timing: Timing | None = None, *, seed: int | None = None) -> None:
+        self.name = name
+        self._port = port
+        self._clock: Callable[[], float] = getattr(port, "clock", time.monotonic)
+        self._now = 0.0
+        self._inbox: deque[tuple[int, bytes]] = deque()
+        self._link = HostLink(random.Random(seed).randrange(1, 1 << 16), self._now, timing)
+        while self._link.hello is None:
+            self._pump("its HELLO")
+        self.hello = Hello.parse(self._link.hello)
+
+    def close(self) -> None:
+        """Free the port. May be called twice."""
+        self._port.close()
+
+    # ------------------------------------------------------------------------------------------ the line
+
+    def _pump(self, waiting_for: str) -> None:
+        """Send what is due, wait a moment for bytes, take them."""
+        out = self._link.transmit(self._now)
+        try:
+            if out:
+                self._port.write(out)
+            before = self._clock()
+            data = self._port.read(1)
+            if data:
+                data += self._port.read(self._port.in_waiting)
+            self._now += self._clock() - before
+        except OSError as error:
+            raise LinkError(f"{self.name}: the port failed while waiting for {waiting_for}: {error}") from error
+        self._inbox.extend(self._link.receive(data, self._now))
+        if self._link.failure and not self._inbox:  # what arrived before it failed still counts
+            raise LinkError(f"{self.name}: {self._link.failure}, while waiting for {waiting_for}")
+
+    def _send(self, kind: Kind, payload: bytes = b"") -> None:
+        while not self._link.room:
+            self._pump(f"room for {kind.name}")
+        self._link.send(kind, payload, self._now)
+
+    def _receive(self, waiting_for: str, *expected: Kind) -> tuple[int, bytes]:
+        """The next message, which must be one of `expected`; raises `Refused` for ERROR."""
+        while not self._inbox:
+            self._pump(waiting_for)
+        kind, payload = self._inbox.popleft()
+        if kind == Kind.ERROR:
+            raise Refused(BoardError.parse(payload))
+        if kind not in expected:
+            raise LinkError(f"{self.name}: message of type {kind} instead of {waiting_for}")
+        return kind, payload
+
+    def _ask(self, kind: Kind, payload: bytes = b"", answer: Kind = Kind.OK) -> bytes:
+        self._send(kind, payload)
+        return self._receive(f"its answer to {kind.name}", answer)[1]
+
+    def counters(self) -> dict[str, int]:
+        """Work done and stack used on the board, and both ends of the link (``board_...``, ``host_...``)."""
+        board = counters(self._ask(Kind.GET_COUNTERS, answer=Kind.COUNTERS))
+        return board | {f"host_{name}": n for name, n in self._link.counters().items()}
+
+    # ------------------------------------------------------------------------------------------ programs
+
+    def status(self) -> Status:
+        """What the board holds and does."""
+        return Status.parse(self._ask(Kind.GET_STATUS, answer=Kind.STATUS))
+
+    def upload(self, image: bytes) -> None:
+        """Send an image, have the board verify it, and start it at step 0; a `Refused` one leaves the old one there."""
+        self._stage(image, hashlib.blake2s(image).digest())
+        self._ask(Kind.LOAD)
+
+    def unload(self) -> None:
+        """Forget the program, so that the next one may take all memory."""
+        self._ask(Kind.UNLOAD)
+
+    def _stage(self, data: bytes, key: bytes) -> None:
+        answer = self._ask(Kind.STAGE, struct.pack("<I32s", len(data), key))
+        size = self._link.payload_max - 4
+        for at in range(int.from_bytes(answer[4:8], "little"), len(data), size):
+            self._send(Kind.DATA, struct.pack("<I", at) + data[at : at + size])
+
+    def restart(self) -> None:
+        """Back to step 0."""
+        self._ask(Kind.RESTART)
+
+    def seek(self, step: int) -> None:
+        """Set the step counter and the random streams."""
+        self._ask(Kind.SEEK, struct.pack("<I", step))
+
+    # ------------------------------------------------------------------------------------------ state
+
+    def read(self, item: int, first: int, count: int) -> bytes:
+        """Values of a state item in canonical form."""
+        self._send(Kind.READ, struct.pack("<HHII", item, 0, first, count))
+        parts = []
+        at, end = first, first + count
+        while at < end:
+            payload = self._receive(f"item {item} from value {at} on", Kind.ITEM)[1]
+            here, got = struct.unpack_from("<IH", payload) if len(payload) > 8 else (at, 0)
+            if here != at or not 0 < got <= end - at:
+                raise LinkError(f"{self.name}: {got} values of item {item} from {here} on, expected them from {at} on")
+            parts.append(payload[8:])
+            at += got
+        return b"".join(parts)
+
+    def write(self, item: int, first: int, data: bytes) -> None:
+        """Write values of a state item; all of them or, if `Refused`, none."""
+        self._stage(data, bytes(32))
+        self._ask(Kind.WRITE, struct.pack("<HHI", item, 0, first))
+
+    # ------------------------------------------------------------------------------------------ running
+
+    def run(
+        self,
+        steps: int,
+        records: bytes,
+        on_output: Callable[[bytes], None],
+        on_progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """Run; inputs stream in and traces out meanwhile (see `neuromorph.engine.Engine.run`)."""
+        start = self.status().step
+        inputs = InputStream(records, start + 1, start + steps, self.hello.credit)
+        self._send(Kind.RUN, struct.pack("<IIB3x", steps, inputs.watermark, 0))
+        trace = RecordBuffer()
+        try:
+            self._stream(inputs, trace, start, steps, on_output, on_progress)
+        except (LinkError, Refused):
+            _hand_on(trace, on_output)  # what the user gets to see of an interrupted run
+            raise
+        if len(trace):
+            raise LinkError(f"{self.name}: the trace ends within a record at step {start + steps}")
+
+    def _stream(
+        self,
+        inputs: InputStream,
+        trace: RecordBuffer,
+        start: int,
+        steps: int,
+        on_output: Callable[[bytes], None],
+        on_progress: Callable[[int], None] | None,
+    ) -> None:
+        progress = Progress(start, 0, State.RUNNING)
+        try:
+            while progress.state == State.RUNNING:
+                self._feed(inputs)
+                waiting_for = f"step {progress.step + 1} of {start + 1}..{start + steps}"
+                kind, payload = self._receive(waiting_for, Kind.TRACE, Kind.PROGRESS)
+                if kind == Kind.TRACE:
+                    trace.feed(payload)
+                    if not self._inbox:  # once per batch of frames
+                        _hand_on(trace, on_output)
+                    continue
+                progress = Progress.parse(payload)
+                inputs.taken = progress.taken
+                _hand_on(trace, on_output)
+                if on_progress is not None:
+                    on_progress(progress.step - start)
+        except LinkError:
+            raise
+        except BaseException:  # the user's interrupt, an error in a callback, a run that the board ended
+            self._stop()
+            raise
+
+    def _feed(self, inputs: InputStream) -> None:
+        while not inputs.done and self._link.room:
+            message = inputs.next(self._link.payload_max)
+            if message is None:
+                return
+            self._link.send(Kind.INPUT, message, self._now)
+
+    def _stop(self) -> None:
+        """End a run, so that the session stays usable; OK follows the last message of the run."""
+        self._send(Kind.STOP)
+        kind = -1
+        while kind != Kind.OK:
+            try:
+                kind, _ = self._receive("the end of the run", Kind.OK, Kind.TRACE, Kind.PROGRESS)
+            except Refused:
+                continue
+
+
+def _hand_on(trace: RecordBuffer, on_output: Callable[[bytes], None]) -> None:
+    whole = trace.take()
+    if whole:
+        on_output(whole)

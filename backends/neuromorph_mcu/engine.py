@@ -1,0 +1,152 @@
+"""The engine behind the targets `mcu...`: a board and its client as `neuromorph.engine.Engine`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from neuromorph.errors import CapacityError, ImageError, LinkError, TargetError, ValidationError
+from neuromorph_mcu.client import Client, Refused
+from neuromorph_mcu.link import Timing
+from neuromorph_mcu.messages import BoardError, Code, Hello, Kind
+from neuromorph_mcu.ports import open_port
+
+__all__ = ["McuEngine"]
+
+
+class McuEngine:
+    """A board that holds one program.
+
+    Parameters
+    ----------
+    target : str
+        The user's name of the board.
+    url : str
+        Its port (see `neuromorph_mcu.ports.open_port`).
+    timing : Timing, optional
+        Time limits of the link.
+
+    Attributes
+    ----------
+    port
+        The pyserial port; that of an emulated board has a `machine`.
+
+    Raises
+    ------
+    TargetError, LinkError
+        The port cannot be opened; nobody answers there.
+    """
+
+    def __init__(self, target: str, url: str, timing: Timing | None = None) -> None:
+        self.target = target
+        self.port = open_port(url)
+        try:
+            self._client = Client(self.port, target, timing)
+        except BaseException:
+            self.port.close()
+            raise
+
+    @property
+    def hello(self) -> Hello:
+        """What the board says about itself: versions, limits, names."""
+        return self._client.hello
+
+    def load(self, image: bytes) -> None:
+        """Send an image, verify it on the board, start it; a rejected one leaves the running one as it was."""
+        try:
+            self._client.upload(image)
+        except Refused as refused:
+            self._raise(refused.answer)
+
+    def unload(self) -> None:
+        """Free the board of its program, for one that does not fit beside it."""
+        try:
+            self._client.unload()
+        except Refused as refused:
+            self._raise(refused.answer)
+
+    def reset(self) -> None:
+        """Back to step 0."""
+        try:
+            self._client.restart()
+        except Refused as refused:
+            self._raise(refused.answer)
+
+    def now(self) -> int:
+        """The last step done."""
+        return self._client.status().step
+
+    def run(
+        self,
+        steps: int,
+        records: bytes,
+        on_output: Callable[[bytes], None],
+        on_progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """Run (see `neuromorph.engine.Engine.run`); `on_progress` gets the steps done of this run."""
+        if steps == 0:
+            return
+        try:
+            self._client.run(steps, records, on_output, on_progress)
+        except Refused as refused:
+            self._raise(refused.answer)
+
+    def read_item(self, item: int, first: int, count: int) -> bytes:
+        """Values of a state item."""
+        try:
+            return self._client.read(item, first, count)
+        except Refused as refused:
+            self._raise(refused.answer, f"item {item} has no values {first}..{first + count - 1}")
+
+    def write_item(self, item: int, first: int, data: bytes) -> None:
+        """Values of a state item; all or none."""
+        try:
+            self._client.write(item, first, data)
+        except Refused as refused:
+            self._raise(refused.answer, f"item {item} cannot take {len(data)} bytes from value {first} on")
+
+    def seek(self, step: int) -> None:
+        """Set the step counter."""
+        try:
+            self._client.seek(step)
+        except Refused as refused:
+            self._raise(refused.answer, f"step {step} is out of range")
+
+    def counters(self) -> dict[str, int]:
+        """Work done since the program was loaded, stack used, and both ends of the link."""
+        return self._client.counters()
+
+    def close(self) -> None:
+        """Free the port. May be called twice."""
+        self._client.close()
+
+    def _raise(self, answer: BoardError, argument: str = "an argument is out of range") -> NoReturn:
+        """What the board's answer means to the user."""
+        me, a, b = self.target, answer.a, answer.b
+        if answer.code == Code.IMAGE:
+            raise ImageError(f"{me} rejected the image: rule R{a} at byte {b}; compile the network again", a, b)
+        if answer.code == Code.CAPACITY:
+            raise CapacityError(self._too_large(answer))
+        if answer.code == Code.STATE:
+            raise ValidationError(f"{me}: a value is out of range; nothing was written")
+        if answer.code == Code.ARGUMENT:
+            raise ValidationError(f"{me}: {argument}")
+        if answer.code == Code.INPUT:
+            raise ValidationError(f"{me}: the input records for step {a + 1} are malformed, late or name no input")
+        if answer.code == Code.STEPS:
+            raise TargetError(f"{me}: the step counter ends at 2^32 - 1; save the state and start again at step 0")
+        if answer.code == Code.PROGRAM:
+            raise TargetError(f"{me} holds no program: load one first")
+        if answer.code in (Code.STAGED, Code.CREDIT, Code.MESSAGE, Code.BUSY, Code.UNSUPPORTED):
+            raise LinkError(f"{me}: the protocol broke down ({answer}); open the session again")
+        raise TargetError(f"{me}: the engine failed ({answer})")
+
+    def _too_large(self, answer: BoardError) -> str:
+        what = "the values" if answer.request == Kind.WRITE else "the program"
+        whole = self.hello.pool
+        next_step = (
+            "make it smaller"
+            if answer.a > whole
+            else f"unload the program that is there (it leaves {answer.b} of {whole} bytes free)"
+        )
+        return f"{self.target}: {what} needs {answer.a} bytes of memory, the board has {answer.b}; {next_step}"

@@ -1,0 +1,212 @@
+"""Messages of the application above the link, byte by byte (``docs/link.md``, 4)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+from neuromorph.errors import LinkError
+
+__all__ = ["BoardError", "Code", "Hello", "Kind", "Progress", "State", "Status", "counters"]
+
+
+class Kind(IntEnum):
+    """Types of messages: requests below 64, answers from there on."""
+
+    GET_STATUS = 16
+    STAGE = 17
+    DATA = 18
+    LOAD = 19
+    UNLOAD = 20
+    RUN = 21
+    INPUT = 22
+    STOP = 23
+    READ = 24
+    WRITE = 25
+    SEEK = 26
+    RESTART = 27
+    GET_COUNTERS = 28
+    OK = 64
+    ERROR = 65
+    STATUS = 66
+    PROGRESS = 67
+    TRACE = 68
+    ITEM = 69
+    COUNTERS = 70
+
+
+class Code(IntEnum):
+    """Codes of ERROR: those of the engine (``nm.h``) and of the application (``app.h``)."""
+
+    IMAGE = -1
+    ARENA = -2
+    ARGUMENT = -3
+    INPUT = -4
+    STATE = -5
+    SPACE = -6
+    STEPS = -7
+    UNSUPPORTED = -16
+    MESSAGE = -17
+    BUSY = -18
+    PROGRAM = -19
+    CAPACITY = -20
+    STAGED = -21
+    CREDIT = -22
+
+
+class State(IntEnum):
+    """What a board is doing."""
+
+    EMPTY = 0
+    IDLE = 1
+    RUNNING = 2
+
+
+_COUNTERS = ("spikes", "synaptic_events", "plastic_updates")
+_LINK_COUNTERS = (
+    "frames_in", "frames_out", "crc_err", "cobs_err", "overrun", "gap", "retransmits", "duplicates", "out_of_order",
+    "resets", "naks", "lost",
+)  # fmt: skip
+_COUNTERS_LAYOUT = struct.Struct(f"<3QI{len(_LINK_COUNTERS)}I")
+
+
+def _unpack(layout: struct.Struct, payload: bytes, what: str) -> tuple[int, ...]:
+    if len(payload) < layout.size:
+        raise LinkError(f"the board sent {what} with {len(payload)} bytes instead of {layout.size}")
+    return layout.unpack_from(payload)
+
+
+def _name(raw: bytes) -> str:
+    return raw.split(b"\0")[0].decode("ascii", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What a board says about itself.
+
+    Parameters
+    ----------
+    protocol, image_format : tuple of int
+        Version of the protocol (major, minor); of the image format (lowest and highest major, highest minor).
+    semantics : int
+        Semantics version of the engine.
+    payload, window : int
+        Largest payload in bytes, frames in flight.
+    boots : int
+        Starts since power came.
+    pool : int
+        Bytes for programs, their working memory and their trace buffer.
+    credit, trace : int
+        Bytes of input that may be sent ahead; bytes of trace buffer that a program gets at least if there is room.
+    features : int
+        Feature bits of the engine, as in an image.
+    clock : int
+        Core clock in Hz, 0 if it has none.
+    uid : bytes
+        The board's own number, 16 bytes.
+    build, core, board : str
+        Firmware build, processor core, board.
+    """
+
+    protocol: tuple[int, int]
+    image_format: tuple[int, int, int]
+    semantics: int
+    payload: int
+    window: int
+    boots: int
+    pool: int
+    credit: int
+    trace: int
+    features: int
+    clock: int
+    uid: bytes
+    build: str
+    core: str
+    board: str
+
+    _LAYOUT = struct.Struct("<4BHHBB2x6I8x16s16s16s16s4x")
+
+    @classmethod
+    def parse(cls, payload: bytes) -> Hello:
+        """Of a HELLO payload of at least 112 bytes."""
+        major, minor, low, high, semantics, limit, window, image_minor, *numbers = cls._LAYOUT.unpack_from(payload)
+        boots, pool, credit, trace, features, clock, uid, build, core, board = numbers
+        names = (_name(build), _name(core), _name(board))
+        return cls(
+            (major, minor), (low, high, image_minor), semantics, limit, window,
+            boots, pool, credit, trace, features, clock, uid, *names,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a board holds and does; sizes in bytes."""
+
+    state: State
+    step: int
+    free: int
+    image: int
+    arena: int
+    trace: int
+    record_bound: int
+    items: int
+    digest: bytes
+
+    @classmethod
+    def parse(cls, payload: bytes) -> Status:
+        """Of a STATUS message."""
+        state, *numbers = _unpack(struct.Struct("<B3x7I"), payload, "STATUS")
+        return cls(_state(state), *numbers, digest=payload[32:64])
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """All records up to `step` have been sent; `taken` bytes of input are used up."""
+
+    step: int
+    taken: int
+    state: State
+
+    @classmethod
+    def parse(cls, payload: bytes) -> Progress:
+        """Of a PROGRESS message."""
+        step, taken, state = _unpack(struct.Struct("<III"), payload, "PROGRESS")
+        return cls(step, taken, _state(state))
+
+
+def _state(value: int) -> State:
+    try:
+        return State(value)
+    except ValueError:
+        raise LinkError(f"the board sent an unknown state, {value}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class BoardError:
+    """A request that the board refused; `a` and `b` are the code's details."""
+
+    request: int
+    code: int
+    a: int
+    b: int
+
+    @classmethod
+    def parse(cls, payload: bytes) -> BoardError:
+        """Of an ERROR message."""
+        return cls(*_unpack(struct.Struct("<Bb2xII"), payload, "ERROR"))
+
+    def __str__(self) -> str:
+        request = Kind(self.request).name if self.request in Kind.__members__.values() else str(self.request)
+        code = Code(self.code).name if self.code in Code.__members__.values() else str(self.code)
+        return f"{request}: {code.lower()} ({self.a}, {self.b})"
+
+
+def counters(payload: bytes) -> dict[str, int]:
+    """Of a COUNTERS message: work done, stack used, and ``board_...`` for the board's end of the link."""
+    values = _unpack(_COUNTERS_LAYOUT, payload, "COUNTERS")
+    return (
+        dict(zip(_COUNTERS, values[:3], strict=True))
+        | {"stack_used": values[3]}
+        | {f"board_{name}": n for name, n in zip(_LINK_COUNTERS, values[4:], strict=True)}
+    )

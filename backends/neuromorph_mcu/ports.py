@@ -1,0 +1,43 @@
+"""Ports by pyserial's URLs, the emulated boards among them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from neuromorph.errors import TargetError
+
+if TYPE_CHECKING:
+    from serial import SerialBase
+
+__all__ = ["open_port"]
+
+_HANDLERS = "neuromorph_mcu.urls"
+_POLL = 0.02
+"""Seconds after which a silent port gives control back; well under the shortest retransmission time."""
+
+
+def open_port(url: str, baud: int = 921_600) -> SerialBase:
+    """Open a port.
+
+    Parameters
+    ----------
+    url : str
+        ``/dev/ttyACM0``, ``COM3``, ``socket://host:port``, ``nmemu://unicorn_m4`` or any other of pyserial's URLs.
+    baud : int
+        Bits per second, where the port has such a thing.
+
+    Raises
+    ------
+    TargetError
+        pyserial is missing, or the port cannot be opened.
+    """
+    try:
+        import serial
+    except ImportError as error:
+        raise TargetError("serial ports need pyserial: pip install 'neuromorph[mcu]'") from error
+    if _HANDLERS not in serial.protocol_handler_packages:
+        serial.protocol_handler_packages.append(_HANDLERS)
+    try:
+        return serial.serial_for_url(url, baudrate=baud, timeout=_POLL, write_timeout=5)
+    except (serial.SerialException, ValueError, OSError) as error:
+        raise TargetError(f"cannot open the port {url}: {error}") from error

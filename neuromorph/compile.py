@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from neuromorph.engine import Target
 from neuromorph.errors import ValidationError
-from neuromorph.graph import Graph
+from neuromorph.graph import Graph, verify
 from neuromorph.passes import Discretise, Emit, Legalise, Pass, Place, Quantise, State
-from neuromorph.passes.verify import check_graph
 from neuromorph.text import state_text
 from neuromorph.validate import nearest
 
@@ -103,7 +102,7 @@ def run_passes(
     names = [p.name for p in passes]
     for name in sorted(shown - set(names)):
         raise ValidationError(f"print_after: there is no pass {name!r}; {nearest(name, names)}")
-    check_graph(state.graph)
+    verify(state.graph)
     for step in passes:
         start = time.perf_counter()
         state = step.run(state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,8 @@ class Entry:
     asked, held : float
         Of an array: the element that is held worst.
     error, mean_error : float
-        Relative error ``held / asked - 1``: the worst one and the mean of their sizes (over elements that are not 0).
+        Relative error ``held / asked - 1``, of weights ``(held - asked) / largest |asked|``: the worst one and the mean
+        of their sizes (over elements that are not 0).
     count, saturated, to_zero : int
         Values; how many met a limit of the machine; how many that were not 0 are held as 0.
     """
@@ -46,17 +47,19 @@ class Entry:
 
 
 def compare_values(
-    name: str, parameter: str, asked: ArrayLike, held: ArrayLike, unit: str = "", saturated: int = 0
-) -> Entry:
-    """An `Entry` from values asked and held, scalars or arrays of one shape."""
+    name: str, parameter: str, asked: ArrayLike, held: ArrayLike, unit: str = "", saturated: int = 0,
+    *, beside_largest: bool = False,
+) -> Entry:  # fmt: skip
+    """An `Entry` from values asked and held, scalars or arrays of one shape; errors beside the largest if asked for."""
     want, have = np.broadcast_arrays(np.asarray(asked, float), np.asarray(held, float))
     want, have = want.ravel(), have.ravel()
     if want.size == 0:
         return Entry(name, parameter, unit, 0.0, 0.0, 0.0, count=0)
     same = want == have  # also inf == inf
     error = np.zeros(want.shape)
-    np.divide(have - want, want, out=error, where=~same & (want != 0))
-    error[~same & (want == 0)] = math.inf
+    base = np.full(want.shape, np.max(np.abs(want))) if beside_largest else want
+    np.divide(have - want, base, out=error, where=~same & (base != 0))
+    error[~same & (base == 0)] = math.inf
     worst = int(np.argmax(np.abs(error)))
     finite = np.abs(error[(want != 0) & np.isfinite(error)])
     return Entry(
@@ -131,7 +134,10 @@ class Report:
         """One line."""
         synapses = sum(p.synapses for p in self.projections)
         size = ", ".join(f"{m.target} {_bytes(m.image)}" for m in self.memory)
-        worst = max((abs(e.error) for e in self.entries if math.isfinite(e.error)), default=0.0)
+        worst = max(
+            (abs(e.error) for e in self.entries if math.isfinite(e.error) and not e.parameter.startswith("rule ")),
+            default=0.0,
+        )
         notes = f"{len(self.warnings)} warning{'' if len(self.warnings) == 1 else 's'}"
         return (
             f"{self.name}: {self.cost.neuron_updates} neurons, {synapses} synapses, profile {self.profile}, "
@@ -204,7 +210,9 @@ class Report:
 
         shown = []
         for title, heads, rows in self.tables():
-            table = Table(*heads, title=title, title_justify="left")
+            table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+            for head in heads:
+                table.add_column(head, no_wrap=head != "message", overflow="fold")
             for row in rows:
                 table.add_row(*row)
             shown.append(table)
@@ -231,7 +239,3 @@ def _bytes(count: int) -> str:
 def _limit(count: int) -> str:
     return _bytes(count) if count else "-"
 
-
-def of_kind(warnings: Sequence[Notice], code: str) -> list[Notice]:
-    """The warnings of one kind."""
-    return [w for w in warnings if w.code == code]

@@ -1,4 +1,4 @@
-"""Stable text of graphs, programs and what lies between: for people, golden tests and ``--print-after``.
+"""Stable text of programs and of what lies between graph and program: for people, golden tests, ``--print-after``.
 
 One line for an object; values that equal their defaults are left out; long arrays are summarised with a checksum.
 """
@@ -15,11 +15,10 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from neuromorph.graph import Graph
     from neuromorph.passes.base import State
     from neuromorph.program import Program
 
-__all__ = ["graph_text", "program_text", "state_text"]
+__all__ = ["program_text", "state_text"]
 
 SHOWN = 8  # longest array that is written out
 DIGITS = 9  # significant, so that another libm's last bit does not show
@@ -65,16 +64,6 @@ def _lines(kind: str, items: Any) -> list[str]:
     return [f"{kind} {item.name}: {_fields(item, ('name',))}" for item in items]
 
 
-def graph_text(graph: Graph) -> str:
-    """The text of a graph."""
-    lines = [f"graph {graph.name}: dt={_value(graph.dt)} seed={graph.seed}"]
-    lines += _lines("population", graph.populations)
-    lines += _lines("projection", graph.projections)
-    lines += _lines("probe", graph.probes)
-    lines += [f"at {p.step}: {p.operation} of {p.object} {'on' if p.on else 'off'}" for p in graph.schedule]
-    return "\n".join(lines) + "\n"
-
-
 def program_text(program: Program) -> str:
     """The text of a program; integers only, besides dt and the scales."""
     lines = [
@@ -99,6 +88,6 @@ def state_text(state: State) -> str:
         lines = _lines("population", state.populations.values()) + _lines("projection", state.projections.values())
         lines += [f"scale {name}: {_value(dict(values))}" for name, values in state.scales.items()]
         return "\n".join(lines) + "\n"
-    lines = [graph_text(state.graph)]
+    lines = [state.graph.text()]
     lines += [f"dynamics {name}: {_fields(d)}\n" for name, d in state.dynamics.items()]
     return "".join(lines)

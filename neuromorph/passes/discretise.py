@@ -74,10 +74,8 @@ def dynamics(pop: Population, dt: float) -> Dynamics:
     charge = np.ones(())
     if pop.resistance is not None:
         resistance = np.asarray(pop.resistance, float)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            # tau_s = 0: u lasts for the step; tau_m = 0: v follows R u at once.
-            charge = np.where(tau_s == 0, (1.0 - kv) * resistance, resistance * tau_s / tau_m)
-            charge = np.where(tau_m == 0, resistance / (1.0 - ku), charge)
+        # tau_s = 0: u lasts for the step.
+        charge = np.where(tau_s == 0, (1.0 - kv) * resistance, resistance * tau_s / tau_m)
         if not np.all(np.isfinite(charge) & (charge > 0)):
             raise ValidationError(
                 f"population {pop.name!r}: resistance {_worst(resistance)} with tau_m = {_worst(tau_m)} s gives "

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from neuromorph.errors import UnsupportedError, ValidationError
+from neuromorph.errors import UnsupportedError
 from neuromorph.image import features
 from neuromorph.passes.base import Pass, State
 from neuromorph.program import Population, Probe, Program, Projection, ScheduleEntry
@@ -40,41 +40,18 @@ class Legalise(Pass):
     name: ClassVar[str] = "legalise"
 
     def run(self, state: State) -> State:
-        """Map probes and schedule, refuse what a target lacks."""
+        """Take over probes and schedule, refuse what a target lacks."""
         graph = state.graph
-        schedule = tuple(
-            ScheduleEntry(p.step, p.operation, p.object, p.on) for p in sorted(graph.schedule, key=lambda p: p.step)
-        )
+        schedule = tuple(ScheduleEntry(p.step, p.operation, p.object, p.on) for p in graph.schedule)
+        probes = tuple(Probe(p.name, p.object, p.variable, p.every, p.phase) for p in graph.probes)
         program = Program(
             dt=round(graph.dt * 1e9) / 1e9, populations=state.populations, projections=state.projections,
-            probes=_probes(state), schedule=schedule, rounding=state.rounding, seed=graph.seed, name=graph.name,
+            probes=probes, schedule=schedule, rounding=state.rounding, seed=graph.seed, name=graph.name,
             profile=state.profile, scales=state.scales,
         )  # fmt: skip
         for target in state.targets:
             _check_features(program, target)
         return replace(state, program=program)
-
-
-def _probes(state: State) -> tuple[Probe, ...]:
-    """Probes with unique names; "threshold" is sampled as the slow part of an adaptive one."""
-    made: list[Probe] = []
-    for probe in state.graph.probes:
-        variable = probe.variable
-        if variable == "threshold":
-            pop = state.populations.get(probe.object)
-            if pop is None or not pop.adaptive:
-                raise ValidationError(
-                    f"probe of {probe.object!r}: its threshold is constant; read it from program.populations, or give "
-                    "the population an adaptive threshold"
-                )
-            variable = "theta"
-        if variable == "w" and probe.object in state.projections and state.projections[probe.object].rule is None:
-            raise ValidationError(
-                f"probe of {probe.object!r}: static weights never change; read program.projections[...].weights"
-            )
-        name = probe.name or f"{probe.object}.{probe.variable}"
-        made.append(Probe(name, probe.object, variable, probe.every, probe.phase))
-    return tuple(made)
 
 
 def _check_features(program: Program, target: Target) -> None:

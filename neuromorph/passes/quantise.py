@@ -130,7 +130,9 @@ class Quantise(Pass):
         raw = np.rint(weights / unit / step).astype(np.int64) * step
         low, high = integer.SIGN_RANGE[sign]
         ints = np.clip(raw, low, high - high % step)
-        entry = compare_values(proj.name, "weights", weights, ints * unit, saturated=int(np.sum(raw != ints)))
+        entry = compare_values(
+            proj.name, "weights", weights, ints * unit, saturated=int(np.sum(raw != ints)), beside_largest=True
+        )
         book.entries.append(entry)
         used = int(np.count_nonzero(weights))
         if entry.to_zero > self.zero_share * used:
@@ -220,12 +222,10 @@ def _choose(pop: graph.Population, held: _Held, incoming: list[Incoming]) -> Sca
                         (np.asarray(pop.u_init) * held.gain, CURRENT_MAX)):  # fmt: skip
         largest = float(np.max(np.abs(value)))
         limits.append(most / largest if largest else np.inf)
-    thresholds = np.abs(np.asarray(pop.v_th, float)).ravel()
+    thresholds = np.asarray(pop.v_th, float).ravel()
     if pop.kind == "ternary":
-        thresholds = np.concatenate([thresholds, np.abs(np.asarray(pop.v_th_low, float)).ravel()])
-    thresholds = thresholds[thresholds > 0]
-    if not thresholds.size:  # spikes as soon as v > 0: the weights are all there is to go by
-        thresholds = np.array([max((i.largest for i in incoming), default=0.0) or 1.0])
+        low = -np.asarray(pop.v_th_low, float).ravel()
+        thresholds = np.concatenate([thresholds, low[low > 0]])
     start = float(np.max(np.abs(np.asarray(pop.u_init, float) * held.gain)))
     return choose_scale(
         incoming, float(thresholds.max()), float(thresholds.min()), min(limits), start=start,
@@ -243,7 +243,7 @@ def _population(
         book.entries.append(compare_values(pop.name, name, asked, tau, "s"))
     vth = np.rint(np.asarray(pop.v_th) * k / 64)
     book.entries.append(compare_values(pop.name, "v_th", pop.v_th, vth * 64 / k))
-    smallest = vth[np.asarray(pop.v_th) > 0].min(initial=np.inf)
+    smallest = vth.min()
     if smallest < VTH_COARSE:
         book.warn("precision", pop.name, f"the threshold of {pop.name!r} is only {smallest:.0f} units (wanted: "
                   f"{VTH_COARSE}): single inputs are held coarsely; narrow the range of thresholds, bias and initial "

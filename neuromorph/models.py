@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from neuromorph.errors import NeuromorphError, UnsupportedError, ValidationError
 from neuromorph.program import Program
@@ -19,7 +19,6 @@ from neuromorph.validate import nearest
 
 if TYPE_CHECKING:
     from neuromorph.network import Network
-
     from neuromorph.trace import Trace
 
 __all__ = ["Model", "examples", "find", "recorded_inputs", "with_weight"]
@@ -52,15 +51,27 @@ class Model:
     inputs: Mapping[Any, Any]
     duration: float | None
 
-    def compile(self, targets: Sequence[str]) -> Program:
+    @property
+    def source(self) -> Network | Program:
+        """What `neuromorph.open` takes: the network, or the program of an image."""
+        found = self.network if self.program is None else self.program
+        if found is None:
+            raise ValidationError(f"model {self.name!r} has neither a network nor a program")
+        return found
+
+    def compile(self, targets: Sequence[str], print_after: Sequence[str] = ()) -> Program:
         """The program, one for all `targets`; an image is what it is."""
         if self.program is not None:
             return self.program
-        if self.network is None:
-            raise ValidationError(f"model {self.name!r} has neither a network nor a program")
         from neuromorph.compile import compile as compile_network
 
-        return compile_network(self.network, targets=list(targets))
+        return compile_network(cast("Network", self.source), targets=list(targets), print_after=print_after)
+
+    def seconds(self, asked: float | None) -> float:
+        """How long to run: what the user asked, else what the model means, else `DEFAULT_DURATION`."""
+        if asked is not None:
+            return asked
+        return DEFAULT_DURATION if self.duration is None else self.duration
 
 
 def examples() -> dict[str, str]:

@@ -1,0 +1,85 @@
+"""What commands share: options, JSON output, progress on a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+__all__ = ["Progress", "json_option", "print_json", "progress", "seed_option"]
+
+Progress = Callable[[str, int, int], None]
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+seed_option = click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 4), default=None, help="Seed for network(seed) and inputs(net, seed)."
+)
+
+
+def print_json(data: object) -> None:
+    """One JSON object on standard output; what is not finite becomes null."""
+    click.echo(json.dumps(_plain(data), indent=2, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value
+
+
+@contextmanager
+def progress(quiet: bool = False) -> Iterator[Progress | None]:
+    """A callable (what, done, total) that shows a bar with the time left, on a terminal; None elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    try:
+        import rich.progress  # noqa: F401
+    except ImportError:
+        yield from _plain_progress()
+        return
+    yield from _rich_progress()
+
+
+def _rich_progress() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    tasks: dict[str, Any] = {}
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done)
+
+        yield show
+
+
+def _plain_progress() -> Iterator[Progress]:
+    began: dict[str, float] = {}
+    shown = 0.0
+
+    def show(what: str, done: int, total: int) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        start = began.setdefault(what, now)
+        if done and now - shown > 0.2:
+            left = (now - start) * (total - done) / done
+            click.echo(f"\r{what}: {done}/{total} steps, {left:.0f} s left   ", err=True, nl=False)
+            shown = now
+
+    yield show
+    if shown:
+        click.echo("\r" + " " * 60 + "\r", err=True, nl=False)

@@ -1,0 +1,107 @@
+"""neuromorph run."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from neuromorph.cli.common import json_option, print_json, progress, seed_option
+
+if TYPE_CHECKING:
+    from neuromorph.models import Model
+    from neuromorph.session import Session
+    from neuromorph.trace import Trace
+
+
+@click.command("run")
+@click.argument("model", required=False)
+@click.option("--target", default="cpu", show_default=True, help="Machine to run on (neuromorph targets).")
+@click.option("--duration", type=float, help="Seconds of the network's time; the model's own by default, else 1.")
+@seed_option
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write the trace (.npz).")
+@click.option("--plot", type=click.Path(dir_okay=False), help="Plot the trace (.png, .svg, .pdf).")
+@click.option("--inputs", type=click.Path(dir_okay=False), help="Replay the inputs recorded in a trace (.npz).")
+@click.option("--load-state", type=click.Path(dir_okay=False), help="Begin from a saved state (.nms).")
+@click.option("--save-state", type=click.Path(dir_okay=False), help="Save the state at the end (.nms).")
+@click.option("--list", "list_examples", is_flag=True, help="List the built-in examples.")
+@json_option
+def command(model: str | None, list_examples: bool, as_json: bool, **options: Any) -> None:
+    """Run MODEL on a target and record what its probes see."""
+    from neuromorph import models
+
+    if list_examples:
+        found = models.examples()
+        print_json(found) if as_json else click.echo("\n".join(f"{k:<16} {v}" for k, v in found.items()))
+        return
+    if model is None:
+        raise click.UsageError("MODEL is missing: a .py or .nmi file, or a built-in example (--list)")
+    _run(models.find(model, options["seed"]), as_json, options)
+
+
+def _run(model: Model, as_json: bool, options: dict[str, Any]) -> None:
+    from neuromorph.errors import NeuromorphError
+    from neuromorph.session import open as open_session
+    from neuromorph.session import steps_of
+    from neuromorph.state import State
+
+    state = State.load(options["load_state"]) if options["load_state"] else None
+    began = time.perf_counter()
+    with open_session(model.source, options["target"]) as session:
+        if state is not None:
+            session.restore(state)
+        steps = steps_of(model.seconds(options["duration"]), session.program.dt)
+        try:
+            with progress(as_json) as show:
+                report = (lambda done, total: show(options["target"], done, total)) if show else None
+                trace = session.run(steps=steps, inputs=_inputs(model, session, options["inputs"]), progress=report)
+        except NeuromorphError as error:
+            _rescue(error, options["output"])
+            raise
+        if options["save_state"]:
+            session.snapshot().save(options["save_state"])
+    seconds = time.perf_counter() - began
+    if options["output"]:
+        trace.save(options["output"])
+    if options["plot"]:
+        trace.plot(options["plot"])
+    _show(trace, seconds, as_json, options)
+
+
+def _inputs(model: Model, session: Session, path: str | None) -> Any:
+    if path is None:
+        return model.inputs
+    from neuromorph.models import recorded_inputs
+    from neuromorph.trace import Trace
+
+    return recorded_inputs(Trace.load(path), session.program)
+
+
+def _rescue(error: Any, output: str | None) -> None:
+    """What an interrupted run had recorded is kept."""
+    if output and error.trace is not None:
+        error.trace.save(output)
+        click.echo(f"the partial trace, to step {error.trace.stop}, is in {output}", err=True)
+
+
+def _show(trace: Trace, seconds: float, as_json: bool, options: dict[str, Any]) -> None:
+    from neuromorph.inspect import describe_trace
+
+    data = describe_trace(trace)
+    files = {key: options[key] for key in ("output", "plot", "save_state") if options[key]}
+    if as_json:
+        print_json(data | {"steps": trace.steps, "seconds": round(seconds, 4), "files": files})
+        return
+    click.echo(f"{trace.name} on {trace.target}: steps {trace.start + 1}..{trace.stop} in {seconds:.2f} s")
+    for name, column in data["probes"].items():
+        if column["variable"] == "spikes":
+            click.echo(
+                f"  {name:<24} {column['spikes']} spikes of {column['n']} neurons, {column['mean_rate']:.2f} Hz each"
+            )
+        else:
+            click.echo(f"  {name:<24} {column['samples']} samples, {column['min']}..{column['max']}")
+    if not data["probes"]:
+        click.echo("  no probes: add net.probe(...) to record something")
+    for path in files.values():
+        click.echo(f"wrote {path}")

@@ -15,6 +15,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from neuromorph.errors import TargetError
@@ -57,17 +58,17 @@ class Machine:
 
     def __init__(self, board: Board, uid: bytes = b"emulated") -> None:
         try:
-            import unicorn
-            from unicorn import arm_const
+            unicorn: Any = import_module("unicorn")
+            arm: Any = import_module("unicorn.arm_const")
         except ImportError as error:
             raise TargetError(
                 "the emulated boards need Unicorn and pyelftools: pip install 'neuromorph[mcu]'"
             ) from error
         self.board, self.firmware = board, Firmware.load(board.elf)
         self.millis = 0
-        self._unicorn, self._arm = unicorn, arm_const
-        self._uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
-        self._uc.ctl_set_cpu_model(getattr(arm_const, f"UC_CPU_ARM_{board.core}"))
+        self._unicorn, self._arm = unicorn, arm
+        self._uc: Any = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
+        self._uc.ctl_set_cpu_model(getattr(arm, f"UC_CPU_ARM_{board.core}"))
         self._uc.mem_map(FLASH, FLASH_SIZE, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
         self._uc.mem_map(RAM, RAM_SIZE, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
         self._uc.mem_map(DEVICE, DEVICE_SIZE, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
@@ -86,8 +87,9 @@ class Machine:
         self.reset()
 
     def close(self) -> None:
-        """Stop watching the core. May be called twice."""
+        """Free the machine. May be called twice."""
         self._closing.set()
+        self._uc = None
 
     def reset(self) -> None:
         """Press the reset button: what was on the line is lost, RAM keeps its content."""
@@ -125,7 +127,7 @@ class Machine:
 
     def _slice(self) -> None:
         """Let the core run until it sleeps, then move bytes."""
-        rx_head, rx_tail, tx_head, tx_tail, _, _ = _HEADS.unpack(self._uc.mem_read(DEVICE, _HEADS.size))
+        rx_head, rx_tail, _, tx_tail, _, _ = _HEADS.unpack(self._uc.mem_read(DEVICE, _HEADS.size))
         n = min(len(self._to_board), RING - (rx_head - rx_tail) % _U32)
         if n:
             self._write_ring(_RX, rx_head % RING, bytes(self._to_board[:n]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from neuromorph.errors import CapacityError, ImageError, LinkError, TargetError, ValidationError
 from neuromorph_mcu.client import Client, Refused
@@ -39,7 +39,7 @@ class McuEngine:
 
     def __init__(self, target: str, url: str, timing: Timing | None = None) -> None:
         self.target = target
-        self.port = open_port(url)
+        self.port: Any = open_port(url)
         try:
             self._client = Client(self.port, target, timing)
         except BaseException:

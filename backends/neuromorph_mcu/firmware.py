@@ -34,7 +34,9 @@ class Firmware:
         from elftools.elf.sections import SymbolTableSection
 
         if not path.is_file():
-            raise TargetError(f"the firmware {path.name} was not built; run `make build` in a checkout, or reinstall neuromorph")
+            raise TargetError(
+                f"the firmware {path.name} was not built; run `make build` in a checkout, or reinstall neuromorph"
+            )
         try:
             with path.open("rb") as file:
                 elf = ELFFile(file)

@@ -156,8 +156,8 @@ class Status:
     @classmethod
     def parse(cls, payload: bytes) -> Status:
         """Of a STATUS message."""
-        state, *numbers = _unpack(struct.Struct("<B3x7I"), payload, "STATUS")
-        return cls(_state(state), *numbers, digest=payload[32:64])
+        state, step, free, image, arena, trace, bound, items = _unpack(struct.Struct("<B3x7I"), payload, "STATUS")
+        return cls(_state(state), step, free, image, arena, trace, bound, items, payload[32:64])
 
 
 @dataclass(frozen=True, slots=True)

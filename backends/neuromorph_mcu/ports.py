@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from neuromorph.errors import TargetError
-
-if TYPE_CHECKING:
-    from serial import SerialBase
 
 __all__ = ["open_port"]
 
@@ -16,7 +13,7 @@ _POLL = 0.02
 """Seconds after which a silent port gives control back; well under the shortest retransmission time."""
 
 
-def open_port(url: str, baud: int = 921_600) -> SerialBase:
+def open_port(url: str, baud: int = 921_600) -> Any:
     """Open a port.
 
     Parameters

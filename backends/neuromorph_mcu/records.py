@@ -120,7 +120,9 @@ def _steps(records: bytes, first: int, last: int) -> tuple[list[int], list[int]]
             raise ValidationError(f"input records: no whole record of known format at byte {at} of {end}")
         if step != before:
             if not first <= step <= last or step < before:
-                raise ValidationError(f"input records: step {step} after step {before}; they must rise within {first}..{last}")
+                raise ValidationError(
+                    f"input records: step {step} after step {before}; they must rise within {first}..{last}"
+                )
             starts.append(at)
             steps.append(step)
             before = step

@@ -17,10 +17,11 @@ from neuromorph_mcu.emulator import Machine
 __all__ = ["Serial"]
 
 
-class Serial(SerialBase):  # type: ignore[misc]
+class Serial(SerialBase):
     """The port of an emulated board that is switched on when the port is opened."""
 
     machine: Machine | None = None
+    """The board, while the port is open."""
 
     def open(self) -> None:
         """Switch the board on."""
@@ -37,6 +38,7 @@ class Serial(SerialBase):  # type: ignore[misc]
         """Switch the board off."""
         if self.machine is not None:
             self.machine.close()
+            self.machine = None
         self.is_open = False
 
     def _board(self) -> Machine:
@@ -79,7 +81,7 @@ class Serial(SerialBase):  # type: ignore[misc]
 
     def _update_dtr_state(self) -> None:
         """The reset line of many boards: a falling edge resets this one too."""
-        if self.is_open and not self._dtr_state:
+        if self.is_open and not self.dtr:
             self._board().reset()
 
     _update_rts_state = _update_break_state = reset_output_buffer

@@ -9,8 +9,9 @@
     variable   = x0 y0 u0..u9 x1 x2 y1 y2 y3 w d t
 
 A product happens when its dependency does: `u_k` (every 2^k epochs) if it has one, else its first x0 or y0; further
-x0, y0 are factors. Literals and signs multiply into its scale ``mant * 2^exp`` (mant -8..7, exp -7..8). `sgn` takes w, d, t.
-``const(c)`` is a factor of its own, with 8 bits; everything else that is constant belongs to the scale.
+x0, y0 are factors. Literals and signs multiply into its scale ``mant * 2^exp`` (mant -8..7, exp -7..8).
+`sgn` takes w, d, t. ``const(c)`` is a factor of its own, with 8 bits; other constants belong to
+the scale.
 
 The products say what the text says: ``(c - w)`` is ``-(w - c)``. What cannot be held is a `RuleError` with its column.
 """
@@ -188,8 +189,6 @@ class _Parser:
         products = [self.product(self.sign())]
         while token := self.take("+", "-"):
             products.append(self.product(-1 if token.text == "-" else 1))
-        if self.place < len(self.tokens) - 1:
-            raise self.unexpected()
         return tuple(products)
 
     def unexpected(self) -> RuleError:
@@ -206,7 +205,7 @@ class _Parser:
         self.factor(draft)
         while self.take("*"):
             self.factor(draft)
-        if self.next.text in ("^", "**"):
+        if self.next.kind != "end" and self.next.text not in ("+", "-"):
             raise self.unexpected()
         return self.finish(draft)
 
@@ -351,7 +350,7 @@ class _Parser:
         if token.text == "(":
             raise self.error("brackets within brackets: products of sums have to be multiplied out")
         if token.text == ")":
-            raise self.error("the brackets are empty")
+            raise self.error("a variable is missing before ')'")
         raise self.dangling("a variable or a constant")
 
     def constant(self, name: str, value: int, column: int) -> int:

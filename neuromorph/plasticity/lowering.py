@@ -16,6 +16,8 @@ __all__ = ["nearest_scale", "quantise"]
 
 TRACE_MAX = 127
 WEIGHT_MAX = 255
+CHANGE_MAX = 256  # weight steps: 2^15 in 128ths
+RESOLUTION = 1 / 128  # weight steps
 CLOSE = 0.01
 """Relative error of a coefficient up to which a cheaper form is kept."""
 
@@ -111,9 +113,10 @@ def _choose_scale(name: str, ideal: IdealRule, scales: dict[str, float], w_unit:
     error = errors(whole)
     if error.min() <= CLOSE:
         return float(whole[np.argmin(error)]) / trace.impulse
-    # A finer choice over the whole range: small changes need small impulses, awkward ratios need fractions (which cost
-    # a random number); of those that are close the largest, since small traces decay in coarse steps.
-    fine = np.arange(256 * top, 0, -1.0) / 256
+    # A finer choice over the whole range: small changes need small impulses, awkward ratios need fractions (which cost a
+    # random number, and count double under shared rounding); of those that are close the largest, since small traces
+    # decay in coarse steps.
+    fine = np.arange(256 * top, 255, -1.0) / 256
     error = errors(fine)
     place = np.argmax(error <= CLOSE / 10) if error.min() <= CLOSE / 10 else np.argmin(error)
     return float(fine[place]) / trace.impulse
@@ -152,22 +155,15 @@ def quantise(name: str, ideal: IdealRule, w_unit: float, dt: float, bound: float
         wanted = _machine_coefficient(term, scales, w_unit)
         product, gain = _product(term, wanted, tuple(_factor(f, scales, w_unit, name) for f in term.factors))
         notes.append(Held(term.name, abs(term.coefficient), abs(term.coefficient * gain / wanted)))
-        warnings += [f"{name}.{term.name}: {w}" for w in _limits(product, scales, ideal.traces, bound, w_unit)]
+        warnings += [f"{name}.{term.name}: {w}" for w in _limits(product, wanted, scales, ideal.traces, bound, w_unit)]
         if product.mant:
             products.append(product)
     traces = {}
     for trace_name, trace in ideal.traces.items():
         traces[trace_name] = Trace.of(0.0 if trace.payload else trace.impulse * scales[trace_name], trace.tau / dt)
         notes.append(Held(f"{trace_name} tau", trace.tau, traces[trace_name].tau * dt, "s"))
-        if not trace.nearest:
-            peak = trace.peak * trace.impulse
-            notes.append(Held(f"{trace_name} range", peak, TRACE_MAX / scales[trace_name], "spikes"))
-    if bound is not None:
-        notes.append(Held("w_max", bound, WEIGHT_MAX * w_unit, "weight"))
-        if abs(WEIGHT_MAX * w_unit - bound) > w_unit:
-            warnings.append(
-                f"{name}: weights stop at {WEIGHT_MAX * w_unit:.4g} (255 units), not at w_max = {bound:.4g}"
-            )
+    if bound is not None and abs(WEIGHT_MAX * w_unit - bound) > w_unit:
+        warnings.append(f"{name}: weights stop at {WEIGHT_MAX * w_unit:.4g} (255 units), not at w_max = {bound:.4g}")
     rule = Rule(
         dw=tuple(products), traces=traces, t_epoch=ideal.t_epoch, seed=ideal.seed, graded_trace=ideal.graded_trace
     )
@@ -176,6 +172,7 @@ def quantise(name: str, ideal: IdealRule, w_unit: float, dt: float, bound: float
 
 def _limits(
     product: Product,
+    wanted: float,
     scales: Mapping[str, float],
     traces: Mapping[str, IdealTrace],
     bound: float | None,
@@ -183,7 +180,7 @@ def _limits(
 ) -> list[str]:
     """What is lost or clipped of a product: judged after one spike at half the weights' range, and at full range."""
     if not product.mant:
-        return [f"the change is below 1/128 of the weight step {w_unit:.4g} and rounds to zero"]
+        return [f"the change is far below 1/128 of the weight step {w_unit:.4g}: it rounds to zero"]
     full_weight = WEIGHT_MAX if bound is None else min(WEIGHT_MAX, bound / w_unit)
     typical = largest = 1.0  # of the factors as integers
     for f in product.factors:
@@ -196,14 +193,17 @@ def _limits(
             trace = traces[f.variable]
             one = TRACE_MAX / 2 if trace.payload else trace.impulse * scales[f.variable]
             full = TRACE_MAX
-        typical *= max(abs(one + f.constant), 1.0)
         largest *= max(abs(f.constant), abs(full + f.constant))
-    change = abs(product.gain)
+        if f.variable != "1":  # `wanted` has the constant alone in it already
+            typical *= abs(one + f.constant) or 1.0
     found = []
-    if typical * change < 1 / 128 or typical * abs(product.mant) < 1 << product.hidden_shift:
-        found.append(f"after one spike the change, {typical * change:.2g} weight steps, rounds to zero")
-    if largest * change > 2 * WEIGHT_MAX:
-        found.append(f"the largest change, {largest * change:.4g} weight steps, saturates")
+    change = typical * abs(wanted)
+    if change < RESOLUTION or change < RESOLUTION * 2.0 ** (product.exp + 7):
+        found.append(
+            f"after one spike the change, {change:.2g} weight steps, is too small: it rounds to zero or to its sign"
+        )
+    if largest * abs(product.gain) > CHANGE_MAX:
+        found.append(f"the largest change, {largest * abs(product.gain):.4g} weight steps, saturates at {CHANGE_MAX}")
     if largest * abs(product.mant) >= 2**31:
         found.append("the product of the factors can exceed 32 bits and would wrap")
     return found

@@ -1,6 +1,7 @@
 """The Graph: the hardware-independent IR. Connectivity and weights are drawn, rules are lowered to products.
 
-Numbers are SI floats; potentials and weights are in units of the writer's choice (usually of the threshold), delays in steps.
+Numbers are SI floats; potentials and weights are in units of the writer's choice (usually of the threshold), delays in
+steps.
 """
 
 from __future__ import annotations
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
 
     from neuromorph.plasticity.base import PlasticityRule
 
-__all__ = ["Adaptation", "Graph", "Phase", "Population", "Probe", "Projection"]
-
-FloatOrArray = "float | NDArray[np.float64]"
+__all__ = ["Adaptation", "Graph", "Phase", "Population", "Probe", "Projection", "verify"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class Population:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """Synapses. Dense: weights (n_pre, n_post); sparse: CSR by source neuron (`indptr`, `indices`, `weights` of shape (nnz,))."""
+    """Synapses. Dense: weights (n_pre, n_post); sparse: rows by source (`indptr`, `indices`), weights (nnz,)."""
 
     name: str
     pre: str
@@ -75,7 +74,7 @@ class Probe:
 
     name: str
     object: str
-    variable: str  # spikes, v, u, threshold, refr, w, x1, x2, y1, y2, y3, tag_1, tag_2
+    variable: str  # as a Program names it: spikes, u, v, refr, theta, w, x1, x2, y1, y2, y3, tag_1, tag_2, ...
     every: int = 1
     phase: int = 0
 
@@ -92,7 +91,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A network with nothing left to draw. Order of populations and projections is meaningful (streams of random numbers)."""
+    """A network with nothing left to draw. The order of objects is meaningful: streams of random numbers follow it."""
 
     name: str
     dt: float
@@ -102,3 +101,32 @@ class Graph:
     probes: tuple[Probe, ...] = ()
     schedule: tuple[Phase, ...] = ()
     metadata: dict[str, object] = field(default_factory=dict)
+
+    def text(self, *, full: bool = False) -> str:
+        """A stable form for people and for golden tests: one line per fact; arrays as shape, range and hash.
+
+        Parameters
+        ----------
+        full : bool
+            Write all values of arrays, too.
+        """
+        from neuromorph.graph_text import text
+
+        return text(self, full=full)
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+def verify(graph: Graph) -> Graph:
+    """Check what every graph must be, and give it back; passes call it between them.
+
+    Raises
+    ------
+    ValidationError
+        Names the object, the limit and the value.
+    """
+    from neuromorph.graph_check import check
+
+    check(graph)
+    return graph

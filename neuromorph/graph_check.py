@@ -1,0 +1,200 @@
+"""What every Graph must be, whoever made it: names, shapes, ranges, rows, signs, probes and schedule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neuromorph.errors import ValidationError
+from neuromorph.graph import Graph, Population, Projection
+from neuromorph.parameters import LIMITS, Limit, integer, real, values
+from neuromorph.validate import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+__all__ = ["DELAY_MAX", "check", "check_projection", "probe_variables"]
+
+DELAY_MAX = 64  # steps; the stored delay is one less
+N_MAX = 1 << 24
+MAX_U32 = (1 << 32) - 1
+PLASTIC_WEIGHTS = Limit(0.0, open=True, hint="the largest magnitude that the rule may reach")
+
+
+def check(graph: Graph) -> None:
+    """Check a graph; see `neuromorph.graph.verify`."""
+    where = f"network {graph.name!r}"
+    real(f"{where}: dt", graph.dt, Limit(0.0, open=True, unit="s"))
+    integer(f"{where}: seed", graph.seed, 0, MAX_U32)
+    if not graph.populations:
+        raise ValidationError(f"{where} has no populations; add one with net.population(...)")
+    names: set[str] = set()
+    objects: list[Population | Projection] = [*graph.populations, *graph.projections]
+    for item in objects:
+        if not item.name or item.name in names:
+            raise ValidationError(
+                f"{where}: the name {item.name!r} is empty or used twice; names of objects are unique"
+            )
+        names.add(item.name)
+    pops = {pop.name: pop for pop in graph.populations}
+    projs = {proj.name: proj for proj in graph.projections}
+    for pop in graph.populations:
+        _check_population(pop)
+    for proj in graph.projections:
+        check_projection(proj, pops)
+    _check_probes(graph, {**pops, **projs})
+    _check_schedule(graph, pops, projs)
+
+
+def _check_population(pop: Population) -> None:
+    where = f"population {pop.name!r}"
+    if pop.kind not in ("input", "lif", "ternary"):
+        raise ValidationError(f"{where}: kind {pop.kind!r} is unknown; one of 'input', 'lif', 'ternary'")
+    integer(f"{where}: n", pop.n, 1, N_MAX)
+    if pop.kind == "input":
+        return
+    if pop.graded:
+        raise ValidationError(f"{where}: only inputs have graded spikes")
+    for key, limit in LIMITS.items():
+        if getattr(pop, key) is not None:
+            values(f"{where}: {key}", getattr(pop, key), limit, pop.n)
+    integer(f"{where}: reset_interval", pop.reset_interval, 0, 2**31 - 1)
+    integer(f"{where}: reset_offset", pop.reset_offset, 0, max(pop.reset_interval - 1, 0))
+    if pop.adaptation is not None:
+        real(f"{where}: adaptation.tau", pop.adaptation.tau, Limit(0.0, open=True, infinite=True, unit="s"))
+        values(f"{where}: adaptation.increment", pop.adaptation.increment, Limit(0.0), pop.n)
+        values(f"{where}: adaptation.init", pop.adaptation.init, Limit(0.0), pop.n)
+    if pop.kind == "ternary" and (pop.adaptation is not None or np.any(pop.refractory)):
+        raise ValidationError(f"{where}: ternary neurons take neither a refractory period nor an adaptive threshold")
+
+
+def check_projection(proj: Projection, pops: Mapping[str, Population]) -> None:
+    """Check a projection between populations of a graph."""
+    where = f"projection {proj.name!r}"
+    for end in (proj.pre, proj.post):
+        if end not in pops:
+            raise ValidationError(f"{where}: population {end!r} does not exist; {nearest(end, pops)}")
+    if pops[proj.post].kind == "input":
+        raise ValidationError(f"{where}: {proj.post!r} is an input and receives nothing")
+    if proj.layout == "sparse":
+        _check_rows(where, proj, pops[proj.pre].n, pops[proj.post].n)
+    elif proj.weights.shape != (pops[proj.pre].n, pops[proj.post].n):
+        needed = (pops[proj.pre].n, pops[proj.post].n)
+        raise ValidationError(f"{where}: weights of shape {proj.weights.shape}, needed {needed}")
+    if proj.weights.size > MAX_U32:
+        raise ValidationError(f"{where}: {proj.weights.size} synapses; at most 2^32 - 1")
+    if proj.graded and pops[proj.pre].kind == "lif":
+        raise ValidationError(f"{where}: graded, but the spikes of {proj.pre!r} carry no payload; leave graded out")
+    _check_weights(where, proj)
+    delays = np.asarray(proj.delays)
+    if delays.dtype.kind not in "iu" or delays.shape not in ((), proj.weights.shape):
+        raise ValidationError(
+            f"{where}: delays are whole steps, one or {proj.weights.shape}; got {delays.dtype} {delays.shape}"
+        )
+    if delays.size and not 1 <= delays.min() <= delays.max() <= DELAY_MAX:
+        raise ValidationError(f"{where}: delays of {delays.min()}..{delays.max()} steps; 1..{DELAY_MAX} are allowed")
+
+
+def _check_rows(where: str, proj: Projection, n_pre: int, n_post: int) -> None:
+    if proj.indptr is None or proj.indices is None or proj.weights.shape != proj.indices.shape:
+        raise ValidationError(f"{where}: sparse needs indptr, and indices and weights of the same shape (nnz,)")
+    rows, columns = proj.indptr, proj.indices
+    if rows.shape != (n_pre + 1,) or rows[0] != 0 or rows[-1] != columns.size or np.any(np.diff(rows) < 0):
+        raise ValidationError(f"{where}: indptr must have {n_pre + 1} values that rise from 0 to {columns.size}")
+    if columns.size and not 0 <= columns.min() <= columns.max() < n_post:
+        raise ValidationError(f"{where}: a target index is outside 0..{n_post - 1}")
+    source = np.repeat(np.arange(n_pre), np.diff(rows))
+    falls = np.flatnonzero(np.diff(source * n_post + columns) <= 0)
+    if falls.size:
+        raise ValidationError(f"{where}: targets of source {source[falls[0]]} must ascend, no pair twice")
+
+
+def _check_weights(where: str, proj: Projection) -> None:
+    weights: NDArray[np.float64] = proj.weights
+    if proj.sign not in ("mixed", "exc", "inh"):
+        raise ValidationError(f"{where}: sign = {proj.sign!r} is unknown; one of 'mixed', 'exc', 'inh'")
+    if proj.w_max is not None:
+        real(f"{where}: w_max", proj.w_max, PLASTIC_WEIGHTS)
+    if proj.w_max is not None and proj.rule is None:
+        raise ValidationError(
+            f"{where}: w_max = {proj.w_max:g} bounds learning, but there is no plasticity; leave it out"
+        )
+    if not weights.size:
+        return
+    wrong = ~np.isfinite(weights)
+    if wrong.any():
+        at = _first(wrong)
+        raise ValidationError(f"{where}: weights{at} is {weights[wrong][0]}; weights are finite numbers")
+    top = np.inf if proj.w_max is None else proj.w_max
+    low, high = (0.0 if proj.sign == "exc" else -top), (0.0 if proj.sign == "inh" else top)
+    wrong = (weights < low) | (weights > high)
+    if not wrong.any():
+        return
+    allowed = f"{low:g}..{high:g}" if np.isfinite(top) else ">= 0" if proj.sign == "exc" else "<= 0"
+    change = "raise w_max or clip the weights" if np.isfinite(top) else "change sign, or the weights"
+    raise ValidationError(
+        f"{where}: weights{_first(wrong)} = {weights[wrong][0]:g} is outside {allowed} "
+        f"(sign = {proj.sign!r}{'' if proj.w_max is None else f', w_max = {proj.w_max:g}'}); {change}"
+    )
+
+
+def _first(wrong: NDArray[np.bool_]) -> str:
+    return str([int(k) for k in np.argwhere(wrong)[0]])
+
+
+def probe_variables(target: Population | Projection, dt: float) -> tuple[str, ...]:
+    """What a probe can sample of an object, by the Program's names (docs/image.md, section 2)."""
+    if isinstance(target, Population):
+        if target.kind == "input":
+            return ("spikes",)
+        extra = ("refr",) * bool(np.any(target.refractory)) + ("theta", "adapt") * (target.adaptation is not None)
+        return ("spikes", "u", "v", *extra)
+    if target.rule is None:
+        return ("ring",)
+    rule = target.rule.ideal(dt)
+    read = {factor.variable for term in rule.terms for factor in term.factors}
+    tags = ("tag_1",) * bool(rule.dt or "t" in read) + ("tag_2",) * bool(rule.dd or "d" in read)
+    traces = tuple(name for name in ("x1", "x2", "y1", "y2", "y3") if name in rule.traces)
+    return ("ring", "w", *tags, *traces, "tx", "ty", "plastic")
+
+
+def _check_probes(graph: Graph, objects: Mapping[str, Population | Projection]) -> None:
+    names: set[str] = set()
+    for probe in graph.probes:
+        where = f"probe {probe.name!r}"
+        if not probe.name or probe.name in names:
+            raise ValidationError(f"{where}: probe names are unique and not empty")
+        names.add(probe.name)
+        if probe.object not in objects:
+            raise ValidationError(f"{where}: {probe.object!r} does not exist; {nearest(probe.object, objects)}")
+        have = probe_variables(objects[probe.object], graph.dt)
+        if probe.variable not in have:
+            raise ValidationError(
+                f"{where}: {probe.object!r} has no variable {probe.variable!r}; it has {', '.join(have)}"
+            )
+        integer(f"{where}: every", probe.every, 1, MAX_U32)
+        integer(f"{where}: phase", probe.phase, 0, MAX_U32)
+
+
+def _check_schedule(graph: Graph, pops: Mapping[str, Population], projs: Mapping[str, Projection]) -> None:
+    last = 0
+    seen: set[tuple[int, str, str]] = set()
+    for phase in graph.schedule:
+        where = f"phase at step {phase.step}"
+        integer(f"{where}: step", phase.step, last, MAX_U32, "phases are sorted by step")
+        last = phase.step
+        if phase.operation == "plasticity":
+            fits = phase.object in projs and projs[phase.object].rule is not None
+        elif phase.operation == "adaptation":
+            fits = phase.object in pops and pops[phase.object].adaptation is not None
+        else:
+            raise ValidationError(f"{where}: operation {phase.operation!r} is unknown; 'plasticity' or 'adaptation'")
+        if not fits:
+            raise ValidationError(f"{where}: {phase.object!r} has no {phase.operation} to switch")
+        key = (phase.step, phase.operation, phase.object)
+        if key in seen:
+            raise ValidationError(f"{where}: {phase.operation} of {phase.object!r} is switched twice")
+        seen.add(key)

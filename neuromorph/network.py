@@ -1,0 +1,390 @@
+"""Network: what a modeller writes. Everything is checked, and drawn, where it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from neuromorph import graph, handles
+from neuromorph.elaborate import draw_population, draw_projection
+from neuromorph.errors import ValidationError
+from neuromorph.graph_check import MAX_U32, N_MAX, PLASTIC_WEIGHTS, check_projection, probe_variables
+from neuromorph.neurons import Neuron, TernaryLIF
+from neuromorph.parameters import Limit, described, integer, keywords, name_of, real, steps
+from neuromorph.plasticity.base import PlasticityRule
+from neuromorph.topology import AllToAll, Topology
+from neuromorph.units import ms
+
+if TYPE_CHECKING:
+    from neuromorph.distributions import Distribution
+    from neuromorph.inputs import Source
+
+__all__ = ["Network"]
+
+H = TypeVar("H", bound=handles.Handle)
+Cells = handles.Input | handles.Population
+ALL = AllToAll()
+ALIASES = {"weights": "w", "weight": "w", "threshold": "theta"}
+
+
+@described
+class Network:
+    """A spiking network in physical units: populations, inputs, projections, probes and a schedule.
+
+    Parameters
+    ----------
+    name : str
+        For people.
+    dt : float
+        Step in seconds, a whole number of nanoseconds.
+    seed : int
+        0..2^32 - 1. All that is random is a function of it, of the object's name and of the element's index.
+
+    Examples
+    --------
+    >>> import neuromorph as nm
+    >>> from neuromorph.units import Hz, ms
+    >>> net = nm.Network(name="demo", dt=1 * ms, seed=1)
+    >>> noise = net.input(20, name="noise", source=nm.Poisson(50 * Hz))
+    >>> cells = net.population(10, nm.LIF(tau_m=20 * ms, tau_s=5 * ms), name="cells")
+    >>> net.connect(noise, cells, weights=nm.Uniform(0.0, 0.3), delay=2 * ms)
+    <projection 'noise_to_cells' of 'demo': noise (20) -> cells (10), AllToAll(self_loops=True)>
+    """
+
+    def __init__(self, name: str = "network", dt: float = 1 * ms, seed: int = 0) -> None:
+        self.name = name_of("Network", name)
+        self.dt = real(f"network {name!r}: dt", dt, Limit(0.0, open=True, unit="s", hint="write e.g. dt=1 * ms"))
+        nanoseconds = self.dt * 1e9
+        if round(nanoseconds) < 1 or abs(nanoseconds - round(nanoseconds)) > 1e-6 * nanoseconds:
+            raise ValidationError(f"network {name!r}: dt = {self.dt:g} s is not a whole number of nanoseconds")
+        self.seed = integer(f"network {name!r}: seed", seed, 0, MAX_U32)
+        self._objects: dict[str, Cells | handles.Projection] = {}
+        self._drawn: dict[str, graph.Population | graph.Projection] = {}
+        self._probes: dict[str, handles.Probe] = {}
+        self._phases: list[handles.Phase] = []
+
+    def __repr__(self) -> str:
+        return (
+            f"<network {self.name!r}: {len(self.populations)} populations, {len(self.projections)} projections, "
+            f"{len(self._probes)} probes, dt {self.dt:g} s, seed {self.seed}>"
+        )
+
+    # ------------------------------------------------------------------------------------------------- adding objects
+
+    @keywords
+    def input(
+        self, n: int, *, name: str | None = None, graded: bool = False, source: Source | None = None
+    ) -> handles.Input:
+        """Channels whose spikes come from outside.
+
+        Parameters
+        ----------
+        n : int
+            Number of channels, 1..2^24.
+        name : str, optional
+            Default ``input_1``, ``input_2``, ...; a random source draws by name, so name what must not change.
+        graded : bool
+            Whether spikes carry a signed payload, |payload| < 2^23.
+        source : Source, optional
+            What it emits in a run that gives it nothing else, e.g. ``nm.Poisson(50 * Hz)``.
+        """
+        name = self._name("input", name)
+        n = integer(f"input {name!r}: n", n, 1, N_MAX)
+        graded = _flag(f"input {name!r}: graded", graded)
+        if source is not None:
+            from neuromorph.inputs import as_source
+
+            source = as_source(f"input {name!r}: source", source)
+        return self._add(handles.Input(name, n, graded, source, network=self))
+
+    @keywords
+    def population(
+        self,
+        n: int,
+        neuron: Neuron,
+        *,
+        name: str | None = None,
+        v_init: float | Distribution | Any = 0.0,
+        u_init: float | Distribution | Any = 0.0,
+    ) -> handles.Population:
+        """Neurons of one model.
+
+        Parameters
+        ----------
+        n : int
+            Number of neurons, 1..2^24.
+        neuron : LIF, LIFReset or TernaryLIF
+            The model; its arrays have shape (n,).
+        name : str, optional
+            Default ``population_1``, ...
+        v_init, u_init : float, array (n,) or distribution
+            Initial voltage (units of v) and current (units of a weight).
+        """
+        name = self._name("population", name)
+        n = integer(f"population {name!r}: n", n, 1, N_MAX)
+        if not isinstance(neuron, Neuron):
+            raise ValidationError(
+                f"population {name!r}: neuron = {neuron!r:.60}; needed a model such as nm.LIF(tau_m=20 * ms)"
+            )
+        return self._add(handles.Population(name, n, neuron, v_init, u_init, network=self))
+
+    @keywords
+    def connect(
+        self,
+        pre: Cells,
+        post: handles.Population,
+        weights: float | Distribution | Any,
+        *,
+        topology: Topology = ALL,
+        delay: float | Distribution | Any = 1 * ms,
+        plasticity: PlasticityRule | None = None,
+        sign: Literal["mixed", "exc", "inh"] | None = None,
+        w_max: float | None = None,
+        graded: bool | None = None,
+        name: str | None = None,
+    ) -> handles.Projection:
+        """Synapses from `pre` to `post`.
+
+        Parameters
+        ----------
+        pre, post : Input or Population
+            Handles of this network; `post` is not an input.
+        weights : float, array, sparse matrix or distribution
+            In units of v: the depolarisation that one spike would cause without leak. Arrays have shape (n_pre,
+            n_post), or (nnz,) in the order of the pairs of `Explicit` and `OneToOne`. A scipy sparse matrix (n_pre,
+            n_post) gives the pairs, too; its stored zeros are synapses.
+        topology : Topology
+            `AllToAll`, `OneToOne`, `FixedProbability`, `FixedInDegree` or `Explicit`.
+        delay : float, array or distribution
+            Seconds, ``k * dt`` with k = 1..64: a spike of step t reaches the target's current at step t + k. Arrays as
+            for `weights`; drawn delays are rounded to the nearest step. The default is 1 ms.
+        plasticity : PlasticityRule, optional
+            How the weights learn, e.g. ``neuromorph.plasticity.STDP(...)``; None: static.
+        sign : str, optional
+            "exc" (weights >= 0), "inh" (<= 0) or "mixed". Default for static weights: what fits them; for plastic ones
+            "exc".
+        w_max : float, optional
+            Largest magnitude of a plastic weight; default: the rule's own bound.
+        graded : bool, optional
+            Whether a spike's payload multiplies the weight. Default: where spikes have one (graded inputs,
+            `TernaryLIF`).
+        name : str, optional
+            Default ``<pre>_to_<post>``, with a number if that is taken. What is drawn depends on the name.
+
+        Raises
+        ------
+        ValidationError
+            A foreign handle, a shape, delay or weight that cannot be, a plastic weight outside of 0..w_max, a pair
+            given twice.
+        """
+        pre = self._own("connect: pre", pre, handles.Input, handles.Population)
+        post = self._own("connect: post", post, handles.Population, handles.Input)
+        name = self._name(f"{pre.name}_to_{post.name}", name)
+        where = f"projection {name!r}"
+        if isinstance(post, handles.Input):
+            raise ValidationError(f"{where}: {post.name!r} is an input and receives nothing; connect to a population")
+        if not isinstance(topology, Topology):
+            raise ValidationError(f"{where}: topology = {topology!r:.60}; needed e.g. nm.AllToAll(), nm.OneToOne()")
+        if plasticity is not None and not isinstance(plasticity, PlasticityRule):
+            raise ValidationError(f"{where}: plasticity = {plasticity!r:.60}; needed a rule of neuromorph.plasticity")
+        if sign not in (None, "mixed", "exc", "inh"):
+            raise ValidationError(f"{where}: sign = {sign!r} is unknown; one of 'mixed', 'exc', 'inh'")
+        if w_max is not None:
+            w_max = _bound(where, real(f"{where}: w_max", w_max, PLASTIC_WEIGHTS), plasticity)
+        payloads = pre.graded if isinstance(pre, handles.Input) else isinstance(pre.neuron, TernaryLIF)
+        graded = payloads if graded is None else _flag(f"{where}: graded", graded)
+        if graded and not payloads:
+            raise ValidationError(
+                f"{where}: graded = True, but spikes of {pre.name!r} carry no payload; leave graded out"
+            )
+        return self._add(
+            handles.Projection(
+                name, pre, post, weights, topology, delay, plasticity, sign, w_max, graded, network=self
+            )
+        )  # fmt: skip
+
+    @keywords
+    def probe(
+        self,
+        obj: Cells | handles.Projection,
+        variable: str,
+        *,
+        every: float | None = None,
+        name: str | None = None,
+    ) -> handles.Probe:
+        """Record a variable.
+
+        Parameters
+        ----------
+        obj : Input, Population or Projection
+            A handle of this network.
+        variable : str
+            Of an input: "spikes"; of a population: "spikes", "u", "v", "refr" (with a refractory period), "theta" (or
+            "threshold": what homeostasis adds to v_th); of a plastic projection: "w" (or "weights"), its traces "x1",
+            "x2", "y1", "y2", "y3" and tags "tag_1", "tag_2".
+        every : float, optional
+            Seconds between samples, a multiple of dt; None: every step. Samples are taken at the end of steps that are
+            multiples.
+        name : str, optional
+            Name in the trace; default ``<object>.<variable>``.
+        """
+        obj = self._own("probe", obj, handles.Input, handles.Population, handles.Projection)
+        have = probe_variables(self._drawn[obj.name], self.dt)
+        if not isinstance(variable, str) or ALIASES.get(variable, variable) not in have:
+            raise ValidationError(f"probe of {obj.name!r}: it has no variable {variable!r}; it has {', '.join(have)}")
+        variable = ALIASES.get(variable, variable)
+        name = name_of(f"probe of {obj.name!r}", f"{obj.name}.{variable}" if name is None else name)
+        if name in self._probes:
+            raise ValidationError(
+                f"probe {name!r} exists already in network {self.name!r}; give this one a name of its own"
+            )
+        count = 1 if every is None else steps(f"probe {name!r}: every", every, self.dt, 1, MAX_U32)
+        self._probes[name] = probe = handles.Probe(name, obj, variable, count, network=self)
+        return probe
+
+    @keywords
+    def phase(
+        self,
+        start: float,
+        *,
+        plasticity: bool | Mapping[handles.Projection, bool] | None = None,
+        adaptation: bool | Mapping[handles.Population, bool] | None = None,
+    ) -> handles.Phase:
+        """Switch learning and adaptation from a time on, until a later phase says otherwise. At first all is on.
+
+        A phase that starts at time s takes effect from step ``s / dt + 1`` on; ``start=0`` holds for the whole run.
+
+        Parameters
+        ----------
+        start : float
+            Seconds, a multiple of dt, >= 0.
+        plasticity : bool or dict of Projection to bool, optional
+            Of all plastic projections, or of those given.
+        adaptation : bool or dict of Population to bool, optional
+            Of all populations with homeostasis, or of those given.
+
+        Examples
+        --------
+        >>> net.phase(start=60.0, plasticity={syn: False}, adaptation={cells: False})    # doctest: +SKIP
+        >>> net.phase(start=60.0, plasticity=False, adaptation=False)    # doctest: +SKIP
+        """
+        where = f"network {self.name!r}: phase"
+        steps(f"{where}: start", start, self.dt, 0, MAX_U32)
+        where = f"{where} at {start:g} s"
+        if plasticity is None and adaptation is None:
+            raise ValidationError(f"{where} switches nothing; give plasticity, adaptation or both")
+        phase = handles.Phase(
+            start,
+            self._switches(f"{where}: plasticity", plasticity, handles.Projection, "rule", "is static"),
+            self._switches(f"{where}: adaptation", adaptation, handles.Population, "adaptation", "has no homeostasis"),
+        )
+        self._phases.append(phase)
+        return phase
+
+    # ------------------------------------------------------------------------------------------------------- reading
+
+    @property
+    def populations(self) -> tuple[Cells, ...]:
+        """Inputs and populations, in the order in which they were added."""
+        return tuple(o for o in self._objects.values() if isinstance(o, handles.Input | handles.Population))
+
+    @property
+    def projections(self) -> tuple[handles.Projection, ...]:
+        """Projections, in the order in which they were added."""
+        return tuple(o for o in self._objects.values() if isinstance(o, handles.Projection))
+
+    @property
+    def probes(self) -> tuple[handles.Probe, ...]:
+        """Probes, in the order in which they were added."""
+        return tuple(self._probes.values())
+
+    @property
+    def phases(self) -> tuple[handles.Phase, ...]:
+        """Phases, in the order in which they were added."""
+        return tuple(self._phases)
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """What inputs emit in a run that gives them nothing else, by name."""
+        return {o.name: o.source for o in self.populations if isinstance(o, handles.Input) and o.source is not None}
+
+    @property
+    def drawn(self) -> Mapping[str, graph.Population | graph.Projection]:
+        """Populations and projections of the Graph for the network's own seed."""
+        return self._drawn
+
+    def draw(self, seed: int) -> dict[str, graph.Population | graph.Projection]:
+        """Populations and projections of the Graph for a seed."""
+        drawn: dict[str, graph.Population | graph.Projection] = {}
+        for handle in self._objects.values():
+            drawn[handle.name] = _draw(handle, self.dt, seed, drawn)
+        return drawn
+
+    # ------------------------------------------------------------------------------------------------------- helpers
+
+    def _add(self, handle: H) -> H:
+        # Drawn at once: what cannot be is refused at the line that asks for it.
+        assert isinstance(handle, handles.Input | handles.Population | handles.Projection)
+        self._drawn[handle.name] = _draw(handle, self.dt, self.seed, self._drawn)
+        self._objects[handle.name] = handle
+        return handle
+
+    def _name(self, kind: str, name: str | None) -> str:
+        if name is None:
+            numbered = (f"{kind}_{k}" for k in range(1, len(self._objects) + 2))
+            names = numbered if kind in ("input", "population") else (kind, *numbered)
+            return next(free for free in names if free not in self._objects)
+        name = name_of(f"network {self.name!r}", name)
+        if name in self._objects:
+            raise ValidationError(
+                f"network {self.name!r}: {self._objects[name]!r} has the name {name!r} already; choose another"
+            )
+        return name
+
+    def _own(self, where: str, handle: Any, *kinds: type[H]) -> Any:
+        if not isinstance(handle, kinds):
+            wanted = " or ".join(kind.__name__.lower() for kind in kinds)
+            raise ValidationError(f"{where} = {handle!r:.80}: needed an object that this network gave back ({wanted})")
+        if handle.network is not self:
+            raise ValidationError(f"{where}: {handle!r} belongs to another network; use one of {self.name!r}")
+        return handle
+
+    def _switches(
+        self, where: str, asked: Any, kind: type[H], attribute: str, lacks: str
+    ) -> bool | Mapping[Any, bool] | None:
+        if asked is None or isinstance(asked, bool):
+            return asked
+        if not isinstance(asked, Mapping):
+            raise ValidationError(f"{where} = {asked!r:.60}; needed True, False or a dict such as {{handle: False}}")
+        for handle, on in asked.items():
+            self._own(where, handle, kind)
+            _flag(f"{where} of {handle.name!r}", on)
+            if getattr(self._drawn[handle.name], attribute) is None:
+                raise ValidationError(f"{where}: {handle.name!r} {lacks}, there is nothing to switch")
+        return dict(asked)
+
+
+def _draw(
+    handle: Cells | handles.Projection, dt: float, seed: int, drawn: Mapping[str, graph.Population | graph.Projection]
+) -> graph.Population | graph.Projection:
+    if not isinstance(handle, handles.Projection):
+        return draw_population(handle, dt, seed)
+    projection = draw_projection(handle, dt, seed)
+    check_projection(projection, {name: item for name, item in drawn.items() if isinstance(item, graph.Population)})
+    probe_variables(projection, dt)  # has the rule say what it cannot do with this step
+    return projection
+
+
+def _flag(where: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValidationError(f"{where} = {value!r:.60}: True or False is needed")
+    return value
+
+
+def _bound(where: str, w_max: float, rule: PlasticityRule | None) -> float:
+    if rule is not None and rule.bound is not None and rule.bound != w_max:
+        raise ValidationError(
+            f"{where}: w_max = {w_max:g}, but {type(rule).__name__} has the bound {rule.bound:g}; give it once, in the "
+            "rule"
+        )
+    return w_max

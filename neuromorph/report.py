@@ -12,7 +12,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-    from rich.console import Group
+    from rich.text import Text
 
 __all__ = ["Cost", "Entry", "MemoryUse", "Notice", "ProjectionUse", "Report", "compare_values"]
 
@@ -203,20 +203,13 @@ class Report:
     def __str__(self) -> str:
         return self.text()
 
-    def __rich__(self) -> Group:
-        """Tables for ``rich.print`` (extra `cli`)."""
-        from rich.console import Group
-        from rich.table import Table
+    def __rich__(self) -> Text:
+        """The same tables with titles set off, for ``rich.print`` (extra `cli`)."""
+        from rich.text import Text
 
-        shown = []
-        for title, heads, rows in self.tables():
-            table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-            for head in heads:
-                table.add_column(head, no_wrap=head != "message", overflow="fold")
-            for row in rows:
-                table.add_row(*row)
-            shown.append(table)
-        return Group(self.summary, *shown)
+        shown = Text(self.text(), no_wrap=True, overflow="ignore")
+        shown.highlight_words([self.summary, *(f"{title}\n" for title, _, _ in self.tables())], "bold")
+        return shown
 
 
 def _load(kind: Any, items: Iterable[Mapping[str, Any]]) -> tuple[Any, ...]:

@@ -1,5 +1,5 @@
 /* What a compiler may call although nobody wrote it: memory functions and the 64-bit helpers of the Arm run-time ABI
- * (IHI 0043). Division is missing on purpose: the core has none. */
+ * (IHI 0043). 64-bit division is missing on purpose: the core has none. */
 #include <stdint.h>
 
 #include "string.h"
@@ -135,3 +135,20 @@ ABI(int64_t, __aeabi_lasr, int64_t a, int n)
     }
     return (int64_t)x.all;
 }
+
+/* Cores without a divide instruction; the core divides only while it prepares a program. Quotient in r0, remainder in r1. */
+ABI(uint64_t, __aeabi_uidivmod, uint32_t a, uint32_t b)
+{
+    uint32_t quotient = 0, rest = 0;
+    for (int bit = 31; bit >= 0 && b; bit--) {
+        rest = rest << 1 | (a >> bit & 1u);
+        if (rest >= b) {
+            rest -= b;
+            quotient |= 1u << bit;
+        }
+    }
+    const pair r = {.half = {quotient, rest}};
+    return r.all;
+}
+
+ABI(uint32_t, __aeabi_uidiv, uint32_t a, uint32_t b) { return (uint32_t)__aeabi_uidivmod(a, b); }

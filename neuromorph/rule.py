@@ -35,6 +35,8 @@ class Factor:
             raise ValidationError(f"factor variable {self.variable!r} is unknown; one of {', '.join(VARIABLES)}")
         if not -512 <= self.constant <= 511:
             raise ValidationError(f"constant {self.constant} of factor {self.variable} is outside -512..511")
+        if self.sgn and self.variable not in ("w", "d", "t"):
+            raise ValidationError(f"sgn takes w, d or t, not {self.variable}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,8 @@ def _projection_items(proj: Projection, program: Program) -> Iterator[Item]:
         yield _item(proj.name, "tag_2", proj.weights.shape, 0, 255)
     for trace in TRACES:
         if trace in rule.traces:
-            yield _item(proj.name, trace, (n_pre if trace[0] == "x" else n_post,), 0, 127)
+            high = 128 if trace == "x1" and rule.graded_trace in ("overwrite", "add_wrap") else 127
+            yield _item(proj.name, trace, (n_pre if trace[0] == "x" else n_post,), 0, high)
     yield _item(proj.name, "tx", (n_pre,), 0, rule.t_epoch)
     yield _item(proj.name, "ty", (n_post,), 0, rule.t_epoch)
     yield _item(proj.name, "plastic", (1,), 0, 1)

@@ -292,7 +292,8 @@ class Reference:
 
     def _note_source(self, proj: Projection, rule: Rule) -> None:
         te = (self.t - 1) % rule.t_epoch + 1
-        payload = self.spikes[proj.pre].payload
+        sent = self.spikes[proj.pre]
+        payload = sent.payload if proj.graded else sent.binary
         spiking, tx = payload != 0, self.state[proj.name, "tx"]
         counted = spiking
         if rule.graded_trace != "none":
@@ -315,13 +316,13 @@ class Reference:
         total = (x1 + q) & 255
         counted = spiking
         if rule.graded_trace == "overwrite":
-            new = self._clip("graded trace, overwrite", q, 0, TRACE_MAX)
+            new = np.where(spiking, self._clip("graded trace, overwrite", q, 0, TRACE_MAX + 1), x1)
         elif rule.graded_trace == "add_saturate":
             new = self._clip("graded trace, add_saturate", total, 0, TRACE_MAX)
-        else:
+        else:  # silent neurons too: an x1 of 128 lasts for one step and becomes 1
             new = np.where(total > TRACE_MAX, total - TRACE_MAX, total)
             counted = spiking & (total > TRACE_MAX)
-        self.state[proj.name, "x1"] = np.where(spiking, new, x1)
+        self.state[proj.name, "x1"] = new
         return counted
 
     def _note_target(self, proj: Projection, rule: Rule) -> None:
@@ -345,7 +346,9 @@ class Reference:
         name, state = proj.name, self.state
         histories = {trace: self._history(proj, rule, trace) for trace in rule.traces}
         due = self._due(proj, rule)
-        if state[name, "plastic"][0] and due:
+        # Nothing due, nothing changes; but a tag_1 of -257 lies below the range of acc.
+        below = bool(np.any(state.get((name, "tag_1"), np.zeros(1)) == TAG_RANGE["tag_1"][0]))
+        if state[name, "plastic"][0] and (due or below):
             old = {"w": state[name, "w"], "d": state.get((name, "tag_2")), "t": state.get((name, "tag_1"))}
             for variable, series in (("w", rule.dw), ("tag_2", rule.dd), ("tag_1", rule.dt)):
                 if (name, variable) in state and series:

@@ -1,4 +1,4 @@
-"""neuromorph: spiking networks that learn, as one integer program, equal to the bit on a laptop and on a microcontroller.
+"""neuromorph: spiking networks that learn, as one integer program, equal to the bit on laptops and microcontrollers.
 
     import neuromorph as nm
     from neuromorph.units import Hz, ms
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LIF", "AllToAll", "CapacityError", "Constant", "Explicit", "FixedInDegree", "FixedProbability", "ImageError",
-    "LIFReset", "LatencyEncoder", "LinkError", "LogNormal", "Network", "NeuromorphError", "Normal", "OneToOne", "Poisson",
-    "Program", "RateEncoder", "RuleError", "Session", "SpikeArray", "SpikeTrain", "State", "TargetError", "TernaryLIF",
+    "LIFReset", "LatencyEncoder", "LinkError", "LogNormal", "Network", "NeuromorphError", "Normal", "OneToOne",
+    "Poisson", "Program", "RateEncoder", "RuleError", "Session", "SpikeArray", "SpikeTrain", "State", "TargetError", "TernaryLIF",
     "Trace", "Uniform", "UnsupportedError", "ValidationError", "compare", "compile", "open", "plasticity", "program",
     "run", "units",
 ]  # fmt: skip
@@ -78,7 +78,8 @@ _MODULES = ("plasticity", "program", "units")
 class _Package(ModuleType):
     """The package as a module whose functions `compare` and `compile` keep their names.
 
-    The import system binds a submodule in its package when it is first imported; two have the names of public functions.
+    The import system binds a submodule in its package when it is first imported; two have the names of public
+    functions.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -1,0 +1,165 @@
+"""Records: the bytes in which inputs go in and traces come out (docs/image.md, section 4); no loop over values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromorph.errors import ValidationError
+
+__all__ = ["Events", "Records", "decode_records", "encode_records"]
+
+Ints = NDArray[np.int64]
+HEADER = 16
+BLOCK_BITS = 16  # a record holds indices relative to a multiple of 2^16
+COUNT_MAX = (1 << 16) - 1
+SPIKES, GRADED = 0, 1
+VALUES: dict[int, np.dtype[Any]] = {
+    2: np.dtype("u1"),
+    3: np.dtype("<i2"),
+    4: np.dtype("<i4"),
+    5: np.dtype("<u2"),
+    6: np.dtype("<f8"),
+}
+"""Element of each format of values; 6 comes from machines that compute in floats, in process only."""
+
+
+class Events(NamedTuple):
+    """Spikes sorted by step, then index; `payloads` is None where spikes have none."""
+
+    steps: Ints
+    indices: Ints
+    payloads: Ints | None = None
+
+
+def _padded(size: Ints) -> Ints:
+    return (size + 3) & ~3
+
+
+def encode_records(events: Mapping[int, Events]) -> bytes:
+    """Spikes of objects (by number) as records, sorted by step, object and first index.
+
+    A step of an object makes one record per block of 65536 neurons that spike in it, two if all of them do.
+    """
+    some = {number: spikes for number, spikes in events.items() if spikes.steps.size}
+    if not some:
+        return b""
+    step = np.concatenate([spikes.steps for spikes in some.values()])
+    index = np.concatenate([spikes.indices for spikes in some.values()])
+    number = np.concatenate([np.full(spikes.steps.size, k) for k, spikes in some.items()])
+    graded = np.concatenate([np.full(spikes.steps.size, spikes.payloads is not None) for spikes in some.values()])
+    ones = [np.ones_like(spikes.steps) if spikes.payloads is None else spikes.payloads for spikes in some.values()]
+    order = np.lexsort((index, number, step))
+    step, index, number, graded = step[order], index[order], number[order], graded[order]
+
+    block = index >> BLOCK_BITS
+    begins = np.flatnonzero(_changes(step, number, block))
+    position = np.arange(step.size) - np.repeat(begins, np.diff([*begins, step.size]))
+    begins = np.flatnonzero(_changes(step, number, block, position // COUNT_MAX))
+    count = np.diff([*begins, step.size])
+    position = np.arange(step.size) - np.repeat(begins, count)
+
+    payload_at = HEADER + _padded(2 * count)  # within the record
+    size = payload_at + np.where(graded[begins], 4 * count, 0)
+    at = np.cumsum(size) - size
+    out = np.zeros(int(size.sum()) // 4, dtype="<u4")
+    word = at // 4
+    out[word] = step[begins]
+    out[word + 1] = number[begins] | (graded[begins].astype(np.int64) << 16)
+    out[word + 2] = block[begins] << BLOCK_BITS
+    out[word + 3] = count
+    out.view("<u2")[np.repeat((at + HEADER) // 2, count) + position] = index & COUNT_MAX
+    where = np.repeat((at + payload_at) // 4, count) + position
+    out.view("<i4")[where[graded]] = np.concatenate(ones)[order][graded]
+    return out.tobytes()
+
+
+def _changes(*keys: Ints) -> NDArray[np.bool_]:
+    """True at each position where any key differs from the one before, and at the first."""
+    changed = np.ones(keys[0].size, dtype=bool)
+    changed[1:] = np.any([np.diff(key) != 0 for key in keys], axis=0)
+    return changed
+
+
+@dataclass(frozen=True)
+class Records:
+    """Headers of a stream of records as arrays, one element per record, and the bytes behind them."""
+
+    data: NDArray[np.uint8]
+    at: Ints
+    step: Ints
+    object: Ints
+    format: Ints
+    first: Ints
+    count: Ints
+
+    def __len__(self) -> int:
+        return int(self.at.size)
+
+    def events(self, number: int) -> Events:
+        """Spikes of an object; payloads if any of its records has them (1 where a record has none)."""
+        mine = np.flatnonzero((self.object == number) & (self.format <= GRADED))
+        count = self.count[mine]
+        steps = np.repeat(self.step[mine], count)
+        inside = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        pairs = self.data[: self.data.size // 2 * 2].view("<u2")
+        indices = pairs[np.repeat((self.at[mine] + HEADER) // 2, count) + inside].astype(np.int64)
+        indices += np.repeat(self.first[mine], count)
+        graded = np.repeat(self.format[mine] == GRADED, count)
+        if not graded.any():
+            return Events(steps, indices)
+        payloads = np.ones(steps.size, dtype=np.int64)
+        where = np.repeat((self.at[mine] + HEADER + _padded(2 * count)) // 4, count) + inside
+        payloads[graded] = self.data[: self.data.size // 4 * 4].view("<i4")[where[graded]]
+        return Events(steps, indices, payloads)
+
+    def values(self, number: int) -> tuple[Ints, Ints, NDArray[Any]]:
+        """Values of an object: step and element of each, and the values in the type of their format."""
+        mine = np.flatnonzero((self.object == number) & (self.format > GRADED))
+        kinds = {int(kind) for kind in self.format[mine]}
+        if len(kinds) > 1:
+            raise ValidationError(f"records of object {number} have the formats {sorted(kinds)}; one is needed")
+        dtype = VALUES[kinds.pop()] if kinds else VALUES[4]
+        count = self.count[mine]
+        inside = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        begin = np.repeat(self.at[mine] + HEADER, count) + inside * dtype.itemsize
+        raw = self.data[begin[:, None] + np.arange(dtype.itemsize)]
+        elements = np.repeat(self.first[mine], count) + inside
+        return np.repeat(self.step[mine], count), elements, raw.reshape(-1).view(dtype)
+
+
+def decode_records(data: bytes | bytearray | memoryview) -> Records:
+    """Read a stream of whole records.
+
+    Raises
+    ------
+    ValidationError
+        A record of an unknown format or one that the data ends within; says at which byte.
+    """
+    raw = np.frombuffer(data, dtype=np.uint8)
+    words = raw[: raw.size // 4 * 4].view("<u4").astype(np.int64)
+    # The length that a record would have if it began at a word; then only the walk from record to record is a loop.
+    form, count = np.zeros((2, words.size), dtype=np.int64)
+    form[:-3], count[:-3] = (words[1:-2] >> 16) & 0xFF, words[3:] & COUNT_MAX
+    width = np.zeros(256, dtype=np.int64)
+    width[[SPIKES, GRADED]] = 2
+    for kind, dtype in VALUES.items():
+        width[kind] = dtype.itemsize
+    size = (HEADER + _padded(count * width[form]) + np.where(form == GRADED, 4 * count, 0)) // 4
+    size[width[form] == 0] = 0
+    lengths, begins, at = size.tolist(), [], 0
+    while at < len(lengths):
+        length = lengths[at]
+        if length == 0 or len(lengths) - at < HEADER // 4:
+            break
+        begins.append(at)
+        at += length
+    if at * 4 != raw.size:
+        broken = 4 * (begins[-1] if at > len(lengths) else at)
+        raise ValidationError(f"record at byte {broken} of {raw.size} is cut short or of an unknown format")
+    start = np.array(begins, dtype=np.int64)
+    return Records(raw, 4 * start, words[start], words[start + 1] & 0xFFFF, form[start], words[start + 2], count[start])

@@ -243,13 +243,15 @@ def _encode_rule(pools: _Pools, rule: Rule, rounding: str, tables: dict[float, i
         traces.append(pools.add(13, _TRACE.pack(trace.ii, trace.fi, tables.get(trace.tau, 0), trace.tau)) + 1)
     streams = [0] * 5
     if rounding == "shared":
-        streams = [pools.add(15, _stream(seed)) + 1 for seed in (rule.seed, rule.seed + 1, rule.seed + 2, rule.seed + 3, 2)]
+        seeds = (*range(rule.seed, rule.seed + 4), 2)
+        streams = [pools.add(15, _stream(seed)) + 1 for seed in seeds]
     flags = rule.has_tag_1 | rule.has_tag_2 << 1
     bits = sum(1 << k for k, name in enumerate(TRACES) if name in rule.traces)
     return pools.add(
         10,
         _RULE.pack(
-            rule.t_epoch, GRADED_TRACES.index(rule.graded_trace), bits, flags, rule.seed, *first, *count, *traces, *streams
+            rule.t_epoch, GRADED_TRACES.index(rule.graded_trace), bits, flags, rule.seed,
+            *first, *count, *traces, *streams,
         ),
     )
 
@@ -295,7 +297,9 @@ def sections(image: bytes) -> dict[int, Section]:
         raise ImageError("hash of the contents does not match: the file is damaged", 3, 96)
     profile, bits, _, semantics = struct.unpack_from("<IIIH", image, 16)
     if profile >= len(PROFILES) or bits >> len(FEATURES) or semantics != SEMANTICS:
-        raise ImageError(f"profile {profile}, features {bits:#x}, semantics {semantics}: made by a newer version", 4, 16)
+        raise ImageError(
+            f"profile {profile}, features {bits:#x}, semantics {semantics}: made by a newer version", 4, 16
+        )
     if stride != _ENTRY.size or not 1 <= count <= 64 or HEADER + count * stride > total:
         raise ImageError(f"section table of {count} entries of {stride} bytes does not fit", 5, 12)
     found: dict[int, Section] = {}
@@ -363,7 +367,7 @@ def _decode(reader: _Reader, image: bytes) -> Program:
     schedule = tuple(
         ScheduleEntry(
             step, cast("Any", OPERATIONS[op - 1]), (projs if op == 1 else pops)[obj].name, bool(value)
-        )  # fmt: skip
+        )
         for step, op, value, obj in reader.records(16, _SCHEDULE)
     )
     probes = tuple(
@@ -418,19 +422,20 @@ def _decode_rule(reader: _Reader, record: tuple[Any, ...]) -> Rule:
         held = tuple(Factor(VARIABLES[v], c, bool(s)) for v, s, c in factors[start : start + n])
         return Product(cast('Literal["x0", "y0", "u"]', DEPENDENCIES[dependency]), mant, exp, held, k)
 
-    series = [tuple(product(f + i) for i in range(n)) for f, n in zip(first, count, strict=True)]
+    dw, dd, dt = (tuple(product(f + i) for i in range(n)) for f, n in zip(first, count, strict=True))
     held = {}
     for name, index in zip(TRACES, traces, strict=True):
         if index:
             ii, fi, _, tau = records[index - 1]
             held[name] = Trace(ii, fi, tau)
-    return Rule(*series, traces=held, t_epoch=t_epoch, seed=seed, graded_trace=GRADED_TRACES[graded])
+    return Rule(dw, dd, dt, traces=held, t_epoch=t_epoch, seed=seed, graded_trace=GRADED_TRACES[graded])
 
 
 def _decode_projection(
     reader: _Reader, record: tuple[Any, ...], name: str, pops: list[Population], rules: list[Rule]
 ) -> Projection:
-    pre, post, sparse, sign, graded, exp, element, per_synapse, delay, off, rule, start, count, delays, rows, targets = record
+    pre, post, sparse, sign, graded, exp, element, per_synapse, delay, off, rule, start, count, *rest = record
+    delays, rows, targets = rest
     n_pre, n_post = pops[pre].n, pops[post].n
     weights = reader.pool(8, ("i1", "u1", "<i2")[element], start, count)
     weights = weights * 2 if element == 0 else -weights if SIGNS[sign] == "inh" else weights

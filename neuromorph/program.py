@@ -55,7 +55,8 @@ def _check(name: str, field_name: str, value: object, low: int, high: int, n: in
 class Population:
     """Neurons or an input of a program; integers of docs/semantics.md, section 2 (scalar or one per neuron).
 
-    `theta_inc` and `init_theta` are on the scale of v with `theta_frac` fractional bits; `adaptive` switches the threshold on.
+    `theta_inc` and `init_theta` are on the scale of v with `theta_frac` fractional bits; `adaptive` switches the
+    threshold on.
     """
 
     name: str
@@ -85,8 +86,8 @@ class Population:
         if self.kind not in ("input", "lif", "ternary"):
             raise ValidationError(f"population {self.name!r}: kind {self.kind!r} is unknown")
         ranges = {
-            "du": (0, 4095), "dv": (0, 4096), "vth": (0, VTH_MAX), "bias": (1 - U, U - 1), "refractory": (0, 65535),
-            "vth_lo": (-VTH_MAX, 0), "theta_inc": (0, THETA_MAX),
+            "du": (0, 4095), "dv": (0, 4096), "vth": (0, VTH_MAX), "bias": (1 - U, U - 1),
+            "refractory": (0, 65535), "vth_lo": (-VTH_MAX, 0), "theta_inc": (0, THETA_MAX),
         }  # fmt: skip
         for key, (low, high) in ranges.items():
             object.__setattr__(self, key, _check(self.name, key, getattr(self, key), low, high, self.n))
@@ -101,7 +102,9 @@ class Population:
                 held = _check(self.name, key, np.broadcast_to(value, (self.n,)), low, high, self.n)
                 object.__setattr__(self, key, held)
         if self.kind == "ternary" and (self.adaptive or self.is_refractory):
-            raise ValidationError(f"population {self.name!r}: ternary neurons take no refractory period or adaptive threshold")
+            raise ValidationError(
+                f"population {self.name!r}: ternary neurons take no refractory period or adaptive threshold"
+            )
 
     @property
     def is_refractory(self) -> bool:
@@ -122,8 +125,9 @@ class Population:
 class Projection:
     """Synapses of a program.
 
-    Dense: `weights` has shape (n_pre, n_post). Sparse: `weights` has shape (nnz,), with `indptr` (n_pre + 1,) and `indices` (nnz,),
-    targets ascending in each row. `delays` (stored value d = k - 1, 0..63) is a scalar or has the shape of `weights`.
+    Dense: `weights` has shape (n_pre, n_post). Sparse: `weights` has shape (nnz,), with `indptr` (n_pre + 1,) and
+    `indices` (nnz,), targets ascending in each row. `delays` (stored value d = k - 1, 0..63) is a scalar or has the
+    shape of `weights`.
     Static weights are given as they are held (`held_weights`).
     """
 
@@ -166,12 +170,6 @@ class Projection:
         if self.indptr is None:
             raise ValidationError(f"projection {self.name!r} is dense: it has no row index")
         return np.repeat(np.arange(self.indptr.size - 1), np.diff(self.indptr))
-
-    def dense(self) -> tuple[Ints, Ints, NDArray[np.bool_]]:
-        """Weights, delays and presence as (n_pre, n_post) arrays; needs n_post from the indices for sparse ones."""
-        if self.indptr is None:
-            return self.weights, np.broadcast_to(self.delays, self.weights.shape), np.ones(self.weights.shape, bool)
-        raise ValidationError(f"projection {self.name!r} is sparse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,5 +285,5 @@ def _named(objects: list[Population] | list[Projection]) -> dict[str, object]:  
     names = [o.name for o in objects]
     twice = {n for n in names if names.count(n) > 1}
     if twice:
-        raise ValidationError(f"the name {twice.pop()!r} is used twice; names of populations and of projections are unique")
+        raise ValidationError(f"the name {twice.pop()!r} is used twice; each population and projection has its own")
     return {o.name: o for o in objects}

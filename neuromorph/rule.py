@@ -88,14 +88,14 @@ class Trace:
 
     @classmethod
     def of(cls, impulse: float, tau: float) -> Trace:
-        """From a real impulse (0..127): ``ii = floor(impulse)``, ``fi = round(256 * fraction)``, carried into ii when 256."""
+        """From a real impulse (0..127): ``ii = floor(impulse)``, ``fi = round(256 * fraction)``, 256 carried into ii."""
         ii = math.floor(impulse)
         fi = round(256 * (impulse - ii))
         return cls(ii + 1, 0, tau) if fi == 256 else cls(ii, fi, tau)
 
 
 def decay_table(tau: float) -> NDArray[np.uint64]:
-    """The 129 entries (v = 0..128) of a trace's decay: ``(floor(D v) << 54) | ceil(frac(D v) * 2^53)`` with ``D = exp(-1/tau)``."""
+    """The 129 entries of a trace's decay: ``(floor(D v) << 54) | ceil(frac(D v) * 2^53)``, ``D = exp(-1/tau)``."""
     decay = float(np.exp(-1.0 / tau))
     fraction, whole = np.modf(decay * np.arange(129))
     threshold = np.ceil(fraction * 2.0**53).astype(np.uint64)

@@ -12,8 +12,8 @@ __all__ = ["CpuBackend"]
 
 _ALL = frozenset(FEATURES)
 _TARGETS = (
-    Target("cpu", "simulator", "integer", "the C engine in process: the default, fast", arena_max=1 << 31, features=_ALL),
-    Target("cpu:ref", "simulator", "integer", "the executable specification in NumPy integers: readable, slow", features=_ALL),
+    Target("cpu", "simulator", "integer", "the C engine in process: the default, fast", 0, 1 << 31, _ALL),
+    Target("cpu:ref", "simulator", "integer", "the executable specification: readable, slow", features=_ALL),
     Target("cpu:float", "simulator", "float", "the ideal model in float64, no rounding", features=_ALL),
 )
 
@@ -40,7 +40,11 @@ class CpuBackend:
             from neuromorph_cpu.ref_engine import RefEngine
 
             return RefEngine()
-        raise TargetError(f"{target.name} takes a network, not a program: open it with the network itself")
+        if target.name == "cpu:float":
+            from neuromorph_cpu.float_target import FloatTarget
+
+            return FloatTarget()
+        raise TargetError(f"{target.name!r} is no target of this backend; it has {', '.join(t.name for t in _TARGETS)}")
 
     def available(self, target: Target) -> str:
         """Empty, or what is missing."""

@@ -60,7 +60,7 @@ def _machine() -> str:
 
 
 def library_path(level: int | None = None) -> Path:
-    """The shared library for this processor; `level` 3 asks for x86-64-v3, 2 for the baseline, None chooses by CPUID."""
+    """The shared library for this processor; `level` 3 asks for x86-64-v3, 2 for v2, None chooses by CPUID."""
     base = LIBRARIES / f"nm_{_machine()}.{SUFFIX}"
     fast = LIBRARIES / f"nm_{_machine()}_v3.{SUFFIX}"
     if level == 3 or (level is None and fast.exists() and base.exists() and _has_v3(base)):
@@ -96,6 +96,7 @@ def library(path: Path | None = None) -> ctypes.CDLL:
         "nm_item_write": (ctypes.c_int, (engine, u32, u32, u32, ctypes.c_char_p)),
         "nm_seek": (ctypes.c_int, (engine, u32)),
         "nm_get_counters": (None, (engine, out(_Counters))),
+        "nm_set_kernels": (None, (engine, ctypes.c_int)),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(lib, name)
@@ -131,10 +132,20 @@ def _aligned(n: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
 
 
 class NativeEngine:
-    """The C engine behind the `Engine` protocol."""
+    """The C engine behind the `Engine` protocol.
 
-    def __init__(self, target: str = "cpu", path: Path | None = None) -> None:
-        self.target = target
+    Parameters
+    ----------
+    target : str
+        Name in messages.
+    path : Path, optional
+        A certain build of the library; default: the best for this processor.
+    kernels : bool
+        False: rules run in the interpreter alone, for tests.
+    """
+
+    def __init__(self, target: str = "cpu", path: Path | None = None, *, kernels: bool = True) -> None:
+        self.target, self._kernels = target, kernels
         self._lib = library(path)
         self._engine = ctypes.c_void_p()
         self._image = self._arena = _aligned(0)
@@ -147,13 +158,14 @@ class NativeEngine:
         try:
             arena = _aligned(need)
         except MemoryError as error:
-            raise CapacityError(f"{self.target}: the program needs {need} bytes of memory, which cannot be had") from error
+            raise CapacityError(f"{self.target}: the program needs {need} bytes of memory; there are not so many") from error
         engine = ctypes.c_void_p()
         code = self._lib.nm_init(
             ctypes.byref(engine), held.ctypes.data, len(image), arena.ctypes.data, ctypes.c_size_t(need)
         )
         if code != 0:
             raise TargetError(f"{self.target}: the engine refused a verified image (code {code})")
+        self._lib.nm_set_kernels(engine, int(self._kernels))
         self._image, self._arena, self._engine = held, arena, engine
 
     def _loaded(self) -> ctypes.c_void_p:
@@ -199,7 +211,8 @@ class NativeEngine:
             if steps <= 0:
                 break
         if at < len(records):
-            raise ValidationError(f"{self.target}: {len(records) - at} bytes of input lie after the last step {self.now()}")
+            left = len(records) - at
+            raise ValidationError(f"{self.target}: {left} bytes of input lie after the last step {self.now()}")
 
     def _item(self, item: int) -> _Item:
         info = _Item()

@@ -29,7 +29,8 @@ M32 = 0xFFFFFFFF
 
 def w32(x: Ints) -> Ints:
     """Wrap to 32-bit two's complement."""
-    return ((np.asarray(x) + (1 << 31)) & M32) - (1 << 31)
+    wrapped: Ints = ((np.asarray(x, dtype=np.int64) + (1 << 31)) & M32) - (1 << 31)
+    return wrapped
 
 
 def tz(x: Ints, k: Ints | int) -> Ints:
@@ -97,7 +98,7 @@ class Spikes:
     @property
     def binary(self) -> Ints:
         """1 where there is a spike."""
-        return (self.payload != 0).astype(np.int64)
+        return np.asarray(self.payload != 0, dtype=np.int64)
 
 
 class Reference:
@@ -264,7 +265,7 @@ class Reference:
         n_post = ring.shape[1]
         for d, group in self.delay_groups[proj.name] if np.any(s) else ():
             here = weights if group is None else np.where(group, weights, 0)
-            if proj.indptr is None:
+            if proj.indices is None:
                 acc = s @ here
             else:
                 acc = np.zeros(n_post, np.int64)
@@ -308,7 +309,9 @@ class Reference:
             self.state[proj.name, trace] = np.where(counted & (tx > 0), self._impulse(proj, trace, x, r), x)
         self.state[proj.name, "tx"] = np.where(counted, te, tx)
 
-    def _graded_trace(self, proj: Projection, rule: Rule, payload: Ints, spiking: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def _graded_trace(
+        self, proj: Projection, rule: Rule, payload: Ints, spiking: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
         """x1 takes the payload; returns which spikes count for tx."""
         x1 = self.state[proj.name, "x1"]
         half, odd = payload >> 1, payload & 1
@@ -395,7 +398,7 @@ class Reference:
         self, proj: Projection, rule: Rule, series: tuple[Product, ...], acc: Ints,
         synaptic: dict[str, Ints | None], histories: dict[str, Ints],
     ) -> Ints:  # fmt: skip
-        """acc plus the products (4.3), saturating after each."""
+        """The accumulator plus the products (4.3), saturating after each."""
         i, j = self._pairs(proj)
         tx, ty = self.state[proj.name, "tx"], self.state[proj.name, "ty"]
         for product in series:

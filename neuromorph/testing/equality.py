@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-
 from neuromorph.inputs import SpikeTrain
 from neuromorph.session import Session
 from neuromorph.testing.programs import Case, with_all_probes

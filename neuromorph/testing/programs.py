@@ -68,7 +68,7 @@ def is_active(case: Case) -> bool:
     if np.concatenate(list(neurons.values())).mean() < 0.3:
         return False
     moved = [
-        (machine.state[p.name, "w"] != p.weights).ravel() for p in case.program.projections.values() if p.rule is not None
+        (machine.state[p.name, "w"] != p.weights).ravel() for p in case.program.projections.values() if p.rule
     ]
     return not moved or bool(np.concatenate(moved).mean() >= 0.2)
 
@@ -210,14 +210,14 @@ def _rule(rng: np.random.Generator) -> Rule:
         graded = str(rng.choice(GRADED_TRACES[1:]))
         traces["x1"] = Trace(0, 0, float(rng.choice([0, 2, 10, 300])))
     if rng.random() < 0.35:
-        series = [_pair(rng, traces), (), ()]
+        dw, dd, dt = _pair(rng, traces), (), ()
     else:
-        series = [tuple(_product(rng, traces) for _ in range(rng.integers(1, 6)))]
-        series += [
+        dw = tuple(_product(rng, traces) for _ in range(rng.integers(1, 6)))
+        dd, dt = (
             tuple(_product(rng, traces) for _ in range(rng.integers(1, 4))) if rng.random() < 0.25 else () for _ in "dt"
-        ]
+        )
     return Rule(
-        *series, traces=traces, t_epoch=epoch, seed=int(rng.integers(0, 2**32 - 4)), graded_trace=graded
+        dw, dd, dt, traces=traces, t_epoch=epoch, seed=int(rng.integers(0, 2**32 - 4)), graded_trace=graded
     )  # fmt: skip
 
 
@@ -232,7 +232,8 @@ def _pair(rng: np.random.Generator, traces: dict[str, Trace]) -> tuple[Product, 
 
     def side(names: list[str]) -> tuple[Factor, ...]:
         count = rng.integers(0, 3) if names else 0
-        return tuple(Factor(str(rng.choice(names)), int(rng.integers(-20, 21) * (rng.random() < 0.3))) for _ in range(count))
+        constants = rng.integers(-20, 21, count) * (rng.random(count) < 0.3)
+        return tuple(Factor(str(rng.choice(names)), int(constant)) for constant in constants)
 
     (a, ea), (b, eb) = _scale(rng), _scale(rng)
     products = [Product("y0", abs(a) % 8, ea, side(sources)), Product("x0", -(abs(b) % 8), eb, side(targets))]
@@ -247,7 +248,8 @@ def _product(rng: np.random.Generator, traces: dict[str, Trace]) -> Product:
     for _ in range(rng.choice([0, 1, 2, 3, 5, 6], p=[0.1, 0.25, 0.3, 0.25, 0.05, 0.05])):
         variable = str(rng.choice(variables))
         constant = int(rng.choice([0, 0, 1, -5, 60, -200, 511, -512]))
-        factors.append(Factor(variable, constant or (3 if variable == "1" else 0), variable in "wdt" and rng.random() < 0.3))
+        sgn = variable in "wdt" and bool(rng.random() < 0.3)
+        factors.append(Factor(variable, constant or (3 if variable == "1" else 0), sgn))
     k = int(rng.integers(0, 4)) if dependency == "u" else 0
     return Product(cast("Any", dependency), mant, exp, tuple(factors), k)
 
@@ -255,7 +257,8 @@ def _product(rng: np.random.Generator, traces: dict[str, Trace]) -> Product:
 def _schedule(
     rng: np.random.Generator, populations: list[Population], projections: list[Projection], steps: int
 ) -> tuple[ScheduleEntry, ...]:
-    able = [("plasticity", p.name) for p in projections if p.rule] + [("adaptation", p.name) for p in populations if p.adaptive]
+    able = [("plasticity", p.name) for p in projections if p.rule]
+    able += [("adaptation", p.name) for p in populations if p.adaptive]
     if not able or rng.random() < 0.6:
         return ()
     entries = []

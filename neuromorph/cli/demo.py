@@ -1,0 +1,86 @@
+"""``neuromorph demo``: learn digits on the board, see what it learned, and that every machine did the same."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import click
+
+from neuromorph.cli.common import print_json, progress
+
+__all__ = ["command"]
+
+PART = {"train": 500, "test": 540}
+
+
+@click.command("demo", short_help="learn handwritten digits and compare the machines")
+@click.option("--targets", default="cpu:ref,cpu,mcu", show_default=True, help="Machines, separated by commas.")
+@click.option("--all", "whole", is_flag=True, help="Learn all 1,257 training images (default: a part).")
+@click.option("--passes", default=1, show_default=True, type=click.IntRange(1, 10), help="How often images are shown.")
+@click.option("--split", default="0", show_default=True, help="Train/test split, or several as 0-4 (with --score).")
+@click.option("--score", "score_only", is_flag=True, help="Only the accuracy, on each target; cpu:float is one, too.")
+@click.option("--cells", default=100, show_default=True, type=click.IntRange(1, 1000), help="Cells (with --score).")
+@click.option("-o", "--output", default="digits.png", show_default=True, help="Picture of the receptive fields.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    targets: str, whole: bool, passes: int, split: str, score_only: bool, cells: int, output: str, as_json: bool
+) -> int:
+    """Learn handwritten digits without labels, on the emulated board and on the other machines.
+
+    Ends with exit status 0 if all machines gave the same spikes and the same weights, 1 if not.
+    """
+    names = [name.strip() for name in targets.split(",") if name.strip()]
+    first, _, last = split.partition("-")
+    splits = range(int(first), int(last or first) + 1)
+    if score_only:
+        return _scores(names, splits, whole, passes, cells, as_json)
+    return _compare(names, splits[0], whole, passes, output, as_json)
+
+
+def _compare(names: list[str], split: int, whole: bool, passes: int, output: str, as_json: bool) -> int:
+    from neuromorph.cli.compare import text
+    from neuromorph.demo import show
+    from neuromorph.examples.digits import Digits
+
+    digits = Digits(split=split, passes=passes) if whole else Digits(split=split, passes=passes, **PART)
+    if not as_json:
+        click.echo(
+            f"Learning {digits.learning_images} handwritten digits without labels, then reading "
+            f"{len(digits.test_labels)} unseen ones: {digits.steps} steps on each of {', '.join(names)}."
+        )
+    began = time.monotonic()
+    with progress(as_json) as bar:
+        shown = show(digits, names, bar)
+    shown.picture(output)
+    if as_json:
+        score = {"accuracy": shown.score.accuracy, "silent": shown.score.silent, "picture": output}
+        print_json({**shown.outcome.to_dict(), **score})
+        return 0 if shown.outcome.equal else 1
+    click.echo(text(shown.outcome))
+    click.echo(f"held-out digits read: {shown.score.accuracy:.1%} ({len(digits.test_labels)} images, chance 10%)")
+    click.echo(f"what the cells learned: {output}   ({time.monotonic() - began:.0f} s)")
+    click.echo("equal" if shown.outcome.equal else "DIFFERENT", color=sys.stdout.isatty())
+    return 0 if shown.outcome.equal else 1
+
+
+def _scores(names: list[str], splits: range, whole: bool, passes: int, cells: int, as_json: bool) -> int:
+    from neuromorph.demo import learn
+    from neuromorph.examples.digits import Digits
+
+    found: dict[str, list[float]] = {}
+    with progress(as_json) as bar:
+        for name in names:
+            for split in splits:
+                digits = Digits(split=split, passes=passes) if whole else Digits(split=split, passes=passes, **PART)
+                score = learn(digits, name, cells, bar)
+                found.setdefault(name, []).append(score.accuracy)
+                if not as_json:
+                    click.echo(f"{name}  split {split}  {score.accuracy:.1%}  ({score.silent} silent)")
+    summary = {name: {"mean": sum(v) / len(v), "min": min(v), "splits": v} for name, v in found.items()}
+    if as_json:
+        print_json({"cells": cells, "passes": passes, "targets": summary})
+    else:
+        for name, row in summary.items():
+            click.echo(f"{name}: mean {row['mean']:.1%}, lowest {row['min']:.1%}")  # type: ignore[str-format]
+    return 0

@@ -55,13 +55,14 @@ void nm_reset(nm_engine *engine);
 
 uint32_t nm_now(const nm_engine *engine);            /* the last step done */
 
-/* Inject spikes for the next step (indices ascending; payload NULL = 1 each). Kept until nm_step. */
+/* Inject spikes for the next step (indices ascending, also over several calls; payload NULL = 1 each, only for graded
+ * inputs otherwise; payload 0 is no spike). Kept until nm_step. Read and record the last step's spikes before. */
 int nm_inject(nm_engine *engine, uint16_t population, const uint32_t *index, const int32_t *payload, uint32_t count);
 
 /* One step. */
 int nm_step(nm_engine *engine);
 
-/* Spikes of a population in the last step. */
+/* Spikes of a population in the last step; payload NULL = 1 each. */
 uint32_t nm_spikes(const nm_engine *engine, uint16_t population, const uint32_t **index, const int32_t **payload);
 
 /* Records: parse inputs, write outputs (docs/image.md, 4).
@@ -90,6 +91,9 @@ int nm_item_read(const nm_engine *engine, uint32_t item, uint32_t first, uint32_
 int nm_item_write(nm_engine *engine, uint32_t item, uint32_t first, uint32_t count, const uint8_t *in);
 /* Set the step counter and move the random streams to it (after items were written, for a restore). */
 int nm_seek(nm_engine *engine, uint32_t step);
+
+/* Use the specialised learning kernels (on after nm_init); off, every rule is interpreted. Results are equal. */
+void nm_set_kernels(nm_engine *engine, int enabled);
 
 /* Work done since init, for benchmarks and cost reports. */
 typedef struct { uint64_t spikes, synaptic_events, plastic_updates; } nm_counters;

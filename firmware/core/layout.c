@@ -1,0 +1,170 @@
+/* Where everything lies in the arena. One walk serves the verifier (arena null: only sizes, rule R9) and nm_init. */
+#include "nm_internal.h"
+#include <string.h>
+
+typedef struct { uint8_t *base; uint32_t used; } nm_alloc;   /* used: UINT32_MAX once over the limit of 2^31 */
+
+static void *take(nm_alloc *a, uint32_t count, uint32_t size) {
+    const uint64_t need = ((uint64_t)count * size + 7u) & ~(uint64_t)7u;
+    if (need > 0x80000000u || a->used > 0x80000000u - (uint32_t)need) {
+        a->used = UINT32_MAX;
+        return NULL;
+    }
+    void *p = a->base ? a->base + a->used : NULL;
+    a->used += (uint32_t)need;
+    return p;
+}
+
+static uint32_t u32_max(uint32_t a, uint32_t b) { return a > b ? a : b; }
+
+static void place_pop(const nm_image *m, nm_alloc *a, nm_pop *p) {
+    p->index = take(a, p->n, 4);
+    if (p->kind == POP_TERNARY || (p->options & OPT_GRADED)) p->payload = take(a, p->n, 4);
+    if (p->kind == POP_INPUT) return;
+    p->a = take(a, p->n, 4);
+    p->u = take(a, p->n, 4);
+    p->v = take(a, p->n, 4);
+    if (p->options & OPT_REFR) p->refr = take(a, p->n, 2);
+    if (p->options & OPT_ADAPT) p->theta = take(a, p->n, 4);
+    const int32_t *pool = (const int32_t *)(const void *)(m->base + m->sec[SEC_PARAMS].off);
+    const int32_t *init = (const int32_t *)(const void *)(m->base + m->sec[SEC_INITIAL].off);
+    for (uint32_t k = 0; k < PAR_COUNT; k++)
+        if (p->arrays & (1u << k)) p->array[k] = pool + (uint32_t)p->value[k];
+    for (uint32_t k = 0; k < 3; k++)
+        if (p->options & (OPT_INIT_U << k)) p->init[k] = init + p->init_off[k];
+}
+
+static void place_plastic(nm_alloc *a, const nm_proj *p, const nm_rule *r, nm_plastic *l) {
+    for (uint32_t k = 0; k < TR_COUNT; k++)
+        if (r->traces & (1u << k)) l->trace[k] = take(a, k < TR_Y1 ? p->n_pre : p->n_post, 1);
+    if (r->flags & FLAG_TAG1) l->tag1 = take(a, p->w_count, 2);
+    if (r->flags & FLAG_TAG2) l->tag2 = take(a, p->w_count, 2);
+    l->tx = take(a, p->n_pre, 1);
+    l->ty = take(a, p->n_post, 1);
+    l->rows = take(a, p->n_pre, 4);
+    l->cols = take(a, p->n_post, 4);
+}
+
+/* Sizes of the scratch areas, which all projections share. */
+typedef struct { uint32_t stage, history, delta, fold; } nm_scratch;
+
+static void place_proj(const nm_image *m, nm_alloc *a, nm_proj *p, nm_scratch *s) {
+    nm_pop pop;
+    nm_decode_pop(m, p->pre, &pop);
+    p->n_pre = pop.n;
+    nm_decode_pop(m, p->post, &pop);
+    p->n_post = pop.n;
+    const uint64_t cells = (uint64_t)p->slots * p->n_post;
+    const uint32_t ring = cells > 0x80000000u ? UINT32_MAX : (uint32_t)cells;
+    p->ring = take(a, ring, 4);
+    p->dirty = take(a, p->slots, 1);
+    if (p->staged) s->stage = u32_max(s->stage, ring);
+    p->w = m->base + m->sec[SEC_WEIGHTS].off + p->w_off;
+    p->delays = m->base + m->sec[SEC_DELAYS].off + p->d_off;
+    p->rows = (const uint32_t *)(const void *)(m->base + m->sec[SEC_ROWS].off) + 3u * p->row0;
+    p->targets = (const uint32_t *)(const void *)(m->base + m->sec[SEC_TARGETS].off) + p->target0;
+    if (p->rule == 0) return;
+    nm_rule rule;
+    nm_plastic local;
+    memset(&local, 0, sizeof local);
+    nm_decode_rule(m, p->rule - 1u, &rule);
+    p->plastic = take(a, 1, sizeof(nm_plastic));
+    p->w = take(a, p->w_count, p->element == ELEM_I16 ? 2 : 1);
+    place_plastic(a, p, &rule, &local);
+    if (a->base && a->used != UINT32_MAX) *p->plastic = local;
+    uint64_t history = 0;
+    for (uint32_t k = 0; k < TR_COUNT; k++)
+        if (rule.traces & (1u << k)) history += k < TR_Y1 ? p->n_pre : p->n_post;
+    history *= rule.t_epoch - 1u;
+    s->history = u32_max(s->history, history > 0x80000000u ? UINT32_MAX : (uint32_t)history);
+    if (p->layout == 0) {
+        s->delta = u32_max(s->delta, u32_max(p->n_pre, p->n_post));
+        s->fold = u32_max(s->fold, p->n_post);
+    }
+}
+
+static void place_rule(const nm_image *m, nm_alloc *a, nm_rule *r, uint32_t rounding) {
+    if (rounding == 0) r->stream = take(a, STREAM_COUNT, sizeof(nm_stream));
+    for (uint32_t k = 0; k < TR_COUNT; k++) {
+        if (!(r->traces & (1u << k))) continue;
+        const uint8_t *b = nm_rec(m, SEC_TRACES, r->trace_ref[k] - 1u);
+        const uint32_t table = nm_u16(b + 2);
+        r->trace[k].ii = b[0];
+        r->trace[k].fi = b[1];
+        r->trace[k].table = table ? nm_rec(m, SEC_DECAYS, table - 1u) : NULL;
+    }
+    for (uint32_t s = 0; s < 3; s++)
+        for (uint32_t k = 0; k < r->count[s]; k++)
+            r->deps |= (uint8_t)(1u << nm_rec(m, SEC_PRODUCTS, (uint32_t)r->first[s] + k)[0]);
+}
+
+uint32_t nm_layout(const nm_image *m, uint8_t *arena) {
+    nm_alloc a = {arena, 0};
+    nm_scratch s = {0, 0, 0, 0};
+    const uint8_t *machine = nm_rec(m, SEC_MACHINE, 0);
+    nm_engine *e = take(&a, 1, sizeof(nm_engine));
+    nm_pop *pops = take(&a, m->sec[SEC_POPS].count, sizeof(nm_pop));
+    nm_proj *projs = take(&a, m->sec[SEC_PROJS].count, sizeof(nm_proj));
+    nm_rule *rules = take(&a, m->sec[SEC_RULES].count, sizeof(nm_rule));
+    nm_product *products = take(&a, m->sec[SEC_PRODUCTS].count, sizeof(nm_product));
+    nm_factor *factors = take(&a, m->sec[SEC_FACTORS].count, sizeof(nm_factor));
+    nm_probe *probes = take(&a, m->sec[SEC_PROBES].count, sizeof(nm_probe));
+    for (uint32_t i = 0; i < m->sec[SEC_POPS].count && a.used != UINT32_MAX; i++) {
+        nm_pop p;
+        nm_decode_pop(m, i, &p);
+        place_pop(m, &a, &p);
+        if (arena) pops[i] = p;
+    }
+    for (uint32_t i = 0; i < m->sec[SEC_PROJS].count && a.used != UINT32_MAX; i++) {
+        nm_proj p;
+        nm_decode_proj(m, i, &p);
+        place_proj(m, &a, &p, &s);
+        if (arena) projs[i] = p;
+    }
+    for (uint32_t i = 0; i < m->sec[SEC_RULES].count && a.used != UINT32_MAX; i++) {
+        nm_rule r;
+        nm_decode_rule(m, i, &r);
+        place_rule(m, &a, &r, machine[12]);
+        if (arena) rules[i] = r;
+    }
+    const uint32_t plastic = m->sec[SEC_RULES].count ? NM_BATCH : 0;
+    int32_t *stage = take(&a, s.stage, 4);
+    uint8_t *history = take(&a, s.history, 1);
+    int32_t *delta = take(&a, s.delta, 4);
+    int16_t *fold = take(&a, s.fold, 2), *joint = take(&a, s.fold, 2);
+    int32_t *lane = take(&a, 6 * plastic, 4);
+    uint32_t *pick = take(&a, 2 * plastic, 4);
+    if (arena && a.used != UINT32_MAX) {
+        memset(e, 0, sizeof *e);
+        e->pop = pops;
+        e->proj = projs;
+        e->rule = rules;
+        e->product = products;
+        e->factor = factors;
+        e->probe = probes;
+        e->stage = stage;
+        memset(stage, 0, (size_t)s.stage * 4);      /* it is left clean after each use */
+        e->history = history;
+        e->delta = delta;
+        e->fold = fold;
+        e->joint = joint;
+        e->lane = lane;
+        e->pick = pick;
+    }
+    return a.used;
+}
+
+/* Long division, for set-up only: small cores have no divider and the core links no library. */
+uint32_t nm_udivmod(uint32_t a, uint32_t b, uint32_t *rest) {
+    uint32_t q = 0, r = 0;
+    for (uint32_t i = 32; i-- > 0;) {
+        const uint32_t top = r >> 31;
+        r = (r << 1) | ((a >> i) & 1u);
+        if (top || r >= b) {
+            r -= b;
+            q |= 1u << i;
+        }
+    }
+    *rest = r;
+    return q;
+}

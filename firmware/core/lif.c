@@ -1,0 +1,154 @@
+/* The LIF family, docs/semantics.md 2. Two passes over small blocks, free of branches so that a compiler can
+ * vectorise them; spikes are looked for only in blocks where a sign bit says that there is one. */
+#include "nm_internal.h"
+
+#define BLOCK 32u
+
+/* sign(x) * ((|x| * k) >> 12) in 32 bits: |x| is split at 12 bits, k <= 4096. */
+NM_INLINE int32_t tz(int32_t x, int32_t k) {
+    const uint32_t sign = (uint32_t)(x >> 31), a = ((uint32_t)x ^ sign) - sign, q = (uint32_t)k;
+    const uint32_t r = (a >> 12) * q + (((a & 4095u) * q) >> 12);
+    return (int32_t)((r ^ sign) - sign);
+}
+
+NM_INLINE int32_t current(int32_t u, int32_t a, int32_t keep) {
+    const int32_t c = (int32_t)((uint32_t)tz(u, keep) + ((uint32_t)a << 6));
+    const int32_t w = c > NM_U ? c - 2 * NM_U : c;     /* one wrap only, as the reference implementation does */
+    return w <= -NM_U ? w + 2 * NM_U : w;
+}
+
+static void currents(int32_t *restrict u, int32_t *restrict a, const int32_t *restrict du, int32_t scalar, uint32_t n) {
+    if (du) {
+        for (uint32_t i = 0; i < n; i++) {
+            u[i] = current(u[i], a[i], 4095 - du[i]);
+            a[i] = 0;
+        }
+    } else {
+        const int32_t keep = 4095 - scalar;
+        for (uint32_t i = 0; i < n; i++) {
+            u[i] = current(u[i], a[i], keep);
+            a[i] = 0;
+        }
+    }
+}
+
+enum { ARRAYS = 1, THRESHOLDS = 2, REFRACTORY = 4, LOW = 8 };
+
+typedef struct {
+    const int32_t *dv, *bias, *high, *low;      /* of the block; read only with ARRAYS, THRESHOLDS, LOW */
+    int32_t dv0, bias0, high0;
+} nm_block;
+
+/* New voltages of a block; gap[k] < 0 marks a spike. Returns the or of all gaps. */
+NM_INLINE int32_t voltages(int32_t *restrict v, const int32_t *restrict u, uint16_t *restrict refr,
+                           int32_t *restrict gap, uint32_t n, const nm_block *b, uint32_t mode) {
+    const int32_t *restrict dv = b->dv, *restrict bias = b->bias, *restrict high = b->high, *restrict low = b->low;
+    const int32_t keep0 = 4096 - b->dv0, bias0 = b->bias0, high0 = b->high0;
+    int32_t any = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        const int32_t keep = mode & ARRAYS ? 4096 - dv[k] : keep0;
+        /* |u| may pass 2^25 after a single wrap: the clip of v hides the difference, and the sum stays in 32 bits */
+        const int32_t drive = nm_clip(u[k], -(1 << 25), 1 << 25) + (mode & ARRAYS ? bias[k] : bias0);
+        int32_t x = nm_clip(tz(v[k], keep) + drive, -NM_U + 1, NM_U - 1);
+        int32_t g = (mode & THRESHOLDS ? high[k] : high0) - x;
+        if (mode & LOW) g |= x - low[k];
+        if (mode & REFRACTORY) {
+            const int32_t left = refr[k], rest = (0 - left) >> 31;   /* -1 while refractory */
+            x = (v[k] & rest) | (x & ~rest);
+            g &= ~rest;
+            refr[k] = (uint16_t)(left + rest);
+        }
+        v[k] = x;
+        gap[k] = g;
+        any |= g;
+    }
+    return any;
+}
+
+static int32_t run_block(nm_pop *p, uint32_t i, uint32_t n, int32_t *gap, const nm_block *b, uint32_t mode) {
+    int32_t *v = p->v + i;
+    const int32_t *u = p->u + i;
+    uint16_t *r = p->refr ? p->refr + i : 0;
+    switch (mode) {     /* constants, so that each loop is compiled for its own mode */
+    case 0: return voltages(v, u, r, gap, n, b, 0);
+    case ARRAYS: return voltages(v, u, r, gap, n, b, ARRAYS);
+    case THRESHOLDS: return voltages(v, u, r, gap, n, b, THRESHOLDS);
+    case ARRAYS | THRESHOLDS: return voltages(v, u, r, gap, n, b, ARRAYS | THRESHOLDS);
+    case REFRACTORY: return voltages(v, u, r, gap, n, b, REFRACTORY);
+    case REFRACTORY | ARRAYS: return voltages(v, u, r, gap, n, b, REFRACTORY | ARRAYS);
+    case REFRACTORY | THRESHOLDS: return voltages(v, u, r, gap, n, b, REFRACTORY | THRESHOLDS);
+    case REFRACTORY | ARRAYS | THRESHOLDS: return voltages(v, u, r, gap, n, b, REFRACTORY | ARRAYS | THRESHOLDS);
+    default: return voltages(v, u, r, gap, n, b, ARRAYS | THRESHOLDS | LOW);
+    }
+}
+
+static int32_t value(const nm_pop *p, uint32_t which, uint32_t i) {
+    return p->array[which] ? p->array[which][i] : p->value[which];
+}
+
+static void spike(nm_pop *p, uint32_t i, uint32_t mode) {
+    if (p->payload) p->payload[p->count] = p->v[i] > 0 ? 1 : -1;
+    p->index[p->count++] = i;
+    p->v[i] = 0;
+    if (mode & REFRACTORY) p->refr[i] = (uint16_t)value(p, PAR_REFR, i);
+    if (p->theta && p->adapt) {
+        const uint32_t next = (uint32_t)p->theta[i] + (uint32_t)value(p, PAR_THETA_INC, i);
+        p->theta[i] = (int32_t)nm_min(next, NM_THETA_MAX);
+    }
+}
+
+/* Per-element values of a parameter: the image's array, or a block of the scalar. */
+static const int32_t *spread(const nm_pop *p, uint32_t which, uint32_t i, int32_t *fill) {
+    return p->array[which] ? p->array[which] + i : fill;
+}
+
+static void fill(int32_t *out, int32_t x) {
+    for (uint32_t k = 0; k < BLOCK; k++) out[k] = x;
+}
+
+static void thresholds(const nm_pop *p, uint32_t i, uint32_t n, int32_t *high) {
+    const int32_t *vth = p->array[PAR_VTH] ? p->array[PAR_VTH] + i : 0;
+    const int32_t vth0 = p->value[PAR_VTH];
+    for (uint32_t k = 0; k < n; k++) high[k] = (vth ? vth[k] : vth0) * 64;
+    if (!p->theta) return;
+    const int32_t *theta = p->theta + i;
+    for (uint32_t k = 0; k < n; k++) high[k] += theta[k] >> p->theta_frac;
+}
+
+void nm_update(nm_pop *p, uint32_t t) {
+    const uint32_t n = p->n;
+    if ((p->options & OPT_RESET) && --p->reset_left == 0) {
+        p->reset_left = p->reset_interval;
+        for (uint32_t i = 0; i < n; i++) p->u[i] = p->v[i] = 0;
+        if (p->refr)
+            for (uint32_t i = 0; i < n; i++) p->refr[i] = 0;
+    }
+    if (p->theta && p->adapt && (t & ((1u << p->theta_period) - 1u)) == 0)
+        for (uint32_t i = 0; i < n; i++) p->theta[i] = tz(p->theta[i], 4096 - p->theta_decay);
+    currents(p->u, p->a, p->array[PAR_DU], p->value[PAR_DU], n);
+
+    int32_t gap[BLOCK], high[BLOCK], low[BLOCK], dv[BLOCK], bias[BLOCK];
+    uint32_t mode = p->refr ? REFRACTORY : 0;
+    if (p->array[PAR_DV] || p->array[PAR_BIAS]) mode |= ARRAYS;
+    if (p->theta || p->array[PAR_VTH]) mode |= THRESHOLDS;
+    if (p->kind == POP_TERNARY) mode = ARRAYS | THRESHOLDS | LOW;
+    nm_block b = {dv, bias, high, low, p->value[PAR_DV], p->value[PAR_BIAS], p->value[PAR_VTH] * 64};
+    if (mode & ARRAYS) {
+        fill(dv, b.dv0);
+        fill(bias, b.bias0);
+    }
+    p->count = 0;
+    for (uint32_t i = 0; i < n; i += BLOCK) {
+        const uint32_t m = nm_min(BLOCK, n - i);
+        if (mode & ARRAYS) {
+            b.dv = spread(p, PAR_DV, i, dv);
+            b.bias = spread(p, PAR_BIAS, i, bias);
+        }
+        if (mode & THRESHOLDS) thresholds(p, i, m, high);
+        if (mode & LOW)
+            for (uint32_t k = 0; k < m; k++) low[k] = value(p, PAR_VTH_LO, i + k) * 64;
+        if (run_block(p, i, m, gap, &b, mode) >= 0) continue;
+        for (uint32_t k = 0; k < m; k++)
+            if (gap[k] < 0) spike(p, i + k, mode);
+    }
+}

@@ -1,0 +1,212 @@
+/* The kernel for separable rules on dense projections: one x0-product of target traces and constants, one y0-product
+ * of source traces and constants, in either order (pair STDP and its kin). What such a product adds does not depend on
+ * the weight, so it is worked out once per neuron, and a row is one pass of "add, round, clip". Equal to the
+ * interpreter by test. */
+#include "nm_internal.h"
+
+typedef struct {
+    nm_engine *e;
+    nm_proj *p;
+    nm_plastic *l;
+    const nm_product *qx, *qy;
+    uint32_t x_first;               /* order of the two products: the sum saturates after each */
+    uint32_t key;                   /* synapse rounding */
+    int32_t up;                     /* added before the shift that drops 7 fractional bits */
+    int32_t acc_lo, acc_hi, lo, hi; /* limits of the sum and of a weight */
+    uint8_t y_at[65], x_at[65];     /* some target's, some source's last spike was at k of the epoch */
+} nm_separable_run;
+
+static int only(const nm_engine *e, const nm_product *q, uint32_t first, uint32_t last) {
+    for (uint32_t k = 0; k < q->factors; k++) {
+        const uint32_t var = e->factor[q->first + k].var;
+        if (var != VAR_ONE && (var < first || var > last)) return 0;
+    }
+    return 1;
+}
+
+static const nm_product *find(const nm_engine *e, const nm_rule *r, uint32_t dep) {
+    const nm_product *q = e->product + r->first[SUM_W];
+    return q[0].dep == dep ? q : q + 1;
+}
+
+uint8_t nm_separable(const nm_engine *e, const nm_rule *r) {
+    if (r->count[SUM_W] != 2 || r->count[SUM_D] || r->count[SUM_T]) return 0;
+    const nm_product *x = find(e, r, DEP_X0), *y = find(e, r, DEP_Y0);
+    return x->dep == DEP_X0 && y->dep == DEP_Y0 && only(e, x, VAR_Y1, VAR_Y3) && only(e, y, VAR_X1, VAR_X2);
+}
+
+/* Mantissa times the constant factors. */
+static uint32_t constants(const nm_engine *e, const nm_product *q) {
+    uint32_t s = (uint32_t)(int32_t)q->mant;
+    for (uint32_t k = 0; k < q->factors; k++) {
+        const nm_factor *f = e->factor + q->first + k;
+        if (f->var == VAR_ONE) s *= (uint32_t)nm_factor_value(f, 0);
+    }
+    return s;
+}
+
+static const uint8_t *values(const nm_separable_run *c, const nm_factor *f, uint32_t k) {
+    return nm_history(c->e, c->p, f->var - VAR_X1 + TR_X1, k);
+}
+
+/* What a product adds for each neuron of its side, traces read at time k. */
+static void deltas(const nm_separable_run *c, const nm_product *q, uint32_t k, uint32_t n, int32_t *restrict out) {
+    const uint32_t s = constants(c->e, q);
+    const nm_product end = *q;
+    uint32_t started = 0;
+    for (uint32_t x = 0; x < q->factors; x++) {
+        const nm_factor f = c->e->factor[q->first + x];
+        if (f.var == VAR_ONE) continue;
+        const uint8_t *restrict h = values(c, &f, k);
+        if (started++)
+            for (uint32_t i = 0; i < n; i++) out[i] = (int32_t)((uint32_t)out[i] * (uint32_t)nm_factor_value(&f, h[i]));
+        else
+            for (uint32_t i = 0; i < n; i++) out[i] = nm_factor_value(&f, h[i]);
+    }
+    if (started)
+        for (uint32_t i = 0; i < n; i++) out[i] = nm_product_end((int32_t)((uint32_t)out[i] * s), &end);
+    else
+        for (uint32_t i = 0; i < n; i++) out[i] = nm_product_end((int32_t)s, &end);
+}
+
+static int32_t delta_of(const nm_separable_run *c, const nm_product *q, uint32_t k, uint32_t i) {
+    uint32_t s = constants(c->e, q);
+    for (uint32_t x = 0; x < q->factors; x++) {
+        const nm_factor *f = c->e->factor + q->first + x;
+        if (f->var != VAR_ONE) s *= (uint32_t)nm_factor_value(f, values(c, f, k)[i]);
+    }
+    return nm_product_end((int32_t)s, q);
+}
+
+/* Stored weights of inhibitory synapses are magnitudes: there everything acts with the opposite sign. */
+static int32_t along(const nm_separable_run *c, int32_t delta) {
+    return (int32_t)(((uint32_t)delta ^ c->p->flip) - c->p->flip);
+}
+
+static int32_t hashed_up(const nm_separable_run *c, uint32_t row_key, uint32_t j) {
+    const int32_t r = (int32_t)(nm_mix(row_key + j * NM_SECOND) >> 25);
+    return c->p->flip ? r : 127 - r;
+}
+
+static uint32_t row_key(const nm_separable_run *c, uint32_t i) { return nm_mix(c->key + i * NM_GOLDEN); }
+
+static void put(const nm_separable_run *c, uint32_t at, int32_t w) {
+    if (c->p->element == ELEM_U8) ((uint8_t *)(uintptr_t)c->p->w)[at] = (uint8_t)w;
+    else ((int16_t *)(uintptr_t)c->p->w)[at] = (int16_t)w;
+}
+
+static int32_t get(const nm_separable_run *c, uint32_t at) {
+    return c->p->element == ELEM_U8 ? c->p->w[at] : ((const int16_t *)(const void *)c->p->w)[at];
+}
+
+/* A row at once: w' = clip((w * 128 + d) >> 7), d with the rounding folded in. */
+static void row_u8(uint8_t *restrict w, const int16_t *restrict d, uint32_t n) {
+    for (uint32_t j = 0; j < n; j++) w[j] = (uint8_t)nm_clip((w[j] * 128 + d[j]) >> 7, 0, 255);
+}
+
+static void row_i16(int16_t *restrict w, const int32_t *restrict d, uint32_t n, int32_t up) {
+    for (uint32_t j = 0; j < n; j++) w[j] = (int16_t)nm_clip((w[j] * 128 + d[j] + up) >> 7, -256, 255);
+}
+
+static void row_hashed(const nm_separable_run *c, uint32_t start, uint32_t key, const int32_t *restrict d, uint32_t n) {
+    const uint32_t flip = c->p->flip, rest = 127u & ~flip;   /* 127 - r, or r where magnitudes are stored */
+    const int32_t lo = c->lo, hi = c->hi;
+    if (c->p->element == ELEM_U8) {
+        uint8_t *restrict w = (uint8_t *)(uintptr_t)c->p->w + start;
+        for (uint32_t j = 0; j < n; j++) {
+            const uint32_t r = nm_mix(key + j * NM_SECOND) >> 25;
+            const int32_t delta = (int32_t)(((uint32_t)d[j] ^ flip) - flip), up = (int32_t)(flip ? r : rest - r);
+            w[j] = (uint8_t)nm_clip((w[j] * 128 + delta + up) >> 7, lo, hi);
+        }
+    } else {
+        int16_t *restrict w = (int16_t *)(uintptr_t)c->p->w + start;
+        for (uint32_t j = 0; j < n; j++) {
+            const uint32_t r = nm_mix(key + j * NM_SECOND) >> 25;
+            w[j] = (int16_t)nm_clip((w[j] * 128 + d[j] + 127 - (int32_t)r) >> 7, lo, hi);
+        }
+    }
+}
+
+/* Rows whose source was silent: only columns of targets that spiked, one delta for the whole row and time. */
+static void silent_rows(const nm_separable_run *c, uint32_t k) {
+    const nm_plastic *l = c->l;
+    const uint32_t n = c->p->n_post, hashed = c->e->rounding;
+    deltas(c, c->qy, k, c->p->n_pre, c->e->delta);
+    for (uint32_t i = 0; i < c->p->n_pre; i++) {
+        const int32_t delta = c->e->delta[i];
+        if (delta == 0 || l->tx[i]) continue;
+        const int32_t d = along(c, delta);
+        const uint32_t key = hashed ? row_key(c, i) : 0;
+        for (uint32_t x = 0; x < l->ncols; x++) {
+            const uint32_t j = l->cols[x];
+            if (l->ty[j] != k) continue;
+            const int32_t up = hashed && (delta & 127) ? hashed_up(c, key, j) : c->up;
+            put(c, i * n + j, nm_clip((get(c, i * n + j) * 128 + d + up) >> 7, c->lo, c->hi));
+        }
+    }
+}
+
+/* Synapses between a source and a target that both spiked: both products, in their order. To e->joint. */
+static void joint(const nm_separable_run *c, uint32_t i, uint32_t key) {
+    const nm_plastic *l = c->l;
+    int32_t y[65];
+    for (uint32_t k = 1; k <= l->rule->t_epoch; k++)
+        if (c->y_at[k]) y[k] = along(c, delta_of(c, c->qy, k, i));
+    for (uint32_t x = 0; x < l->ncols; x++) {
+        const uint32_t j = l->cols[x];
+        const int32_t dx = along(c, c->e->delta[j]), dy = y[l->ty[j]];
+        int32_t acc = get(c, i * c->p->n_post + j) * 128;
+        acc = nm_clip(acc + (c->x_first ? dx : dy), c->acc_lo, c->acc_hi);
+        acc = nm_clip(acc + (c->x_first ? dy : dx), c->acc_lo, c->acc_hi);
+        const int32_t up = c->e->rounding ? hashed_up(c, key, j) : c->up;
+        c->e->joint[x] = (int16_t)nm_clip((acc + up) >> 7, c->lo, c->hi);
+    }
+}
+
+/* Rows whose source spiked last at time k. */
+static void spiking_rows(const nm_separable_run *c, uint32_t k) {
+    const nm_plastic *l = c->l;
+    const uint32_t n = c->p->n_post;
+    int32_t *delta = c->e->delta, any = 0;
+    deltas(c, c->qx, k, n, delta);
+    for (uint32_t j = 0; j < n; j++) any |= delta[j];
+    const int exact = !c->e->rounding || (any & 127) == 0;     /* no hash is needed */
+    if (exact && c->p->element == ELEM_U8)
+        for (uint32_t j = 0; j < n; j++) c->e->fold[j] = (int16_t)nm_clip(along(c, delta[j]) + c->up, -32768, 32767);
+    for (uint32_t x = 0; x < l->nrows; x++) {
+        const uint32_t i = l->rows[x], start = i * n;
+        if (l->tx[i] != k) continue;
+        const uint32_t key = c->e->rounding ? row_key(c, i) : 0;
+        if (l->ncols) joint(c, i, key);
+        if (any == 0) { /* nothing to add */
+        } else if (!exact) row_hashed(c, start, key, delta, n);
+        else if (c->p->element == ELEM_U8) row_u8((uint8_t *)(uintptr_t)c->p->w + start, c->e->fold, n);
+        else row_i16((int16_t *)(uintptr_t)c->p->w + start, delta, n, c->up);
+        for (uint32_t y = 0; y < l->ncols; y++) put(c, start + l->cols[y], c->e->joint[y]);
+    }
+}
+
+void nm_learn_separable(nm_engine *e, uint32_t index, nm_proj *p) {
+    nm_plastic *l = p->plastic;
+    const nm_rule *r = l->rule;
+    nm_separable_run c = {.e = e, .p = p, .l = l, .qx = find(e, r, DEP_X0), .qy = find(e, r, DEP_Y0)};
+    const uint32_t magnitude = p->element == ELEM_U8, opposite = p->flip != 0;
+    c.x_first = c.qx < c.qy;
+    c.acc_lo = opposite ? -32767 : -32769;
+    c.acc_hi = opposite ? 32769 : 32767;
+    c.lo = magnitude ? 0 : -256;
+    c.hi = 255;
+    if (e->rounding) {
+        c.key = nm_key(e->seed, 16u * index + HASH_SUM, e->now);
+        c.up = 0;                                              /* used only where there is no fraction */
+    } else {
+        const int32_t number = (int32_t)nm_round_number(e, r);
+        c.up = opposite ? number : 127 - number;
+    }
+    for (uint32_t x = 0; x < l->ncols; x++) c.y_at[l->ty[l->cols[x]]] = 1;
+    for (uint32_t x = 0; x < l->nrows; x++) c.x_at[l->tx[l->rows[x]]] = 1;
+    for (uint32_t k = 1; k <= r->t_epoch; k++) {
+        if (c.y_at[k]) silent_rows(&c, k);
+        if (c.x_at[k]) spiking_rows(&c, k);
+    }
+}

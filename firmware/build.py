@@ -22,7 +22,7 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -40,7 +40,7 @@ BOARD_OUT = ROOT / "backends" / "neuromorph_mcu" / "_firmware"
 FIRMWARE_ONLY = frozenset({"app.c", "cobs.c", "link.c"})  # the serial side of core/: of no use in process
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 SANITIZE = ("-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all", "-fsanitize=address,undefined")
-HOST_FLAGS = ("-O3", "-fPIC", "-shared")
+HOST_FLAGS = ("-O3", "-g0", "-fPIC", "-shared")
 # Freestanding, and without zig's runtime: building that for each core would cost more than the firmware itself.
 BOARD_FLAGS = (
     *("-O2", "-g", "-ffreestanding", "-fno-builtin", "-nostdlib", "-ffunction-sections", "-fdata-sections"),
@@ -98,6 +98,7 @@ class Job:
     flags: tuple[str, ...]
     sources: tuple[Path, ...]
     inputs: tuple[Path, ...]  # sources, headers, linker scripts: what the output is a function of
+    header: tuple[Path, str] | None = None  # a file to write before: its path and content
 
     def command(self, output: Path) -> list[str]:
         """Return the command line that writes `output`, to be run in the checkout."""
@@ -177,7 +178,8 @@ def second_opinion_jobs(cc: str, *, sanitize: bool = False) -> list[Job]:
     if path is None:
         raise BuildError(f"compiler {cc!r} is not on PATH: install it, or leave --cc away to build with zig")
     name = "nm_sanitize.so" if sanitize else "nm.so"
-    flags = (*HOST_FLAGS, *WARNINGS, *(SANITIZE if sanitize else ()), *_include("core"))
+    # The checks that gcc weaves in change the types of expressions, so it then warns of what nobody wrote.
+    flags = (*HOST_FLAGS, *(("-std=c11", *SANITIZE) if sanitize else WARNINGS), *_include("core"))
     sources = _engine_sources()
     version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
     compiler = Compiler((path,), version)
@@ -206,14 +208,16 @@ def _board_job(path: Path) -> list[Job]:
     inputs = {*_tree("core"), *_tree(f"boards/{board}"), *_tree(f"port/{spec['port']}"), *FIRMWARE.glob("port/*.*")}
     inputs.add(script)
     build_id = _digest(p.read_bytes() for p in sorted(inputs))[:12]  # HELLO reports it: which sources a board runs
-    defines = {"NM_BUILD_ID": f'"{build_id}"', **spec.get("defines", {})}
+    # In a header and not on the command line, where it would have every file compiled again.
+    header = BUILD / "boards" / board / "build_id.h"
     flags = (
         *("-target", spec.get("target", "thumb-freestanding-eabi"), f"-mcpu={spec['core']}", *BOARD_FLAGS, *WARNINGS),
-        *_include("core", "port", f"boards/{board}"),
-        *(f"-D{key}={value}" for key, value in defines.items()),
+        *(*_include("core", "port", f"boards/{board}"), f"-I{_relative(header.parent)}"),
+        *(f"-D{key}={value}" for key, value in spec.get("defines", {}).items()),
         *("-T", _relative(script)),
     )
-    return [_job(BOARD_OUT / f"{board}.elf", zig(), flags, sources, inputs)]
+    job = _job(BOARD_OUT / f"{board}.elf", zig(), flags, sources, inputs)
+    return [replace(job, header=(header, f'#define NM_BUILD_ID "{build_id}"\n'))]
 
 
 def zig() -> Compiler:
@@ -251,6 +255,9 @@ def _compile(job: Job) -> str | None:
     env = {**os.environ, "ZIG_LOCAL_CACHE_DIR": str(cache), "ZIG_GLOBAL_CACHE_DIR": str(cache)}
     for folder in (cache, job.output.parent, job.stamp.parent):
         folder.mkdir(parents=True, exist_ok=True)
+    if job.header:
+        job.header[0].parent.mkdir(parents=True, exist_ok=True)
+        job.header[0].write_text(job.header[1])
     fingerprint, partial = job.fingerprint(), BUILD / f"{job.output.stem}.{os.getpid()}{job.output.suffix}"
     command = job.command(partial)
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)

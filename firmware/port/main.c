@@ -5,7 +5,9 @@
 #include "board.h"
 #include "port.h"
 
-#ifndef NM_BUILD_ID
+#if __has_include("build_id.h")
+#include "build_id.h"             /* written by firmware/build.py: a hash of all sources */
+#else
 #define NM_BUILD_ID "unknown"
 #endif
 

@@ -385,7 +385,7 @@ def _decode(reader: _Reader, image: bytes) -> Program:
         projections={p.name: p for p in projs},
         probes=probes,
         schedule=schedule,
-        rounding=("shared", "synapse")[rounding],  # type: ignore[arg-type]
+        rounding=cast("Any", ("shared", "synapse")[rounding]),
         seed=seed,
         name=meta.get("name", "program"),
         profile=PROFILES[struct.unpack_from("<I", image, 16)[0]],

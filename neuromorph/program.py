@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Population", "Probe", "Program", "Projection", "ScheduleEntry", "build", "held_weights"]
 
 Ints = NDArray[np.int64]
+_Object = TypeVar("_Object", "Population", "Projection")
 SIGN_RANGE = {"mixed": (-256, 255), "exc": (0, 255), "inh": (-255, 0)}
 U = 1 << 23
 VTH_MAX = (1 << 17) - 1
@@ -281,7 +282,7 @@ def build(
     )  # fmt: skip
 
 
-def _named(objects: list[Population] | list[Projection]) -> dict[str, object]:  # type: ignore[no-redef]
+def _named(objects: list[_Object]) -> dict[str, _Object]:
     names = [o.name for o in objects]
     twice = {n for n in names if names.count(n) > 1}
     if twice:

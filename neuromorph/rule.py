@@ -88,7 +88,7 @@ class Trace:
 
     @classmethod
     def of(cls, impulse: float, tau: float) -> Trace:
-        """From a real impulse (0..127): ``ii = floor(impulse)``, ``fi = round(256 * fraction)``, 256 carried into ii."""
+        """From a real impulse (0..127): ``ii = floor(impulse)``, ``fi = round(256 * fraction)`` (256: carried)."""
         ii = math.floor(impulse)
         fi = round(256 * (impulse - ii))
         return cls(ii + 1, 0, tau) if fi == 256 else cls(ii, fi, tau)

@@ -35,7 +35,8 @@ def w32(x: Ints) -> Ints:
 
 def tz(x: Ints, k: Ints | int) -> Ints:
     """``x * k / 4096`` rounded toward zero."""
-    return np.sign(x) * ((np.abs(x) * k) >> 12)
+    magnitude: Ints = np.abs(x) * k
+    return np.asarray(np.sign(x) * (magnitude >> 12))
 
 
 def mix(x: Ints | int) -> Ints:
@@ -236,7 +237,7 @@ class Reference:
         new_v = self._clip("v", tz(v, 4096 - pop.per_neuron("dv")) + u + pop.bias, -U + 1, U - 1)
         v = np.where(free, new_v, v)
         threshold = (pop.per_neuron("vth") << 6) + (theta >> pop.theta_frac)
-        s = (free & (v > threshold)).astype(np.int64)
+        s = np.asarray(free & (v > threshold), dtype=np.int64)
         if pop.kind == "ternary":
             s -= v < (pop.per_neuron("vth_lo") << 6)
         fired = s != 0

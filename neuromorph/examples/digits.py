@@ -111,7 +111,7 @@ class Digits:
         return nm.SpikeTrain(steps, np.tile(np.arange(PIXELS), self.images), self.payloads.ravel())
 
     def network(self, cells: int = 100, seed: int | None = None) -> nm.Network:
-        """The network, with learning switched off after the last pass; `seed` (default: the split) draws its weights."""
+        """The network; learning ends after the last pass; `seed` (default: the split) draws its weights."""
         net = nm.Network(name="digits", dt=1 * ms, seed=self.split if seed is None else seed)
         pixels = net.input(PIXELS, name="pixels", graded=True)
         # tau_m: no leak to speak of within an image; bias: the ramp, 2.2% of the threshold per step.

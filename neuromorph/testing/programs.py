@@ -16,6 +16,7 @@ __all__ = ["Case", "random_case", "with_all_probes"]
 
 Events = dict[str, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]
 STEPS = 200
+_NOTHING: tuple[Product, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +211,7 @@ def _rule(rng: np.random.Generator) -> Rule:
         graded = str(rng.choice(GRADED_TRACES[1:]))
         traces["x1"] = Trace(0, 0, float(rng.choice([0, 2, 10, 300])))
     if rng.random() < 0.35:
-        dw, dd, dt = _pair(rng, traces), (), ()
+        dw, dd, dt = _pair(rng, traces), _NOTHING, _NOTHING
     else:
         dw = tuple(_product(rng, traces) for _ in range(rng.integers(1, 6)))
         dd, dt = (

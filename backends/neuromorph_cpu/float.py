@@ -266,6 +266,8 @@ class FloatEngine:
             raise ValidationError(f"input {name!r}: steps must lie in {self._t + 1}..{self._t + steps}")
         if who.size and (who.min() < 0 or who.max() >= pop.n):
             raise ValidationError(f"input {name!r}: neurons must lie in 0..{pop.n - 1}")
+        if not when.size:
+            return {}
         order = np.argsort(when, kind="stable")
         distinct, first = np.unique(when[order], return_index=True)
         groups = zip(np.split(who[order], first[1:]), np.split(payload[order], first[1:]), strict=True)

@@ -113,7 +113,7 @@ def _choose_scale(name: str, ideal: IdealRule, scales: dict[str, float], w_unit:
     error = errors(whole)
     if error.min() <= CLOSE:
         return float(whole[np.argmin(error)]) / trace.impulse
-    # A finer choice over the whole range: small changes need small impulses, awkward ratios need fractions (which cost a
+    # A finer choice over the whole range: small changes need small impulses, awkward ratios need fractions (they cost a
     # random number, and count double under shared rounding); of those that are close the largest, since small traces
     # decay in coarse steps.
     fine = np.arange(256 * top, 255, -1.0) / 256

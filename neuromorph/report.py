@@ -58,7 +58,8 @@ def compare_values(
     same = want == have  # also inf == inf
     error = np.zeros(want.shape)
     base = np.full(want.shape, np.max(np.abs(want))) if beside_largest else want
-    np.divide(have - want, base, out=error, where=~same & (base != 0))
+    np.subtract(have, want, out=error, where=~same)
+    np.divide(error, base, out=error, where=~same & (base != 0))
     error[~same & (base == 0)] = math.inf
     worst = int(np.argmax(np.abs(error)))
     finite = np.abs(error[(want != 0) & np.isfinite(error)])
@@ -207,7 +208,7 @@ class Report:
         """The same tables with titles set off, for ``rich.print`` (extra `cli`)."""
         from rich.text import Text
 
-        shown = Text(self.text(), no_wrap=True, overflow="ignore")
+        shown = Text(self.text())
         shown.highlight_words([self.summary, *(f"{title}\n" for title, _, _ in self.tables())], "bold")
         return shown
 
@@ -231,4 +232,3 @@ def _bytes(count: int) -> str:
 
 def _limit(count: int) -> str:
     return _bytes(count) if count else "-"
-

@@ -32,7 +32,7 @@ def compact(values: ArrayLike) -> int | NDArray[np.int64]:
 def tau_of(factor: ArrayLike, dt: float) -> NDArray[np.float64]:
     """The time constant of a factor per step: ``-dt / ln(factor)``; 0 for 0, inf for 1."""
     with np.errstate(divide="ignore"):
-        tau: NDArray[np.float64] = -dt / np.log(np.asarray(factor, float)) + 0.0  # no -0.0
+        tau: NDArray[np.float64] = dt / np.abs(np.log(np.asarray(factor, float)))
         return tau
 
 

@@ -127,9 +127,9 @@ class Quantise(Pass):
         unit = 64 * 2.0**exponent / (scale.k_scale * held.per_target(proj))
         weights = np.asarray(proj.weights, float)
         step = 2 if proj.rule is None and sign == "mixed" else 1
-        raw = np.rint(weights / unit / step).astype(np.int64) * step
+        raw = np.rint(weights / unit / step) * step
         low, high = integer.SIGN_RANGE[sign]
-        ints = np.clip(raw, low, high - high % step)
+        ints = np.clip(raw, low, high - high % step).astype(np.int64)
         entry = compare_values(
             proj.name, "weights", weights, ints * unit, saturated=int(np.sum(raw != ints)), beside_largest=True
         )

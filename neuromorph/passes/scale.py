@@ -22,6 +22,7 @@ __all__ = ["CURRENT_MAX", "Incoming", "Scale", "choose_scale", "column_sums", "p
 CURRENT_MAX = U - 1
 VTH_WANTED = 256  # smaller thresholds are coarse
 EXP_MIN, EXP_MAX = -16, 15
+NEGLIGIBLE = 2.0**-40  # beside the threshold: all such weights are held as 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ def choose_scale(
 
 def _fraction(incoming: list[Incoming], v_th: float) -> float:
     """log2 of K modulo 1: best for the plastic projections, else exact for the widest static one, else for v_th."""
-    used = [i for i in incoming if i.largest > 0]
+    used = [i for i in incoming if i.largest > v_th * NEGLIGIBLE]
     plastic = [i for i in used if i.plastic]
     if not used:
         return math.log2(64 / v_th) % 1.0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neuromorph.compare import Difference, First, compare, compare_values, earliest
 from neuromorph.errors import NeuromorphError, TargetError, ValidationError
-from neuromorph.session import Session
+from neuromorph.session import Session, Stimulus
 
 if TYPE_CHECKING:
     from neuromorph.program import Program
@@ -86,7 +86,7 @@ class Outcome:
 
 
 def check(
-    runs: list[Run], steps: int, inputs: Mapping[Any, Any] | None = None, progress: Progress | None = None
+    runs: list[Run], steps: int, inputs: Mapping[Any, Any] | Stimulus | None = None, progress: Progress | None = None
 ) -> Outcome:
     """Run all, compare traces and final states, and locate the first difference.
 
@@ -96,8 +96,8 @@ def check(
         At least two, of programs of one layout.
     steps : int
         Steps from 0 on.
-    inputs : mapping, optional
-        As for `Session.run`.
+    inputs : mapping or Stimulus, optional
+        As for `Session.run`; the same spikes go to all.
     progress : callable, optional
         Called with (label, steps done, steps in all).
 
@@ -110,11 +110,12 @@ def check(
     """
     if len(runs) < 2:
         raise ValidationError("a comparison needs at least two runs: two targets, or two programs")
+    stimulus = inputs if isinstance(inputs, Stimulus) else Stimulus.of(runs[0].program, inputs or {}, steps)
     traces, states = [], []
     for run in runs:
         with run.start() as session:
             report = (lambda done, total, label=run.label: progress(label, done, total)) if progress else None
-            traces.append(replace(session.run(steps=steps, inputs=inputs, progress=report), target=run.label))
+            traces.append(replace(session.run(steps=steps, inputs=stimulus, progress=report), target=run.label))
             states.append(session.snapshot())
     differences, total, found, astray = [], 0, None, 0
     for k in range(1, len(runs)):
@@ -122,7 +123,7 @@ def check(
         differences.append(difference)
         total += size
         if difference.first is not None and found is None:
-            found, astray = locate(runs[0], runs[k], difference.first, inputs), k
+            found, astray = locate(runs[0], runs[k], difference.first, stimulus), k
     changes = program_changes(runs[0].program, runs[astray].program) if astray else ""
     return Outcome(
         tuple(run.label for run in runs), tuple(traces), tuple(differences), steps, total, found, astray, changes
@@ -162,7 +163,7 @@ def _synapses(program: Program) -> dict[str, tuple[NDArray[np.int64], NDArray[np
     return {p.name: (p.pre_of, p.indices) for p in program.projections.values() if p.indices is not None}
 
 
-def locate(a: Run, b: Run, seen: First, inputs: Mapping[Any, Any] | None = None) -> First:
+def locate(a: Run, b: Run, seen: First, stimulus: Stimulus) -> First:
     """The first difference in any state, at or before one that was `seen` in a trace, by bisection with snapshots.
 
     Probes see only some variables at some steps, and a wrong current shows as a spike much later. Values that differ
@@ -171,39 +172,39 @@ def locate(a: Run, b: Run, seen: First, inputs: Mapping[Any, Any] | None = None)
     """
     try:
         with a.start() as one, b.start() as two:
-            return _bisect(one, two, seen, inputs)
+            return _bisect(one, two, seen, stimulus)
     except NeuromorphError as error:
         if isinstance(error, (TargetError, ValidationError)):
             return seen
         raise
 
 
-def _bisect(one: Session, two: Session, seen: First, inputs: Mapping[Any, Any] | None) -> First:
+def _bisect(one: Session, two: Session, seen: First, stimulus: Stimulus) -> First:
     low, low_states = 0, (one.snapshot(), two.snapshot())
     initial = {item: x != y for item, (x, y) in _both(one, two, low_states).items()}
     high, found = seen.step, seen
     while high - low > 1:
         middle = (low + high) // 2
-        states = _advance(one, two, low_states, middle, inputs)
+        states = _advance(one, two, low_states, middle, stimulus)
         first = _first_new(one, two, states, initial)
         if first is None:
             low, low_states = middle, states
         else:
             high, found = middle, first
     if high == seen.step and high > 0:
-        first = _first_new(one, two, _advance(one, two, low_states, high, inputs), initial)
+        first = _first_new(one, two, _advance(one, two, low_states, high, stimulus), initial)
         found = earliest([seen, first]) or seen if first else seen
     return found
 
 
 def _advance(
-    one: Session, two: Session, states: tuple[State, State], step: int, inputs: Mapping[Any, Any] | None
+    one: Session, two: Session, states: tuple[State, State], step: int, stimulus: Stimulus
 ) -> tuple[State, State]:
     """Both machines from `states` to `step`."""
     found = []
     for session, state in zip((one, two), states, strict=True):
         session.restore(state)
-        session.run(steps=step - state.step, inputs=inputs)
+        session.run(steps=step - state.step, inputs=stimulus)
         found.append(session.snapshot())
     return found[0], found[1]
 

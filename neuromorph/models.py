@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from neuromorph.errors import NeuromorphError, UnsupportedError, ValidationError
 from neuromorph.program import Program
+from neuromorph.session import Stimulus, steps_of
 from neuromorph.validate import nearest
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Model:
     program : Program or None
         an image.
     inputs : mapping
-        What its inputs send, by handle or name.
+        What its inputs send, by name.
     duration : float or None
         Seconds that its author means it to run; None if it does not say.
     """
@@ -48,7 +49,7 @@ class Model:
     name: str
     network: Network | None
     program: Program | None
-    inputs: Mapping[Any, Any]
+    inputs: Mapping[str, Any]
     duration: float | None
 
     @property
@@ -72,6 +73,11 @@ class Model:
         if asked is not None:
             return asked
         return DEFAULT_DURATION if self.duration is None else self.duration
+
+    def stimulus(self, program: Program, stop: int) -> Stimulus:
+        """What its inputs send to a program up to step `stop`, or to the end that its author means if that is later."""
+        end = 0 if self.duration is None else steps_of(self.duration, program.dt)
+        return Stimulus.of(program, self.inputs, max(stop, end))
 
 
 def examples() -> dict[str, str]:
@@ -169,7 +175,8 @@ def _of_module(name: str, module: ModuleType, seed: int | None) -> Model:
     if not isinstance(given, Mapping):
         raise ValidationError(f"inputs() of model {name!r} must return a dict of inputs, not {type(given).__name__}")
     duration = getattr(module, "duration", None)
-    return Model(name, net, None, given, None if duration is None else float(duration))
+    by_name = {key if isinstance(key, str) else key.name: value for key, value in given.items()}
+    return Model(name, net, None, {**net.sources, **by_name}, None if duration is None else float(duration))
 
 
 def _call(function: Callable[..., Any], arguments: tuple[Any, ...], seed: int | None) -> Any:
@@ -182,7 +189,7 @@ def _call(function: Callable[..., Any], arguments: tuple[Any, ...], seed: int | 
     return function(*arguments)
 
 
-def recorded_inputs(trace: Trace, program: Program) -> dict[str, Any]:
+def recorded_inputs(trace: Trace, program: Program) -> Stimulus:
     """What the inputs of a program sent in a recorded run, to replay it.
 
     Raises
@@ -191,10 +198,9 @@ def recorded_inputs(trace: Trace, program: Program) -> dict[str, Any]:
         The trace has no probe on an input of the program.
     """
     from neuromorph.inputs import SpikeTrain
-
     from neuromorph.trace import Spikes
 
-    found: dict[str, Any] = {}
+    found = {}
     for column in trace.values():
         if isinstance(column, Spikes) and column.source and column.object in program.populations:
             found[column.object] = SpikeTrain(column.steps, column.indices, column.payloads)
@@ -203,7 +209,7 @@ def recorded_inputs(trace: Trace, program: Program) -> dict[str, Any]:
         raise ValidationError(
             f"the trace holds no spikes of the inputs {', '.join(wanted)}: probe them when it is made"
         )
-    return found
+    return Stimulus.of(program, found, trace.stop)
 
 
 def with_weight(program: Program, projection: str, pre: int, post: int, value: int) -> Program:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neuromorph.engine import Engine
 from neuromorph.errors import NeuromorphError, TargetError, ValidationError
 from neuromorph.program import Program
 from neuromorph.recorder import Recorder
@@ -19,13 +21,15 @@ from neuromorph.validate import nearest
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from neuromorph.network import Network
     from typing_extensions import Self
 
     from neuromorph.engine import Engine
+    from neuromorph.graph import Graph
+    from neuromorph.network import Network
+    from neuromorph.records import Events
     from neuromorph.trace import Trace
 
-__all__ = ["Progress", "Session", "open", "run", "steps_of"]
+__all__ = ["Progress", "Session", "Stimulus", "open", "run", "steps_of"]
 
 Progress = Callable[[int, int], None]
 """Called with the steps done in this run and their total."""
@@ -51,6 +55,52 @@ def steps_of(duration: float, dt: float) -> int:
     return round(steps)
 
 
+@dataclass(frozen=True, slots=True)
+class Stimulus:
+    """All that the inputs of a program send from its step 1 on, whatever the runs that it is done in.
+
+    Attributes
+    ----------
+    events : dict
+        By the input's number in the program: `neuromorph.records.Events`.
+    """
+
+    events: dict[int, Events]
+
+    @classmethod
+    def of(cls, program: Program, inputs: Mapping[Any, Any], steps: int) -> Stimulus:
+        """The spikes of sources, by handle or name, over steps 1 to `steps`; ValidationError as in `Session.run`."""
+        from neuromorph.inputs import gather
+
+        found = gather(program.populations, inputs, 0, steps, program.dt, program.seed)
+        numbers = {name: k for k, name in enumerate(program.populations)}
+        return cls({numbers[name]: events for name, events in found.items()})
+
+    def records(self, start: int, steps: int) -> bytes:
+        """Input records of steps start + 1 to start + steps."""
+        from neuromorph.records import Events, encode_records
+
+        part = {}
+        for number, events in self.events.items():
+            a, b = np.searchsorted(events.steps, (start, start + steps), side="right")
+            payloads = None if events.payloads is None else events.payloads[a:b]
+            part[number] = Events(events.steps[a:b], events.indices[a:b], payloads)
+        return encode_records(part)
+
+
+class GraphEngine(Engine, Protocol):
+    """What an engine that computes in floats has besides: it runs the graph itself, in the units of the description."""
+
+    def load_graph(self, graph: Graph, program: Program) -> None:
+        """Take a graph, and the program made from it for its names."""
+
+    def read(self, name: str, variable: str) -> NDArray[np.float64]:
+        """A state variable."""
+
+    def write(self, name: str, variable: str, values: object) -> None:
+        """Set a state variable."""
+
+
 class Session:
     """A program on a machine.
 
@@ -65,6 +115,8 @@ class Session:
         The machine.
     numbers : str
         "integer", or "float" for a machine that computes in floats.
+    sources : mapping, optional
+        What inputs send, by name, in a run that gives them nothing else.
 
     Attributes
     ----------
@@ -72,8 +124,15 @@ class Session:
         What was recorded until the last run was interrupted; the error carries it too, as ``error.trace``.
     """
 
-    def __init__(self, program: Program, engine: Engine, numbers: Literal["integer", "float"] = "integer") -> None:
+    def __init__(
+        self,
+        program: Program,
+        engine: Engine,
+        numbers: Literal["integer", "float"] = "integer",
+        sources: Mapping[str, Any] | None = None,
+    ) -> None:
         self.program, self.numbers, self.target = program, numbers, engine.target
+        self.sources = dict(sources or {})
         self.items = items(program)
         self.partial: Trace | None = None
         self._engine: Engine | None = engine
@@ -127,7 +186,7 @@ class Session:
         duration: float | None = None,
         *,
         steps: int | None = None,
-        inputs: Mapping[Any, Any] | None = None,
+        inputs: Mapping[Any, Any] | Stimulus | None = None,
         progress: Progress | None = None,
     ) -> Trace:
         """Run on from the present step.
@@ -138,8 +197,9 @@ class Session:
             Seconds, a whole number of steps; or give `steps`.
         steps : int, optional
             Number of steps.
-        inputs : mapping, optional
-            What each input sends, by its handle or name; inputs that are not named are silent.
+        inputs : mapping or Stimulus, optional
+            What each input sends, by its handle or name; others send what the network says, or nothing. Step 1 of a
+            source is the first step of this run; a `Stimulus` knows the steps since the program's start.
         progress : callable, optional
             Called now and then with (steps done, steps in all).
 
@@ -159,11 +219,11 @@ class Session:
         start = self.now
         if start + count > MAX_STEP:
             raise ValidationError(f"{count} steps from step {start} on would pass the last step, {MAX_STEP}")
-        records = _records(self.program, inputs or {}, start, count)
+        records = self._records(inputs or {}, start, count)
         recorder = Recorder(self.program, start, count, self.numbers)
         before = self.counters
         self.partial = None
-        report = (lambda done: progress(done, count)) if progress else None
+        report = (lambda step: progress(step - start, count)) if progress else None
         try:
             with self._machine("running"):
                 self.engine.run(count, records, recorder.feed, report)
@@ -175,6 +235,17 @@ class Session:
         except BaseException as error:
             self._keep_partial(recorder, error)
             raise
+
+    def _records(self, inputs: Mapping[Any, Any] | Stimulus, start: int, steps: int) -> bytes:
+        """Input records of steps start + 1 .. start + steps."""
+        if isinstance(inputs, Stimulus):
+            return inputs.records(start, steps)
+        given = {**self.sources, **{_name(key): value for key, value in inputs.items()}}
+        if not given:
+            return b""
+        from neuromorph.inputs import collect
+
+        return collect(self.program, given, start, steps)
 
     def _keep_partial(self, recorder: Recorder, error: BaseException) -> None:
         try:
@@ -229,6 +300,8 @@ class Session:
         return values * self.scale(name, variable)
 
     def _read(self, name: str, variable: str) -> NDArray[Any]:
+        if self.numbers == "float":
+            return cast("GraphEngine", self.engine).read(name, variable)
         pop, proj = self.program.populations.get(name), self.program.projections.get(name)
         if variable == "threshold" and pop is not None and pop.kind != "input":
             base = pop.per_neuron("vth") << 6
@@ -251,6 +324,9 @@ class Session:
             The variable does not exist or is fixed in the program; values of another shape, not whole, or out of range.
         """
         name = _name(obj)
+        if self.numbers == "float":
+            cast("GraphEngine", self.engine).write(name, variable, values)
+            return
         proj = self.program.projections.get(name)
         if variable == "w" and proj is not None and proj.rule is None:
             raise ValidationError(f"{name}.w is static: part of the program. Change the network and compile it again")
@@ -310,21 +386,12 @@ def _name(obj: object) -> str:
     return name
 
 
-def _records(program: Program, inputs: Mapping[Any, Any], start: int, steps: int) -> bytes:
-    """Input records of steps start + 1 .. start + steps."""
-    if not inputs:
-        return b""
-    from neuromorph.inputs import collect
-
-    return collect(program, {_name(key): value for key, value in inputs.items()}, start, steps)
-
-
-def open(program: Program | Network, target: str = "cpu") -> Session:  # noqa: A001
+def open(program: Program | Network | Graph, target: str = "cpu") -> Session:  # noqa: A001
     """Start a machine and put a program on it.
 
     Parameters
     ----------
-    program : Program or Network
+    program : Program, Network or Graph
         A network is compiled for `target` first.
     target : str
         Name of the machine; ``neuromorph targets`` lists them.
@@ -344,26 +411,46 @@ def open(program: Program | Network, target: str = "cpu") -> Session:  # noqa: A
     from neuromorph.targets import find
 
     backend, chosen = find(target)
-    if not isinstance(program, Program):
-        from neuromorph.compile import compile as compile_network
-
-        program = compile_network(program, target=target)
+    held, graph, sources = _prepared(program, target, chosen.numbers == "float")
     engine = backend.open(chosen)
     try:
-        engine.load(program.image)
-        return Session(program, engine, "float" if chosen.numbers == "float" else "integer")
+        if graph is None:
+            engine.load(held.image)
+        else:
+            cast("GraphEngine", engine).load_graph(graph, held)
+        return Session(held, engine, "integer" if graph is None else "float", sources)
     except BaseException:
         engine.close()
         raise
 
 
+def _prepared(
+    program: Program | Network | Graph, target: str, floats: bool
+) -> tuple[Program, Graph | None, Mapping[str, Any]]:
+    """The program, the graph for a machine that computes in floats, and what inputs send by themselves."""
+    if isinstance(program, Program):
+        if floats:
+            raise TargetError(
+                f"{target} computes the network itself in floats: open it with the network, not a program"
+            )
+        return program, None, {}
+    from neuromorph.compile import compile as compile_network
+    from neuromorph.elaborate import elaborate
+    from neuromorph.graph import Graph
+
+    held = compile_network(program, target=target)
+    if isinstance(program, Graph):
+        return held, program if floats else None, {}
+    return held, elaborate(program) if floats else None, program.sources
+
+
 def run(
-    program: Program | Network,
+    program: Program | Network | Graph,
     target: str = "cpu",
     *,
     duration: float | None = None,
     steps: int | None = None,
-    inputs: Mapping[Any, Any] | None = None,
+    inputs: Mapping[Any, Any] | Stimulus | None = None,
     progress: Progress | None = None,
 ) -> Trace:
     """Run a network or program from step 0 on a machine and return the trace; see `open` and `Session.run`."""

@@ -72,22 +72,19 @@ def command(
     found = [models.find(name, seed) for name in model]
     runs = _runs(found, names, patches)
     first = found[0]
-    inputs = first.inputs
+    program = runs[0].program
+    steps = steps_of(first.seconds(options["duration"]), program.dt)
     if options["inputs"]:
         from neuromorph.trace import Trace
 
-        inputs = models.recorded_inputs(Trace.load(options["inputs"]), runs[0].program)
-    steps = steps_of(first.seconds(options["duration"]), runs[0].program.dt)
+        stimulus = models.recorded_inputs(Trace.load(options["inputs"]), program)
+    else:
+        stimulus = first.stimulus(program, steps)
     with progress(as_json) as show:
-        outcome = check(runs, steps, _by_name(inputs), show)
+        outcome = check(runs, steps, stimulus, show)
     _write(outcome, runs, options, _replay(model, targets, seed, patches, options))
     print_json(outcome.to_dict()) if as_json else click.echo(text(outcome))
     return 0 if outcome.equal else 1
-
-
-def _by_name(inputs: Any) -> dict[str, Any]:
-    """Inputs by name: the programs of other models do not know the first one's handles."""
-    return {key if isinstance(key, str) else key.name: value for key, value in inputs.items()}
 
 
 def _runs(found: list[Model], targets: list[str], patches: tuple[Patch, ...]) -> list[Run]:

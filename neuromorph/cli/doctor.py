@@ -6,11 +6,14 @@ import importlib.metadata
 import importlib.util
 import platform
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from neuromorph.cli.common import json_option, print_json
+
+if TYPE_CHECKING:
+    from neuromorph.engine import Backend, Target
 
 # Extra, what it is for, and the modules and distributions that it brings.
 EXTRAS = {
@@ -55,7 +58,7 @@ def examine() -> dict[str, Any]:
             "get": "" if complete else f"pip install 'neuromorph[{extra}]'",
         }  # fmt: skip
     try:
-        targets = {target.name: backend.available(target) for backend, target in installed()}
+        targets = {target.name: _missing(backend, target) for backend, target in installed()}
     except NeuromorphError as error:
         targets = {"-": str(error)}
     return {
@@ -64,6 +67,14 @@ def examine() -> dict[str, Any]:
         "python": platform.python_version(), "executable": sys.executable, "platform": platform.platform(),
         "packages": packages, "extras": extras, "targets": targets,
     }  # fmt: skip
+
+
+def _missing(backend: Backend, target: Target) -> str:
+    """What a target lacks; a backend that fails to tell is broken, and the doctor must say so and go on."""
+    try:
+        return backend.available(target)
+    except Exception as error:
+        return f"broken: {type(error).__name__}: {error}; run `make build` in a checkout, or reinstall"
 
 
 def _version(module: str, distribution: str) -> str:

@@ -11,7 +11,7 @@ from neuromorph.cli.common import json_option, print_json, progress, seed_option
 
 if TYPE_CHECKING:
     from neuromorph.models import Model
-    from neuromorph.session import Session
+    from neuromorph.session import Session, Stimulus
     from neuromorph.trace import Trace
 
 
@@ -52,10 +52,11 @@ def _run(model: Model, as_json: bool, options: dict[str, Any]) -> None:
         if state is not None:
             session.restore(state)
         steps = steps_of(model.seconds(options["duration"]), session.program.dt)
+        stimulus = _stimulus(model, session, steps, options["inputs"])
         try:
             with progress(as_json) as show:
                 report = (lambda done, total: show(options["target"], done, total)) if show else None
-                trace = session.run(steps=steps, inputs=_inputs(model, session, options["inputs"]), progress=report)
+                trace = session.run(steps=steps, inputs=stimulus, progress=report)
         except NeuromorphError as error:
             _rescue(error, options["output"])
             raise
@@ -69,9 +70,9 @@ def _run(model: Model, as_json: bool, options: dict[str, Any]) -> None:
     _show(trace, seconds, as_json, options)
 
 
-def _inputs(model: Model, session: Session, path: str | None) -> Any:
+def _stimulus(model: Model, session: Session, steps: int, path: str | None) -> Stimulus:
     if path is None:
-        return model.inputs
+        return model.stimulus(session.program, session.now + steps)
     from neuromorph.models import recorded_inputs
     from neuromorph.trace import Trace
 

@@ -24,7 +24,9 @@ class Timing:
     Parameters
     ----------
     rto_min, rto_max : float
-        Bounds of the time after which unacknowledged frames are sent again.
+        Bounds of the time after which unacknowledged frames are sent again: 4 x the round trip.
+    rto_backoff : float
+        Where doubling it ends: on a bad line the next try may be the one that arrives.
     hello : float
         Time between two HELLO_REQ.
     keep_alive : float
@@ -37,6 +39,7 @@ class Timing:
 
     rto_min: float = 0.05
     rto_max: float = 1.0
+    rto_backoff: float = 0.25
     hello: float = 0.1
     keep_alive: float = 0.25
     lost: float = 5.0
@@ -102,7 +105,8 @@ class HostLink:
         self._splitter = Splitter()
         self._window: deque[_Sent] = deque()
         self._base = self._cursor = self._expect = 0  # base and expect modulo 256; cursor counts from base
-        self._complained = self._want_ack = self._go_back = False
+        self._ahead = 0
+        self._want_ack = self._go_back = False
         self._started = self._moved = self._timer = self._heard = now
         self._asked = now - self.timing.keep_alive
         self._hello_at: float | None = None
@@ -208,13 +212,13 @@ class HostLink:
         ahead = (frame.seq - self._expect) % 256
         if ahead == 0:
             self._expect = (self._expect + 1) % 256
-            self._complained = False
+            self._ahead = 0
             messages.append((frame.type, frame.payload))
         elif ahead < 128:
             self._counters.out_of_order += 1
-            # Once per gap, or each frame that follows the lost one would restart the sender.
-            self._go_back |= not self._complained
-            self._complained = True
+            # Once per gap, or each follower would restart the sender; again if it has restarted and the same one was lost.
+            self._go_back |= self._ahead == 0 or ahead <= self._ahead
+            self._ahead = ahead
         else:
             self._counters.duplicates += 1
 
@@ -234,7 +238,7 @@ class HostLink:
             self._nak = None
         if self._window and self._cursor == len(self._window) and now - self._timer >= self._rto:
             self._cursor = 0  # go back n
-            self._rto = min(self.timing.rto_max, 2 * self._rto)
+            self._rto = max(self._rto, min(self.timing.rto_backoff, 2 * self._rto))
         while self._cursor < len(self._window):
             out.append(self._transmit_message(self._window[self._cursor], now))
         ping = now - max(self._heard, self._asked) >= self.timing.keep_alive

@@ -27,7 +27,8 @@ static void start_session(nm_link *l, uint16_t session, uint32_t now)
 {
     l->session = session;
     l->base = l->cursor = l->next = l->expect = 0;
-    l->complained = l->want_ack = l->want_go_back = false;
+    l->ahead = 0;
+    l->want_ack = l->want_go_back = false;
     l->rto = NM_LINK_RTO_MIN;
     l->srtt8 = 0;
     l->moved_at = now;
@@ -94,12 +95,13 @@ static void on_sequenced(nm_link *l, const uint8_t *f, uint16_t len)
     l->want_ack = true;
     if (ahead == 0) {
         l->expect++;
-        l->complained = false;
+        l->ahead = 0;
         l->on.message(l->on.ctx, f[1], f + NM_FRAME_HEADER, len);
     } else if (ahead < 128) {
         l->count.out_of_order++;
-        l->want_go_back |= !l->complained;                     /* once per gap, or each follower would restart the sender */
-        l->complained = true;
+        /* Once per gap, or each follower would restart the sender; again if it has restarted and the same one was lost. */
+        l->want_go_back |= l->ahead == 0 || ahead <= l->ahead;
+        l->ahead = ahead;
     } else {
         l->count.duplicates++;
     }
@@ -228,7 +230,8 @@ static void run_timers(nm_link *l, uint32_t now)
         start_session(l, 0, now);
     } else if (unsent(l) == 0 && now - l->timer_at >= l->rto) {
         l->cursor = l->base;                                   /* go back n */
-        l->rto = l->rto * 2u > NM_LINK_RTO_MAX ? NM_LINK_RTO_MAX : l->rto * 2u;
+        if (l->rto < NM_LINK_RTO_BACKOFF)
+            l->rto = l->rto * 2u < NM_LINK_RTO_BACKOFF ? l->rto * 2u : NM_LINK_RTO_BACKOFF;
     }
 }
 

@@ -25,6 +25,7 @@
 
 /* Times in milliseconds. */
 #define NM_LINK_RTO_MIN 50u
+#define NM_LINK_RTO_BACKOFF 250u   /* doubling ends here: on a bad line the next try may be the one that arrives */
 #define NM_LINK_RTO_MAX 1000u
 #define NM_LINK_LOST 5000u         /* unacknowledged for so long: the host is gone */
 #define NM_LINK_GAP 20u            /* silence inside a frame that ends it */
@@ -74,7 +75,7 @@ typedef struct {
 
     /* Coming in. */
     uint8_t expect;
-    bool complained;               /* GO_BACK was sent for this gap */
+    uint8_t ahead;                 /* how far the last message was ahead of the expected one; 0 = no gap */
     bool skipping;                 /* overlong frame: drop until the next delimiter */
     uint32_t rx_len, rx_at;
     uint8_t rx[NM_COBS_MAX(NM_FRAME_MAX)];

@@ -1,0 +1,164 @@
+"""A board in process: the firmware's link and application above an engine that echoes, on a line with faults.
+
+Time is virtual: a test that waits five seconds for a silent board takes a moment. Every fault comes from a seed, which
+the test's name shows.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import random
+import shutil
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from neuromorph_mcu.client import Client
+
+ROOT = Path(__file__).parents[2]
+CORE = ROOT / "firmware" / "core"
+SOURCES = (Path(__file__).parent / "board.c", *(CORE / f"{name}.c" for name in ("app", "link", "cobs", "crc32c")))
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], ctypes.CDLL]:
+    """Loads one more board: each copy of the library has its own memory."""
+    folder = tmp_path_factory.mktemp("board")
+    built = folder / "board.so"
+    compiler = [shutil.which("cc")] if shutil.which("cc") else [sys.executable, "-m", "ziglang", "cc"]
+    flags = ["-O1", "-g", "-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-fPIC", "-shared", f"-I{CORE}"]
+    subprocess.run([*map(str, compiler), *flags, *map(str, SOURCES), "-o", str(built)], check=True, timeout=100)
+
+    def load() -> ctypes.CDLL:
+        copy = folder / f"board{len(list(folder.iterdir()))}.so"
+        shutil.copy(built, copy)
+        return ctypes.CDLL(str(copy))
+
+    return load
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What happens to a byte on the line, as probabilities."""
+
+    drop: float = 0.0
+    flip: float = 0.0
+    duplicate: float = 0.0
+    insert: float = 0.0
+
+    def apply(self, data: bytes, rng: random.Random) -> bytes:
+        if not (self.drop or self.flip or self.duplicate or self.insert):
+            return data
+        out = bytearray()
+        for byte in data:
+            if rng.random() < self.insert:
+                out.append(rng.randrange(256))
+            if rng.random() < self.drop:
+                continue
+            out.append(byte ^ 1 << rng.randrange(8) if rng.random() < self.flip else byte)
+            if rng.random() < self.duplicate:
+                out.append(out[-1])
+        return bytes(out)
+
+
+class BoardPort:
+    """A port with the board behind it: what `neuromorph_mcu.client` needs of pyserial, in virtual time."""
+
+    def __init__(self, library: ctypes.CDLL, faults: Faults, seed: int) -> None:
+        self.faults, self.rng = faults, random.Random(seed)
+        self.library, self.millis, self.boots, self.silent = library, 0, 0, False
+        self.to_board = self.from_board = b""
+        self.sent = 0
+        self.reset_after: int | None = None
+        """The board is reset when it has taken so many bytes."""
+        self.room = 1 << 16
+        """Bytes that the line takes from the board per millisecond."""
+        self._out = ctypes.create_string_buffer(1 << 16)
+        self.reset()
+
+    def reset(self) -> None:
+        self.boots += 1
+        self.to_board = self.from_board = b""
+        self.library.board_start(self.boots)
+
+    def clock(self) -> float:
+        return self.millis / 1000
+
+    @property
+    def in_waiting(self) -> int:
+        return len(self.from_board)
+
+    def write(self, data: bytes) -> int:
+        self.to_board += self.faults.apply(data, self.rng)
+        return len(data)
+
+    def read(self, size: int = 1) -> bytes:
+        end = self.millis + 20
+        while len(self.from_board) < size and self.millis < end:
+            self.tick()
+        data, self.from_board = self.from_board[:size], self.from_board[size:]
+        return data
+
+    def tick(self) -> None:
+        """One millisecond of the board."""
+        self.millis += 1
+        data, self.to_board = self.to_board, b""
+        if self.reset_after is not None and self.sent + len(data) >= self.reset_after:
+            data = data[: self.reset_after - self.sent]
+            self.reset_after = None
+            self.library.board_receive(data, len(data), self.millis)
+            self.reset()
+            return
+        self.sent += len(data)
+        self.library.board_receive(data, len(data), self.millis)
+        n = self.library.board_poll(self._out, min(self.room, len(self._out)), self.millis)
+        if not self.silent:
+            self.from_board += self.faults.apply(self._out.raw[:n], self.rng)
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What the tests of this folder share."""
+
+    load: Callable[[], ctypes.CDLL]
+
+    def board(self, seed: int = 0, **faults: float) -> BoardPort:
+        """A board on a line with the given faults."""
+        return BoardPort(self.load(), Faults(**faults), seed)
+
+    @staticmethod
+    def connect(port: BoardPort, seed: int = 1) -> Client:
+        """A session with a board."""
+        return Client(port, "board", seed=seed)
+
+    @staticmethod
+    def image(size: int = 3000, seed: int = 0, kilobytes: int = 0, bad: bool = False) -> bytes:
+        """An image for the echoing engine that wants so much memory; `bad` breaks rule R3 at its last byte."""
+        body = bytearray(random.Random(seed).randbytes(size))
+        body[:6] = b"NMI\x1a\0" + bytes((kilobytes,))
+        body[-1] = 0xEE if bad else 0
+        return bytes(body)
+
+    @staticmethod
+    def spikes(steps: int, seed: int = 0, first: int = 1, most: int = 60) -> bytes:
+        """Input records of `steps` steps; some steps have none, some several."""
+        rng, out = random.Random(seed), bytearray()
+        for step in range(first, first + steps):
+            for _ in range(rng.choice((0, 0, 1, 1, 2))):
+                count = rng.randrange(most)
+                out += struct.pack("<IHBBIHH", step, 0, 0, 0, 0, count, 0) + rng.randbytes(2 * count + 3 & ~3)
+        return bytes(out)
+
+
+@pytest.fixture
+def kit(library: Callable[[], ctypes.CDLL]) -> Kit:
+    """Boards, images and inputs."""
+    return Kit(library)

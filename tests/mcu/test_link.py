@@ -1,0 +1,231 @@
+"""Both ends of the link against each other: the firmware's C and the package's Python, on a line with faults."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import pytest
+
+from neuromorph.errors import LinkError
+from neuromorph_mcu.client import Refused
+from neuromorph_mcu.frames import Flag, Frame, LinkType, Nak, Splitter, encode
+from neuromorph_mcu.link import HostLink
+from neuromorph_mcu.messages import Code, Kind
+
+if TYPE_CHECKING:
+    from tests.mcu.conftest import BoardPort, Kit
+
+FAULTS = ("drop", "flip", "duplicate", "insert")
+
+
+def frames_from(port: BoardPort, *frames: Frame, wait: int = 30) -> list[Frame]:
+    """What the board answers to frames within some milliseconds."""
+    port.write(b"".join(map(encode, frames)))
+    splitter, answer = Splitter(), []
+    for _ in range(wait):
+        port.tick()
+        answer += splitter.feed(port.from_board)
+        port.from_board = b""
+    return answer
+
+
+def hello(session: int = 7, major: int = 1, payload: int = 512, window: int = 8) -> Frame:
+    return Frame(LinkType.HELLO_REQ, 0, 0, session, struct.pack("<BBHB15x", major, 0, payload, window), major=major)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", FAULTS)
+def test_streams_survive_faults_of_one_kind(kit: Kit, kind: str, seed: int) -> None:
+    """One byte in 1000 is hit: an image goes up, inputs in, traces out, exactly once and in order."""
+    port = kit.board(seed, **{kind: 1e-3})
+    client = kit.connect(port)
+    client.upload(kit.image(8000, seed))
+    records, out = kit.spikes(200, seed), []
+    client.run(200, records, out.append)
+    assert b"".join(out) == records
+    counters = client.counters()
+    assert counters["host_retransmits"] + counters["board_retransmits"] > 0
+    assert port.clock() < 60
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_streams_survive_all_faults_together(kit: Kit, seed: int) -> None:
+    port = kit.board(seed, drop=5e-4, flip=5e-4, duplicate=5e-4, insert=5e-4)
+    client = kit.connect(port)
+    client.upload(kit.image(4000, seed))
+    records, out = kit.spikes(150, seed), []
+    client.run(150, records, out.append)
+    assert b"".join(out) == records
+
+
+def test_numbers_wrap_around(kit: Kit) -> None:
+    """More messages than sequence numbers, with losses on the way."""
+    client = kit.connect(kit.board(5, drop=3e-4))
+    client.upload(kit.image())
+    for value in range(600):
+        client.seek(value)
+    assert client.status().step == 599
+
+
+def test_a_clean_line_repeats_nothing(kit: Kit) -> None:
+    client = kit.connect(kit.board())
+    client.upload(kit.image(8000))
+    client.run(100, kit.spikes(100), lambda _: None)
+    counters = client.counters()
+    assert all(counters[f"{end}_{name}"] == 0 for end in ("host", "board")
+               for name in ("retransmits", "duplicates", "out_of_order", "crc_err", "cobs_err", "overrun", "gap"))  # fmt: skip
+
+
+def test_one_lost_frame_is_asked_for_at_once(kit: Kit) -> None:
+    """The frame after a lost one makes the receiver ask; no timer has to strike."""
+    port = kit.board()
+    frames_from(port, hello())
+    answer = frames_from(port, Frame(Kind.GET_STATUS, 1, 0, 7), Frame(Kind.GET_STATUS, 2, 0, 7), wait=2)
+    assert [(f.type, f.ack, f.flags) for f in answer] == [(LinkType.ACK, 0, Flag.GO_BACK)]
+    answer = frames_from(port, Frame(Kind.GET_STATUS, 0, 0, 7), wait=2)
+    assert [(f.type, f.seq, f.ack) for f in answer] == [(Kind.STATUS, 0, 1)]
+
+
+def test_unacknowledged_messages_come_again_ever_slower_until_the_session_is_lost(kit: Kit) -> None:
+    port = kit.board()
+    frames_from(port, hello())
+    times = []
+    port.write(encode(Frame(Kind.GET_STATUS, 0, 0, 7)))
+    splitter = Splitter()
+    for _ in range(6000):
+        port.tick()
+        times += [port.millis for f in splitter.feed(port.from_board) if f.type == Kind.STATUS]
+        port.from_board = b""
+    gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    assert gaps == [50, 100, 200, *[250] * 18]  # the next would be after the 5 s
+    assert frames_from(port, Frame(LinkType.ACK, 0, 1, 7))[0].type == LinkType.RESET
+
+
+def test_hello_of_the_same_session_restarts_nothing(kit: Kit) -> None:
+    port = kit.board()
+    frames_from(port, hello())
+    frames_from(port, Frame(Kind.GET_STATUS, 0, 0, 7), wait=2)
+    (again,) = frames_from(port, Frame(LinkType.HELLO_REQ, 1, 1, 7, hello().payload), wait=2)
+    assert (again.type, again.seq, again.ack) == (LinkType.HELLO, 1, 1)
+
+
+def test_the_smaller_limits_of_both_ends_hold(kit: Kit) -> None:
+    port = kit.board()
+    small = hello(payload=64, window=2)
+    link = HostLink(7, 0.0, window=2, payload_max=64)
+    link.receive(b"".join(map(encode, frames_from(port, small, wait=2))), 0.0)
+    assert (link.window, link.payload_max) == (2, 64)
+    (answer,) = frames_from(port, Frame(Kind.INPUT, 0, 0, 7, bytes(65)), wait=2)
+    assert (answer.type, answer.payload[0]) == (LinkType.NAK, Nak.LENGTH)
+
+
+@pytest.mark.parametrize(
+    ("frame", "kind", "payload"),
+    [
+        (Frame(9, 0, 0, 7), LinkType.NAK, bytes((Nak.UNSUPPORTED, 9, 0))),
+        (Frame(16, 4, 0, 7, major=2), LinkType.NAK, bytes((Nak.VERSION, 16, 4))),
+        (Frame(16, 0, 0, 99), LinkType.RESET, struct.pack("<I", 1)),
+        (Frame(16, 0, 0, 0), LinkType.RESET, struct.pack("<I", 1)),
+        (Frame(200, 0, 0, 7), Kind.ERROR, struct.pack("<BbHII", 200, Code.UNSUPPORTED, 0, 0, 0)),
+        (Frame(30, 0, 0, 7), Kind.ERROR, struct.pack("<BbHII", 30, Code.UNSUPPORTED, 0, 0, 0)),
+        (Frame(Kind.READ, 0, 0, 7, b"abc"), Kind.ERROR, struct.pack("<BbHII", Kind.READ, Code.MESSAGE, 0, 3, 12)),
+        (Frame(Kind.RUN, 0, 0, 7, bytes(12)), Kind.ERROR, struct.pack("<BbHII", Kind.RUN, Code.PROGRAM, 0, 0, 0)),
+        (Frame(LinkType.HELLO_REQ, 0, 0, 5, b"\1"), LinkType.NAK, bytes((Nak.LENGTH, 1, 0))),
+    ],
+    ids=["link type", "version", "session", "no session", "message", "gap in messages", "short", "no program", "hello"],
+)
+def test_nothing_is_refused_in_silence(kit: Kit, frame: Frame, kind: int, payload: bytes) -> None:
+    port = kit.board()
+    frames_from(port, hello())
+    answer = next(f for f in frames_from(port, frame, wait=20) if f.type != LinkType.ACK)
+    assert (answer.type, answer.payload) == (kind, payload)
+
+
+def test_another_major_version_is_told_ours_and_given_up(kit: Kit) -> None:
+    port = kit.board()
+    (answer,) = frames_from(port, hello(major=2), wait=3)
+    assert answer.type == LinkType.HELLO
+    assert answer.payload[0] == 1
+    assert frames_from(port, Frame(16, 0, 0, 7), wait=3)[0].type == LinkType.RESET  # no session was opened
+    link = HostLink(7, 0.0)
+    link.receive(encode(Frame(LinkType.HELLO, 0, 0, 7, b"\2" + bytes(111))), 0.0)
+    assert "protocol 2" in link.failure
+
+
+def test_complaints_are_rare(kit: Kit) -> None:
+    """Garbage with a right checksum cannot make the board flood the line."""
+    port = kit.board()
+    answer = frames_from(port, *[Frame(9, 0, 0, 1)] * 500, wait=100)
+    assert 1 <= len(answer) <= 11
+
+
+def test_hello_is_at_most_four_times_its_request(kit: Kit) -> None:
+    port = kit.board()
+    (answer,) = frames_from(port, hello(), wait=3)
+    assert len(encode(answer)) <= 4 * len(encode(hello()))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_garbage_leaves_the_board_ready(kit: Kit, seed: int) -> None:
+    """Random bytes, and whole frames of random content, then an ordinary session."""
+    port = kit.board(seed)
+    rng = port.rng
+    frames_from(port, hello())
+    for seq in range(60):
+        port.write(rng.randbytes(rng.randrange(80)))
+        payload = rng.randbytes(rng.choice((0, 3, 8, 12, 40, 512)))
+        kind = rng.choice((rng.randrange(256), rng.randrange(16, 29)))
+        frames_from(port, Frame(kind, seq if rng.random() < 0.9 else rng.randrange(256), 0, 7, payload), wait=2)
+    client = kit.connect(port, seed)
+    client.unload()
+    client.upload(kit.image())
+    records, out = kit.spikes(20), []
+    client.run(20, records, out.append)
+    assert b"".join(out) == records
+
+
+def test_a_silent_board_is_given_up_with_what_was_waited_for(kit: Kit) -> None:
+    port = kit.board()
+    port.silent = True
+    with pytest.raises(LinkError, match="no answer to HELLO within 5 s, while waiting for its HELLO"):
+        kit.connect(port)
+    assert port.clock() < 6
+
+
+def test_a_board_that_falls_silent_is_given_up(kit: Kit) -> None:
+    port = kit.board()
+    client = kit.connect(port)
+    client.upload(kit.image())
+    port.silent = True
+    start = port.clock()
+    with pytest.raises(LinkError, match="no byte from the board for 5 s, while waiting for its answer to GET_STATUS"):
+        client.status()
+    assert port.clock() - start < 6
+
+
+def test_a_busy_host_is_no_silent_board(kit: Kit) -> None:
+    """Time that passes between calls counts for nobody."""
+    port = kit.board()
+    client = kit.connect(port)
+    port.millis += 60_000
+    assert client.status().step == 0
+
+
+def test_a_second_host_takes_the_board_over(kit: Kit) -> None:
+    port = kit.board()
+    first = kit.connect(port, 1)
+    first.upload(kit.image())
+    second = kit.connect(port, 2)
+    assert second.status().digest == kit.image()[64:96]
+    with pytest.raises(LinkError, match="reset, or dropped the session"):
+        first.status()
+
+
+def test_requests_while_it_runs_are_refused(kit: Kit) -> None:
+    port = kit.board()
+    client = kit.connect(port)
+    client.upload(kit.image())
+    client._send(Kind.RUN, struct.pack("<IIB3x", 10, 5, 0))  # and no inputs for steps 6..10
+    with pytest.raises(Refused, match="SEEK: busy"):
+        client.seek(3)

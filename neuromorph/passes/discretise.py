@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Discretise", "Dynamics", "dynamics"]
 
-Floats = "NDArray[np.float64]"
 REFRACTORY_MAX = 65535
 
 

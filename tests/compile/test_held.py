@@ -266,3 +266,18 @@ def test_initial_values_and_delays(learner: Graph) -> None:
     assert pop.init_v is not None
     assert pop.init_v * program.scales["cells"]["v"] == pytest.approx(np.full(3, 0.1), rel=1e-4)
     assert np.asarray(program.projections["inhibition"].delays).tolist() == [0, 1, 4]
+
+
+def test_graded_inputs_count_with_their_largest_payload(pair: MakeGraph) -> None:
+    """A payload of 254 takes 254 times the room of a spike."""
+    binary = pair(64, 2, 1e-3)
+    pixels, cells = binary.populations
+    graded = replace(
+        binary,
+        populations=(replace(pixels, graded=True), cells),
+        projections=(replace(binary.projections[0], graded=True),),
+    )
+    thresholds = [np.max(compile_graph(g, ANY).populations["cells"].vth) for g in (binary, graded)]
+    room = 131071 / (64 * 1e-3 * 254)  # largest threshold for which all payloads at once fit
+    assert room / 2 - 1 <= thresholds[1] <= room
+    assert thresholds[0] > 32767

@@ -164,6 +164,8 @@ class Client:
 
     def read(self, item: int, first: int, count: int) -> bytes:
         """Values of a state item in canonical form."""
+        if not count:
+            return b""
         self._send(Kind.READ, struct.pack("<HHII", item, 0, first, count))
         parts = []
         at, end = first, first + count

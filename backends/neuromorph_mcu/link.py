@@ -216,7 +216,8 @@ class HostLink:
             messages.append((frame.type, frame.payload))
         elif ahead < 128:
             self._counters.out_of_order += 1
-            # Once per gap, or each follower would restart the sender; again if it has restarted and the same one was lost.
+            # Once per gap, or each follower would restart the sender; again when it has restarted and the same one
+            # was lost.
             self._go_back |= self._ahead == 0 or ahead <= self._ahead
             self._ahead = ahead
         else:

@@ -110,7 +110,7 @@ class InputStream:
 def _steps(records: bytes, first: int, last: int) -> tuple[list[int], list[int]]:
     starts: list[int] = []
     steps: list[int] = []
-    at, end, before = 0, len(records), 0
+    at, end, before = 0, len(records), -1
     while at < end:
         size = -1
         if end - at >= _HEADER.size:

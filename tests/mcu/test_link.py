@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +23,8 @@ FAULTS = ("drop", "flip", "duplicate", "insert")
 def frames_from(port: BoardPort, *frames: Frame, wait: int = 30) -> list[Frame]:
     """What the board answers to frames within some milliseconds."""
     port.write(b"".join(map(encode, frames)))
-    splitter, answer = Splitter(), []
+    splitter = Splitter()
+    answer: list[Frame] = []
     for _ in range(wait):
         port.tick()
         answer += splitter.feed(port.from_board)
@@ -41,9 +43,8 @@ def test_streams_survive_faults_of_one_kind(kit: Kit, kind: str, seed: int) -> N
     port = kit.board(seed, **{kind: 1e-3})
     client = kit.connect(port)
     client.upload(kit.image(8000, seed))
-    records, out = kit.spikes(200, seed), []
-    client.run(200, records, out.append)
-    assert b"".join(out) == records
+    records = kit.spikes(200, seed)
+    assert kit.run(client, 200, records) == records
     counters = client.counters()
     assert counters["host_retransmits"] + counters["board_retransmits"] > 0
     assert port.clock() < 60
@@ -54,9 +55,8 @@ def test_streams_survive_all_faults_together(kit: Kit, seed: int) -> None:
     port = kit.board(seed, drop=5e-4, flip=5e-4, duplicate=5e-4, insert=5e-4)
     client = kit.connect(port)
     client.upload(kit.image(4000, seed))
-    records, out = kit.spikes(150, seed), []
-    client.run(150, records, out.append)
-    assert b"".join(out) == records
+    records = kit.spikes(150, seed)
+    assert kit.run(client, 150, records) == records
 
 
 def test_numbers_wrap_around(kit: Kit) -> None:
@@ -73,8 +73,8 @@ def test_a_clean_line_repeats_nothing(kit: Kit) -> None:
     client.upload(kit.image(8000))
     client.run(100, kit.spikes(100), lambda _: None)
     counters = client.counters()
-    assert all(counters[f"{end}_{name}"] == 0 for end in ("host", "board")
-               for name in ("retransmits", "duplicates", "out_of_order", "crc_err", "cobs_err", "overrun", "gap"))  # fmt: skip
+    trouble = ("retransmits", "duplicates", "out_of_order", "crc_err", "cobs_err", "overrun", "gap")
+    assert not any(counters[f"{end}_{name}"] for end in ("host", "board") for name in trouble)
 
 
 def test_one_lost_frame_is_asked_for_at_once(kit: Kit) -> None:
@@ -97,7 +97,7 @@ def test_unacknowledged_messages_come_again_ever_slower_until_the_session_is_los
         port.tick()
         times += [port.millis for f in splitter.feed(port.from_board) if f.type == Kind.STATUS]
         port.from_board = b""
-    gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(times)]
     assert gaps == [50, 100, 200, *[250] * 18]  # the next would be after the 5 s
     assert frames_from(port, Frame(LinkType.ACK, 0, 1, 7))[0].type == LinkType.RESET
 
@@ -180,9 +180,8 @@ def test_garbage_leaves_the_board_ready(kit: Kit, seed: int) -> None:
     client = kit.connect(port, seed)
     client.unload()
     client.upload(kit.image())
-    records, out = kit.spikes(20), []
-    client.run(20, records, out.append)
-    assert b"".join(out) == records
+    records = kit.spikes(20)
+    assert kit.run(client, 20, records) == records
 
 
 def test_a_silent_board_is_given_up_with_what_was_waited_for(kit: Kit) -> None:

@@ -16,6 +16,7 @@ from neuromorph.engine import Target
 from neuromorph.errors import CapacityError, UnsupportedError, ValidationError
 from neuromorph.graph import Adaptation, Graph
 from neuromorph.image import FEATURES
+from neuromorph.passes.place import arena_bytes
 from neuromorph.plasticity import STDP
 
 MakeGraph = Callable[..., Graph]
@@ -122,6 +123,15 @@ def test_too_large_a_state(pair: MakeGraph, anything: Target) -> None:
     # u, v and one slot of the ring, 4 bytes each, for 100 neurons
     with pytest.raises(CapacityError, match=r"working memory needs at least 1200 bytes, limit 1000"):
         compile_graph(pair(4, 100), small)
+
+
+def test_too_small_an_arena_as_the_verifier_counts_it(pair: MakeGraph, anything: Target) -> None:
+    need = arena_bytes(compile_graph(pair(), anything).image)
+    if need is None:
+        pytest.skip("the C engine is not built: run `make build`")
+    assert compile_graph(pair(), replace(anything, arena_max=need))
+    with pytest.raises(CapacityError, match=f"working memory needs {need} bytes, limit {need - 1}"):
+        compile_graph(pair(), replace(anything, arena_max=need - 1))
 
 
 def test_report_counts_in_the_image(pair: MakeGraph, anything: Target) -> None:

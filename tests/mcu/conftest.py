@@ -140,6 +140,13 @@ class Kit:
         return Client(port, "board", seed=seed)
 
     @staticmethod
+    def run(client: Client, steps: int, records: bytes) -> bytes:
+        """All output of a run."""
+        out: list[bytes] = []
+        client.run(steps, records, out.append)
+        return b"".join(out)
+
+    @staticmethod
     def image(size: int = 3000, seed: int = 0, kilobytes: int = 0, bad: bool = False) -> bytes:
         """An image for the echoing engine that wants so much memory; `bad` breaks rule R3 at its last byte."""
         body = bytearray(random.Random(seed).randbytes(size))

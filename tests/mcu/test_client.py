@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -48,10 +48,9 @@ def test_status_of_an_empty_and_a_loaded_board(kit: Kit) -> None:
 def test_programs_replace_each_other_at_both_ends_of_the_memory(kit: Kit) -> None:
     client = kit.connect(kit.board())
     for seed in range(6):
-        image, records, out = kit.image(1000 + seed, seed), kit.spikes(10, seed), []
+        image, records = kit.image(1000 + seed, seed), kit.spikes(10, seed)
         client.upload(image)
-        client.run(10, records, out.append)
-        assert b"".join(out) == records
+        assert kit.run(client, 10, records) == records
         assert client.status().digest == digest(image)
 
 
@@ -90,7 +89,7 @@ def test_a_rejected_image_leaves_the_running_one(
     running: tuple[BoardPort, Client, bytes],
     kit: Kit,
     size: int,
-    options: dict[str, int],
+    options: dict[str, Any],
     code: int,
     a: int,
     b: int | None,
@@ -139,7 +138,7 @@ def test_a_reset_anywhere_in_an_upload_leaves_a_board_that_works(kit: Kit, after
     port = kit.board()
     client, image = kit.connect(port), kit.image()
     port.reset_after = port.sent + after
-    with pytest.raises(LinkError, match="reset"):
+    with pytest.raises(LinkError, match="reset"):  # noqa: PT012
         client.upload(image)
         client.status()
     start = port.clock()
@@ -154,7 +153,9 @@ def test_a_reset_in_mid_run_keeps_what_was_received(kit: Kit) -> None:
     port = kit.board()
     client = kit.connect(port)
     client.upload(kit.image())
-    records, out, done = kit.spikes(400), [], []
+    records = kit.spikes(400)
+    out: list[bytes] = []
+    done: list[int] = []
     port.reset_after = port.sent + len(records) // 2
     with pytest.raises(LinkError, match=r"reset, or dropped the session, while waiting for step \d+ of 1\.\.400"):
         client.run(400, records, out.append, done.append)
@@ -168,7 +169,8 @@ def test_silence_in_mid_run_keeps_what_was_received(kit: Kit) -> None:
     port = kit.board()
     client = kit.connect(port)
     client.upload(kit.image())
-    records, out = kit.spikes(400), []
+    records = kit.spikes(400)
+    out: list[bytes] = []
 
     def listen(data: bytes) -> None:
         out.append(data)
@@ -185,17 +187,17 @@ def test_a_slow_line_stalls_the_steps_and_loses_nothing(kit: Kit) -> None:
     port.room = 600
     client = kit.connect(port)
     client.upload(kit.image())
-    records, out = kit.spikes(300), []
-    client.run(300, records, out.append)
-    assert b"".join(out) == records
+    records = kit.spikes(300)
+    assert kit.run(client, 300, records) == records
 
 
 def test_outputs_are_whole_records_and_progress_rises(kit: Kit) -> None:
     client = kit.connect(kit.board())
     client.upload(kit.image())
     client.run(5, b"", lambda _: None)
-    records, chunks, done = kit.spikes(300, first=6), [], []
-    client.run(300, records, chunks.append, done.append)
+    chunks: list[bytes] = []
+    done: list[int] = []
+    client.run(300, kit.spikes(300, first=6), chunks.append, done.append)
     for chunk in chunks:
         at = 0
         while at < len(chunk):
@@ -217,10 +219,8 @@ def test_an_interrupted_run_leaves_the_session_usable(kit: Kit, error: type[Base
         client.run(10_000, kit.spikes(10_000), stop)
     step = client.status().step
     assert 0 < step < 10_000
-    out: list[bytes] = []
     records = kit.spikes(10, first=step + 1)
-    client.run(10, records, out.append)
-    assert b"".join(out) == records
+    assert kit.run(client, 10, records) == records
 
 
 def test_the_largest_step_of_input_is_the_credit(kit: Kit) -> None:
@@ -231,12 +231,10 @@ def test_the_largest_step_of_input_is_the_credit(kit: Kit) -> None:
         count = (bytes_ - 16) // 2
         return struct.pack("<IHBBIHH", 2, 0, 0, 0, 0, count, 0) + bytes(2 * count)
 
-    out: list[bytes] = []
-    client.run(3, burst(CREDIT), out.append)
-    assert b"".join(out) == burst(CREDIT)
+    assert kit.run(client, 3, burst(CREDIT)) == burst(CREDIT)
+    client.restart()
     with pytest.raises(CapacityError, match="inputs of step 2 take 2052 bytes, the board holds 2048"):
-        client.restart()
-        client.run(3, burst(CREDIT + 4), out.append)
+        kit.run(client, 3, burst(CREDIT + 4))
 
 
 @pytest.mark.parametrize(
@@ -263,7 +261,8 @@ def test_an_input_that_the_engine_refuses_ends_the_run_after_its_trace(kit: Kit)
     """Only input 0 exists."""
     client = kit.connect(kit.board())
     client.upload(kit.image())
-    good, out = kit.spikes(20), []
+    good = kit.spikes(20)
+    out: list[bytes] = []
     with pytest.raises(Refused) as caught:
         client.run(40, good + struct.pack("<IHBBIHH", 30, 5, 0, 0, 0, 0, 0), out.append)
     assert (caught.value.answer.code, caught.value.answer.a) == (Code.INPUT, 29)

@@ -148,7 +148,7 @@ def test_a_port_with_nobody_behind_it() -> None:
 
 def test_firmware_that_was_not_built(tmp_path: Path) -> None:
     class Missing(Board):
-        elf = property(lambda _: tmp_path / "missing.elf")  # type: ignore[assignment]
+        elf = property(lambda _: tmp_path / "missing.elf")
 
     with pytest.raises(TargetError, match=r"missing\.elf was not built; run `make build`"):
         Machine(Missing("unicorn_m4", "CORTEX_M4"))

@@ -148,6 +148,12 @@ def test_scheduled_reset_comes_before_the_update():
     assert v.values[:, 0] == pytest.approx(0.5 * (1 - np.exp(-since / 20)))
 
 
+def test_scheduled_reset_ends_the_refractory_period():
+    cells = Population("cells", "lif", 1, tau_m=20 * MS, bias=2.0, refractory=1.0, reset_interval=100, reset_offset=50)
+    seen = FloatEngine(graph([cells], probes=[record("cells", "spikes")])).run(200)["spikes"]
+    assert list(seen.steps) == [14, 50 + 13, 150 + 13]
+
+
 # ---------------------------------------------------------------------------------------------- synapses
 
 
@@ -312,6 +318,31 @@ def test_a_rule_as_text_counts_in_machine_units():
     assert weight[0] == pytest.approx(1.0 + (20 / 4 - 1) * 0.01)
     other = Pairing(rule, [1.0], units={"syn": 0.02}).run(10, [(3, 0)], [(5, 0)])
     assert other[0] == pytest.approx(1.0 + (20 / 4 - 1) * 0.02)
+
+
+@pytest.mark.parametrize(
+    ("mode", "x1", "counted"), [("overwrite", 50.5, 2), ("add_saturate", 150.5, 2), ("add_wrap", 23.5, 1)]
+)
+def test_how_payloads_enter_the_trace(mode, x1, counted):
+    # payloads 200 and 101 are 100 and 50.5; add_wrap counts the spike that passes 127
+    rule = Custom("3*x0", traces={"x1": TraceSpec(0, 1e15)}, graded_trace=mode, w_max=255.0)
+    pairing = Pairing(rule, [100.0], graded=True)
+    assert pairing.run(10, [(3, 0), (5, 0)], [], payloads=[200, 101])[0] == 100 + 3 * counted
+    assert pairing.engine.read("syn", "x1")[0] == pytest.approx(x1)
+
+
+@pytest.mark.parametrize(("sign", "start", "up", "down"), [("exc", 5, 9, 0), ("inh", -5, 0, -9), ("mixed", 0, 9, -9)])
+def test_weights_keep_to_their_sign(sign, start, up, down):
+    for text, end in (("7*x0", up), ("-7*x0", down)):
+        pairing = Pairing(Custom(text, w_max=9.0), [float(start) or 1.0], units={"syn": 1.0}, sign=sign)
+        assert pairing.run(10, [(3, 0), (5, 0)], [])[0] == end
+
+
+def test_tag_2_is_not_negative_and_tag_1_may_be():
+    pairing = Pairing(Custom(dd="x0 - 3*y0", dt="x0 - 3*y0", w_max=1.0), [0.5])
+    pairing.run(10, [(3, 0), (4, 0), (8, 0)], [(6, 0)])
+    assert pairing.engine.read("syn", "tag_2")[0] == 1
+    assert pairing.engine.read("syn", "tag_1")[0] == 0
 
 
 def test_the_hidden_shift_is_part_of_the_gain():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from neuromorph.errors import RuleError, UnsupportedError, ValidationError
 from neuromorph.language import parse_products
 from neuromorph.plasticity import STDP, Custom, Hebbian, InstarSTDP, ThresholdAdaptation, TraceSpec
-from neuromorph.plasticity.base import IdealRule, Term
+from neuromorph.plasticity.base import IdealFactor, IdealRule, IdealTrace, Term
 from neuromorph.plasticity.lowering import nearest_scale, quantise
 from neuromorph.rule import Factor, Product, Trace
 
@@ -203,6 +203,30 @@ def test_notes_tell_the_truth(a_plus, a_minus, variant):
 def test_traces_hold_their_peak(a_plus, peak):
     trace = stdp(a_plus=a_plus, peak=peak).lower(UNIT, MS).rule.traces["x1"]
     assert (trace.ii + trace.fi / 256) * peak <= 127
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0.05, 0.3))
+def test_traces_use_their_bits(a_plus):
+    trace = stdp(a_plus=a_plus, peak=4).lower(UNIT, MS).rule.traces["x1"]
+    assert 127 / 4 / 2 - 1 <= trace.ii <= 127 / 4
+
+
+def test_an_impulse_without_a_fraction_is_preferred():
+    # it needs no random number
+    impulses = [stdp(a_plus=a / 100).lower(UNIT, MS).rule.traces["x1"] for a in range(4, 30)]
+    assert sum(trace.fi == 0 for trace in impulses) > len(impulses) / 2
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0.01, 1.0))
+def test_a_trace_that_enters_twice_is_scaled_twice(coefficient):
+    square = Term("a", "y0", coefficient, (IdealFactor("x1"), IdealFactor("x1")))
+    lowered = quantise("Mine", IdealRule((square,), {"x1": IdealTrace(0.02)}), UNIT, MS, 1.0)
+    (product,) = lowered.rule.dw
+    impulse = lowered.rule.traces["x1"].ii + lowered.rule.traces["x1"].fi / 256
+    assert product.gain * impulse**2 * UNIT == pytest.approx(coefficient, rel=0.0101)
+    assert len(product.factors) == 2  # no constant needed: the trace's scale was chosen for it
 
 
 def test_time_constants_and_epoch_are_in_steps():

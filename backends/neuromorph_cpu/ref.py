@@ -35,7 +35,7 @@ def w32(x: Ints) -> Ints:
 
 def tz(x: Ints, k: Ints | int) -> Ints:
     """``x * k / 4096`` rounded toward zero."""
-    magnitude: Ints = np.abs(x) * k
+    magnitude: Ints = np.multiply(np.abs(x), k, dtype=np.int64)
     return np.asarray(np.sign(x) * (magnitude >> 12))
 
 

@@ -82,5 +82,5 @@ def _scores(names: list[str], splits: range, whole: bool, passes: int, cells: in
         print_json({"cells": cells, "passes": passes, "targets": summary})
     else:
         for name, row in summary.items():
-            click.echo(f"{name}: mean {row['mean']:.1%}, lowest {row['min']:.1%}")  # type: ignore[str-format]
+            click.echo(f"{name}: mean {row['mean']:.1%}, lowest {row['min']:.1%}")
     return 0

@@ -9,28 +9,23 @@ class CobsError(ValueError):
     """Bytes that are no encoding."""
 
 
+_CODES = tuple(bytes((n + 1,)) for n in range(254))
+
+
 def encode(data: bytes) -> bytes:
     """Encode `data`, without delimiters; at most one byte more per 254."""
-    out = bytearray()
-    *inner, last = data.split(b"\0")
-    for part in inner:
-        _groups(out, part)
-        rest = len(part) % 254
-        out.append(rest + 1)
-        out += part[len(part) - rest :]
-    _groups(out, last)
+    out: list[bytes] = []
+    parts = data.split(b"\0")
+    for part in parts:
+        if len(part) > 253:
+            full = len(part) // 254 * 254
+            out += (b"\xff" + part[at : at + 254] for at in range(0, full, 254))
+            part = part[full:]
+        out += (_CODES[len(part)], part)
     # A full group stands for no zero: nothing has to follow it at the end of the data.
-    rest = len(last) % 254
-    if rest or not last:
-        out.append(rest + 1)
-        out += last[len(last) - rest :]
-    return bytes(out)
-
-
-def _groups(out: bytearray, part: bytes) -> None:
-    for at in range(0, len(part) - 253, 254):
-        out.append(0xFF)
-        out += part[at : at + 254]
+    if parts[-1] and not out[-1]:
+        del out[-2:]
+    return b"".join(out)
 
 
 def decode(data: bytes) -> bytes:
@@ -43,14 +38,17 @@ def decode(data: bytes) -> bytes:
     """
     if not data or 0 in data:
         raise CobsError("empty, or a zero byte inside")
-    parts = []
-    at, end = 0, len(data)
+    # Each code byte stands where the zero before its group was; traces are full of zeros, so this loop is short.
+    out, end, at = bytearray(data), len(data), 0
+    after_full = []
     while at < end:
         code = data[at]
-        if at + code > end:
-            raise CobsError("a group ends early")
-        parts.append(data[at + 1 : at + code])
+        out[at] = 0
         at += code
-        if code != 0xFF and at < end:
-            parts.append(b"\0")
-    return b"".join(parts)
+        if code == 0xFF:
+            after_full.append(at)
+    if at > end:
+        raise CobsError("a group ends early")
+    for at in reversed(after_full):
+        del out[at : at + 1]
+    return bytes(out[1:])

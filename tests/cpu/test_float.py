@@ -534,3 +534,29 @@ def test_schedules_of_what_does_not_exist_are_refused():
             Graph("g", MS, 0, *(getattr(example()[0], f) for f in ("populations", "projections", "probes")),
                   (Phase(1, "plasticity", "rec", False),))
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", ["additive", "multiplicative", "soft", "nearest"])
+@pytest.mark.parametrize("lag", [6, -6])
+def test_the_integer_machine_learns_what_the_ideal_rule_says_on_average(variant, lag):
+    n, start, times = 400, 120, [100 + 150 * k for k in range(4)]
+    rule = STDP(0.02, 0.03, 17 * MS, 34 * MS, 1.0, variant)
+    ideal = Pairing(rule, [start / 255]).run(600, [(t, 0) for t in times], [(t + lag, 0) for t in times])[0] * 255
+
+    one_to_one = {"indptr": np.arange(n + 1), "indices": np.arange(n), "sign_mode": "exc"}
+    lowered = rule.lower(1 / 255, MS).rule
+    cells = nmp.Population("post", n, du=4095, dv=4096, vth=10_000)
+    syn = nmp.Projection("syn", "pre", "post", np.full(n, start), -16, **one_to_one, rule=lowered)
+    force = nmp.Projection("force", "drive", "post", np.full(n, 254), 8, **one_to_one)
+    inputs = [nmp.Population(name, n, "input") for name in ("pre", "drive")]
+    reference = Reference(nmp.build([*inputs, cells], [syn, force]))
+    everyone = np.ones(n, dtype=np.int64)
+    for t in range(1, 601):
+        sent = {"pre": t in times, "drive": t + 1 - lag in times}
+        reference.step({name: everyone for name, spike in sent.items() if spike})
+    weights = reference.state["syn", "w"]
+    assert (ideal - start) * lag > 30
+    # amplitudes are held within 1%; the rest is the error of a mean of n synapses with independent rounding
+    tolerance = 0.01 * abs(ideal - start) + 4 * weights.std() / np.sqrt(n)
+    assert weights.mean() == pytest.approx(ideal, abs=tolerance)
+    assert tolerance < 0.1 * abs(ideal - start)

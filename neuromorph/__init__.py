@@ -49,9 +49,9 @@ if TYPE_CHECKING:
 __all__ = [
     "LIF", "AllToAll", "CapacityError", "Constant", "Explicit", "FixedInDegree", "FixedProbability", "ImageError",
     "LIFReset", "LatencyEncoder", "LinkError", "LogNormal", "Network", "NeuromorphError", "Normal", "OneToOne",
-    "Poisson", "Program", "RateEncoder", "RuleError", "Session", "SpikeArray", "SpikeTrain", "State", "TargetError", "TernaryLIF",
-    "Trace", "Uniform", "UnsupportedError", "ValidationError", "compare", "compile", "open", "plasticity", "program",
-    "run", "units",
+    "Poisson", "Program", "RateEncoder", "RuleError", "Session", "SpikeArray", "SpikeTrain", "State", "TargetError",
+    "TernaryLIF", "Trace", "Uniform", "UnsupportedError", "ValidationError", "compare", "compile", "open", "plasticity",
+    "program", "run", "units",
 ]  # fmt: skip
 
 _HOMES = {

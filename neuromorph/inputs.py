@@ -118,9 +118,7 @@ class SpikeTrain(Source):
         return f"SpikeTrain({len(self)} spikes)"
 
     def between(self, first: int, last: int) -> SpikeTrain:
-        """The spikes of steps first + 1 to last, counted from 1 again: a part of a longer train, for one of several "
-        "runs.
-        """
+        """The spikes of steps first + 1 to last, counted from 1 again: what one of several shorter runs takes."""
         a, b = np.searchsorted(np.asarray(self.steps), (first, last), side="right")
         payloads = None if self.payloads is None else np.asarray(self.payloads)[a:b]
         return SpikeTrain(np.asarray(self.steps)[a:b] - first, np.asarray(self.indices)[a:b], payloads)

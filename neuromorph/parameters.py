@@ -110,7 +110,7 @@ def steps(where: str, seconds: object, dt: float, low: int, high: int, hint: str
     allowed = f"multiples of dt = {dt:g} s from {low * dt:g} s to {high * dt:g} s ({low} to {high} steps) are allowed"
     if abs(held / dt - k) > STEP_TOLERANCE * max(1, abs(k)):
         near = f"; nearest: {min(max(k, low), high) * dt:g} s"
-        raise ValidationError(f"{where} = {held:g} s is not a multiple of dt = {dt:g} s; {allowed}{near}")
+        raise ValidationError(f"{where} = {held:.12g} s is not a multiple of dt = {dt:g} s; {allowed}{near}")
     if not low <= k <= high:
         raise ValidationError(f"{where} = {held:g} s is {k} steps; {allowed}{'; ' + hint if hint else ''}")
     return k

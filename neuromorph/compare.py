@@ -101,7 +101,7 @@ class Difference:
         return "\n".join(lines)
 
     def plot(self, path: str | Path | None = None) -> Figure:
-        """Both rasters over each other, around the first difference; written to `path` (.png, .svg) if given."""
+        """Both rasters over each other, the first difference marked; written to `path` (.png, .svg) if given."""
         from neuromorph.plots import plot_difference
 
         return plot_difference(self, path)

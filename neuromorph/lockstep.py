@@ -216,8 +216,12 @@ def _both(one: Session, two: Session, states: tuple[State, State]) -> dict[Item,
 def _first_new(
     one: Session, two: Session, states: tuple[State, State], initial: Mapping[Item, NDArray[np.bool_]]
 ) -> First | None:
-    """The first cause among the values that were equal at the start and differ now."""
-    pairs = {item: (x, np.where(initial[item], x, y)) for item, (x, y) in _both(one, two, states).items()}
+    """The first cause among the values that were equal at the start and differ now.
+
+    What is on its way in a ring is left to the step at which it arrives: there it has a neuron and a meaning.
+    """
+    both = {item: pair for item, pair in _both(one, two, states).items() if item.variable != "ring"}
+    pairs = {item: (x, np.where(initial[item], x, y)) for item, (x, y) in both.items()}
     return earliest(list(compare_values(pairs, states[0].step, _synapses(one.program))))
 
 

@@ -115,6 +115,7 @@ def _raster(axes: Axes, column: Spikes, factor: float, trace: Trace) -> None:
     )  # fmt: skip
     axes.set_ylim(-0.5, max(column.n - 0.5, 0.5))
     mean = len(column) / max(column.n * trace.steps * trace.dt, 1e-12)
+    _whole_ticks(axes)
     _dress(axes, f"{column.name}: {len(column)} spikes, {mean:.1f} Hz per neuron", "neuron")
 
 
@@ -126,14 +127,43 @@ def _states(axes: Axes, column: States, factor: float) -> None:
         for k in range(count):
             axes.plot(times, values[:, k], lw=0.9, color=LINES[k % len(LINES)], label=str(column.element(k)))
         if count > 1:
-            axes.legend(fontsize=7, ncols=4, frameon=False, loc="upper right")
-    elif count and times.size:
+            _legend(axes)
+    elif times.size > 1 and len(column.shape) == 1 and column.pre is None:
+        _heat(axes, times, values, label)
+        label = "neuron"
+    elif times.size:
         for low, high, alpha in ((0, 100, 0.15), (10, 90, 0.25), (25, 75, 0.35)):
             band = np.percentile(values, (low, high), axis=1)
             axes.fill_between(times, band[0], band[1], color=BLUE, alpha=alpha, lw=0, label=f"{low} to {high} %")
         axes.plot(times, np.median(values, axis=1), color=BLUE, lw=1.2, label="median")
-        axes.legend(fontsize=7, ncols=4, frameon=False, loc="upper right")
+        _legend(axes)
     _dress(axes, f"{column.name}: {count} values", label)
+
+
+def _heat(axes: Axes, times: NDArray[Any], values: NDArray[Any], label: str) -> None:
+    """Neurons over time as colours."""
+    mixed = bool(np.any(values < 0))
+    limit = float(np.abs(values).max()) or 1.0
+    gap = times[1] - times[0]
+    image = axes.imshow(
+        values.T, aspect="auto", interpolation="nearest", origin="lower", cmap="RdBu_r" if mixed else "viridis",
+        extent=(times[0] - gap, times[-1], -0.5, values.shape[1] - 0.5), vmin=-limit if mixed else 0.0, vmax=limit,
+    )  # fmt: skip
+    bar = axes.figure.colorbar(image, ax=axes, pad=0.01, aspect=12)
+    bar.ax.tick_params(labelsize=8, colors=MUTED)
+    bar.set_label(label, fontsize=9, color=INK)
+    _whole_ticks(axes)
+
+
+def _whole_ticks(axes: Axes) -> None:
+    """Neurons are counted: no fractions on their axis."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+
+
+def _legend(axes: Axes) -> None:
+    axes.legend(fontsize=8, ncols=8, frameon=False, loc="lower right", bbox_to_anchor=(1.0, 0.97), handlelength=1.2)
 
 
 def plot_weights(
@@ -188,7 +218,7 @@ def plot_fields(
     if matrix.ndim != 2 or matrix.shape[0] != shape[0] * shape[1]:
         raise ValidationError(f"weights of shape {matrix.shape} are no fields of {shape[0]} x {shape[1]} sources")
     count = matrix.shape[1]
-    columns = math.ceil(math.sqrt(count * 1.25))
+    columns = math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
     figure = _figure(0.72 * columns + 0.4, 0.72 * rows * (1.2 if labels else 1.0) + 0.6)
     limit = float(np.abs(matrix).max()) or 1.0
@@ -244,5 +274,6 @@ def _overlay(axes: Axes, one: Spikes, two: Spikes, factor: float, targets: tuple
             label=f"{label} ({np.count_nonzero(mask)})", rasterized=int(mask.sum()) > 20000,
         )  # fmt: skip
     axes.set_ylim(-0.5, max(one.n - 0.5, 0.5))
-    axes.legend(fontsize=8, ncols=3, frameon=False, loc="upper right", bbox_to_anchor=(1.0, 1.14))
+    _legend(axes)
+    _whole_ticks(axes)
     _dress(axes, one.name, "neuron")

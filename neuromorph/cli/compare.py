@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -142,7 +142,8 @@ def _write(outcome: Outcome, runs: list[Run], options: dict[str, Any], replay: s
 
         write_atomic(options["report"], comparison(outcome, runs[0].program, replay).encode())
     if options["plot"]:
-        outcome.differences[max(outcome.astray - 1, 0)].plot(options["plot"])
+        difference = outcome.differences[max(outcome.astray - 1, 0)]
+        replace(difference, first=outcome.first).plot(options["plot"])
 
 
 def text(outcome: Outcome) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Literal, get_args
 
 from neuromorph.errors import RuleError, ValidationError
@@ -86,8 +85,8 @@ class Custom(PlasticityRule):
         if self.w_max is not None:
             require(self, "w_max", 0.0)
         self._check_traces(texts)
-        object.__setattr__(self, "products", MappingProxyType(products))
-        object.__setattr__(self, "traces", MappingProxyType(dict(self.traces)))
+        object.__setattr__(self, "products", products)
+        object.__setattr__(self, "traces", dict(self.traces))
 
     def _check_traces(self, texts: Mapping[str, str]) -> None:
         for name, spec in self.traces.items():

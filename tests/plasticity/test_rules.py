@@ -1,6 +1,8 @@
 """Named rules: what they refuse, and what becomes of their parameters in the integer machine."""
 
+import copy
 import math
+import pickle
 
 import pytest
 from hypothesis import given, settings
@@ -314,6 +316,7 @@ def test_custom_rules_go_to_the_machine_as_written():
 def test_rules_are_values():
     assert custom() == custom()
     assert stdp() == stdp()
+    assert copy.deepcopy(custom()) == pickle.loads(pickle.dumps(custom())) == custom()
     assert custom() != custom("2^-3*y0*x1")
     with pytest.raises(AttributeError):
         stdp().a_plus = 1.0

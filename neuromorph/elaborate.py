@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from neuromorph import graph
 from neuromorph.distributions import Distribution
-from neuromorph.errors import ValidationError
+from neuromorph.errors import CapacityError, ValidationError
 from neuromorph.graph_check import DELAY_MAX
 from neuromorph.parameters import LIMITS, STEP_TOLERANCE, integer, steps, values
 from neuromorph.random import Stream
-from neuromorph.topology import AllToAll, Explicit, Pairs
+from neuromorph.topology import AllToAll, Explicit, Pairs, Topology
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["draw_population", "draw_projection", "elaborate"]
 
 Floats = NDArray[np.float64]
+SYNAPSES_MAX = 1 << 28  # of a projection: 2 GiB of weights
+NUMBERS_MAX = 1 << 32  # drawn for one topology: about a minute
 
 
 def elaborate(net: Network, seed: int | None = None) -> graph.Graph:
@@ -92,6 +94,7 @@ def draw_projection(proj: Projection, dt: float, seed: int) -> graph.Projection:
     where = f"projection {proj.name!r}"
     topology, given = _explicit(where, proj)
     _check_loops(where, proj)
+    _check_size(where, topology, proj.pre.n, proj.post.n)
     n_pre, n_post = proj.pre.n, proj.post.n
     masked = isinstance(topology, AllToAll) and not topology.loops and proj.plasticity is None
     pairs: Pairs | None = None
@@ -141,6 +144,20 @@ def _check_loops(where: str, proj: Projection) -> None:
             f"{where}: self_loops = False says nothing between {proj.pre.name!r} and {proj.post.name!r}, two "
             "populations; "
             "leave it out, or give the pairs with Explicit(...)"
+        )
+
+
+def _check_size(where: str, topology: Topology, n_pre: int, n_post: int) -> None:
+    """Refuse what would fill the memory or take hours, before it does."""
+    synapses, numbers = topology.size(n_pre, n_post)
+    ends = f"{where} from {n_pre} to {n_post} neurons"
+    if synapses > SYNAPSES_MAX:
+        raise CapacityError(
+            f"{ends}: {synapses:.0f} synapses; at most {SYNAPSES_MAX}: smaller populations or fewer pairs"
+        )
+    if numbers > NUMBERS_MAX:
+        raise CapacityError(
+            f"{ends}: {numbers} pairs to draw from; at most {NUMBERS_MAX}: give the pairs with Explicit"
         )
 
 

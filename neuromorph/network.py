@@ -136,7 +136,7 @@ class Network:
         weights: float | Distribution | Any,
         *,
         topology: Topology = ALL,
-        delay: float | Distribution | Any = 1 * ms,
+        delay: float | Distribution | Any | None = None,
         plasticity: PlasticityRule | None = None,
         sign: Literal["mixed", "exc", "inh"] | None = None,
         w_max: float | None = None,
@@ -157,7 +157,7 @@ class Network:
             `AllToAll`, `OneToOne`, `FixedProbability`, `FixedInDegree` or `Explicit`.
         delay : float, array or distribution
             Seconds, ``k * dt`` with k = 1..64: a spike of step t reaches the target's current at step t + k. Arrays as
-            for `weights`; drawn delays are rounded to the nearest step. The default is 1 ms.
+            for `weights`; drawn delays are rounded to the nearest step. Default: one step.
         plasticity : PlasticityRule, optional
             How the weights learn, e.g. ``neuromorph.plasticity.STDP(...)``; None: static.
         sign : str, optional
@@ -176,6 +176,8 @@ class Network:
         ValidationError
             A foreign handle, a shape, delay or weight that cannot be, a plastic weight outside of 0..w_max, a pair
             given twice.
+        CapacityError
+            More than 2^28 synapses, or 2^32 pairs to draw from.
         """
         pre = self._own("connect: pre", pre, handles.Input, handles.Population)
         post = self._own("connect: post", post, handles.Population, handles.Input)
@@ -197,6 +199,7 @@ class Network:
             raise ValidationError(
                 f"{where}: graded = True, but spikes of {pre.name!r} carry no payload; leave graded out"
             )
+        delay = self.dt if delay is None else delay
         return self._add(
             handles.Projection(
                 name, pre, post, weights, topology, delay, plasticity, sign, w_max, graded, network=self

@@ -57,6 +57,10 @@ class Topology(ABC):
         return False
 
     @abstractmethod
+    def size(self, n_pre: int, n_post: int) -> tuple[float, int]:
+        """Synapses to expect, and random numbers that it takes to find them."""
+
+    @abstractmethod
     def pairs(self, where: str, n_pre: int, n_post: int, stream: Stream) -> Pairs:
         """The connected pairs; `where` names the projection in errors."""
 
@@ -82,6 +86,10 @@ class AllToAll(Topology):
         """Whether every pair is connected."""
         return self.self_loops
 
+    def size(self, n_pre: int, n_post: int) -> tuple[float, int]:
+        """All pairs."""
+        return n_pre * n_post, 0
+
     def pairs(self, where: str, n_pre: int, n_post: int, stream: Stream) -> Pairs:  # noqa: ARG002
         """All pairs, without the diagonal if there are no self loops."""
         pre, post = np.repeat(np.arange(n_pre), n_post), np.tile(np.arange(n_post), n_pre)
@@ -93,6 +101,10 @@ class AllToAll(Topology):
 @dataclass(frozen=True)
 class OneToOne(Topology):
     """Neuron i to neuron i, of two populations of the same size."""
+
+    def size(self, n_pre: int, n_post: int) -> tuple[float, int]:  # noqa: ARG002
+        """One per neuron."""
+        return n_pre, 0
 
     def pairs(self, where: str, n_pre: int, n_post: int, stream: Stream) -> Pairs:  # noqa: ARG002
         """Equal indices."""
@@ -121,6 +133,10 @@ class FixedProbability(Topology):
     def __post_init__(self) -> None:
         real("FixedProbability.p", self.p, Limit(0.0, 1.0, hint="a probability"))
         _check_flag(self)
+
+    def size(self, n_pre: int, n_post: int) -> tuple[float, int]:
+        """A share p of the pairs, each of which takes a number."""
+        return self.p * n_pre * n_post, n_pre * n_post
 
     def pairs(self, where: str, n_pre: int, n_post: int, stream: Stream) -> Pairs:  # noqa: ARG002
         """Pair (i, j) is there if number ``i n_post + j`` of the stream is below p."""
@@ -154,6 +170,10 @@ class FixedInDegree(Topology):
         integer("FixedInDegree.k", self.k, 0, 1 << 24)
         _check_flag(self)
 
+    def size(self, n_pre: int, n_post: int) -> tuple[float, int]:
+        """K for each target; every pair takes a number."""
+        return self.k * n_post, n_pre * n_post
+
     def pairs(self, where: str, n_pre: int, n_post: int, stream: Stream) -> Pairs:
         """Target j takes the k sources with the smallest of the numbers ``j n_pre + i`` of the stream."""
         most = n_pre if self.self_loops else n_pre - 1
@@ -164,7 +184,7 @@ class FixedInDegree(Topology):
             draws = stream.uniform(first * n_pre, rows * n_pre).reshape(rows, n_pre)
             if not self.self_loops:
                 np.fill_diagonal(draws[:, first:], np.inf)
-            found.append(np.argsort(draws, axis=1, kind="stable")[:, : self.k])
+            found.append(np.argpartition(draws, max(self.k - 1, 0), axis=1)[:, : self.k])
         pre = np.concatenate(found).astype(np.int64).ravel()
         post = np.repeat(np.arange(n_post), self.k)
         order = np.lexsort((post, pre))
@@ -202,6 +222,10 @@ class Explicit(Topology):
 
     def __repr__(self) -> str:
         return f"Explicit({np.size(self.pre)} pairs)"
+
+    def size(self, n_pre: int, n_post: int) -> tuple[float, int]:  # noqa: ARG002
+        """The given pairs."""
+        return np.size(self.pre), 0
 
     def pairs(self, where: str, n_pre: int, n_post: int, stream: Stream) -> Pairs:  # noqa: ARG002
         """The pairs, sorted."""

@@ -203,7 +203,10 @@ def test_what_does_not_fit_the_input_or_the_run_is_refused(inputs: dict[str, obj
         (lambda: nm.SpikeTrain([3, 3], [1, 1]), "two spikes of channel 1 in step 3"),
         (lambda: nm.SpikeTrain([1], [1], payloads=[1 << 23]), r"payloads\[0\] = 8388608 .*2\^23"),
         (lambda: nm.SpikeTrain([1], [1], payloads=[0]), "a payload of 0 is no spike"),
-        (lambda: nm.SpikeTrain(times=[1], indices=[1]), "SpikeTrain has no parameter 'times'"),
+        (
+            lambda: nm.SpikeTrain(times=[1], indices=[1]),  # type: ignore[call-arg]
+            "SpikeTrain has no parameter 'times'",
+        ),
         (lambda: nm.SpikeArray([[0.5]]), "SpikeArray.array: booleans or integers"),
         (lambda: nm.Poisson(-1.0), r"Poisson.rates = -1 Hz: it must be .*>= 0"),
         (lambda: nm.Poisson([float("nan")]), "Poisson.rates = nan"),

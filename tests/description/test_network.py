@@ -167,6 +167,13 @@ def test_delays_are_whole_steps(k: int, dt: float) -> None:
     assert held(net).delays == k
 
 
+def test_a_delay_is_one_step_unless_said() -> None:
+    net = nm.Network(dt=2 * ms)
+    cells = net.population(2, nm.LIF(tau_m=20 * ms), name="cells")
+    net.connect(cells, cells, weights=1.0, name="syn")
+    assert held(net).delays == 1
+
+
 def test_drawn_delays_go_to_the_nearest_step_and_cover_their_range() -> None:
     net = nm.Network()
     cells = net.population(60, nm.LIF(tau_m=20 * ms), name="cells")

@@ -14,6 +14,7 @@ from neuromorph import graph
 from neuromorph.elaborate import elaborate
 from neuromorph.handles import Input, Population, Projection
 from neuromorph.plasticity import STDP, ThresholdAdaptation
+from neuromorph.topology import Topology
 from neuromorph.units import ms
 
 LEARN = STDP(a_plus=0.01, a_minus=0.01, tau_plus=20 * ms, tau_minus=20 * ms, w_max=0.5)
@@ -206,6 +207,22 @@ def test_refused_with_a_message_that_helps(broken: str, message: str) -> None:
         eval(broken, names)
     objects = {line for line in elaborate(case.net).text(full=True).splitlines() if not line.startswith("probe")}
     assert objects <= set(before.splitlines()), "what was refused left something behind"
+
+
+@pytest.mark.parametrize(
+    ("topology", "message"),
+    [
+        (nm.AllToAll(), "1099511627776 synapses; at most 268435456"),
+        (nm.FixedProbability(0.001), "1099511628 synapses; at most 268435456"),
+        (nm.FixedInDegree(1000), "1048576000 synapses"),
+        (nm.FixedInDegree(1), "1099511627776 pairs to draw from; at most 4294967296: give the pairs with Explicit"),
+    ],
+)
+def test_what_would_fill_the_memory_is_refused_before_it_does(topology: Topology, message: str) -> None:
+    net = nm.Network()
+    cells = net.population(1 << 20, nm.LIF(tau_m=20 * ms), name="cells")
+    with pytest.raises(nm.CapacityError, match=f"projection 'big' from 1048576 to 1048576 neurons: {message}"):
+        net.connect(cells, cells, weights=0.1, topology=topology, name="big")
 
 
 def test_phases_that_contradict_each_other_are_refused() -> None:

@@ -1,0 +1,1 @@
+"""Benchmarks: speed of the engines on four networks (`measure`), cost of the board's kernels (`kernels`)."""

@@ -1,0 +1,141 @@
+"""Measure an engine on a benchmark network: CPU time of the engine alone, or exact instructions on a board."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuromorph.bench.networks import Benchmark, benchmark
+from neuromorph.records import Events, encode_records
+from neuromorph.targets import find
+
+if TYPE_CHECKING:
+    from neuromorph.engine import Engine
+    from neuromorph.program import Program
+
+__all__ = ["Measurement", "measure"]
+
+REPEATS = 5
+REF_STEPS = 200  # of the slow specification
+BOARD_STEPS = 200  # of an emulated board: instructions are exact, so that no more are needed
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One row. Times are minima over repeats, of the engine's run alone (no compiling, no plotting)."""
+
+    network: str
+    target: str
+    scale: float
+    steps: int
+    spikes: int
+    synaptic_events: int
+    plastic_updates: int
+    cpu_us_per_step: float
+    wall_us_per_step: float
+    peak_rss_mb: float
+    instructions_per_step: float | None
+    mean_weight: float | None
+    instructions: dict[str, float] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def measure(
+    name: str, target: str, *, scale: float = 1.0, steps: int | None = None, repeats: int = REPEATS
+) -> Measurement:
+    """Run a benchmark on a target.
+
+    Parameters
+    ----------
+    name : str
+        Network, see `neuromorph.bench.networks`.
+    target : str
+        Any integer target.
+    scale : float
+        Share of the neurons, for machines that cannot hold the whole network.
+    steps : int, optional
+        Steps; default: all of the network, fewer for `cpu:ref` and boards.
+    repeats : int
+        Runs of which the fastest counts.
+    """
+    backend, found = find(target)
+    network = benchmark(name, scale)
+    slow = {"cpu:ref": REF_STEPS}.get(target, BOARD_STEPS if target.startswith("mcu") else network.steps)
+    count = steps or min(network.steps, slow)
+    engine = backend.open(found)
+    try:
+        engine.load(network.program.image)
+        return _measure(engine, network, target, scale, count, 1 if slow < network.steps else repeats)
+    finally:
+        engine.close()
+
+
+def records(network: Benchmark, steps: int) -> bytes:
+    """The network's raster as input records."""
+    if network.raster is None:
+        return b""
+    step, index = np.nonzero(network.raster[:steps])
+    return encode_records({0: Events(step.astype(np.int64) + 1, index.astype(np.int64))})
+
+
+def _measure(engine: Engine, network: Benchmark, target: str, scale: float, steps: int, repeats: int) -> Measurement:
+    given = records(network, steps)
+    cpu = wall = float("inf")
+    work: dict[str, int] = {}
+    for _ in range(repeats):
+        engine.reset()
+        before, chunks = engine.counters(), list[bytes]()
+        cpu0, wall0 = time.process_time(), time.perf_counter()
+        engine.run(steps, given, chunks.append)
+        cpu, wall = min(cpu, time.process_time() - cpu0), min(wall, time.perf_counter() - wall0)
+        work = {key: value - before[key] for key, value in engine.counters().items() if key in before}
+    mean = _mean_weight(engine, network.program)
+    instructions = _instructions(engine, steps, given)
+    per_step = None if instructions is None else sum(instructions.values()) / steps
+    return Measurement(
+        network.name, target, scale, steps, work["spikes"] - _given(network, steps), work["synaptic_events"],
+        work["plastic_updates"], cpu / steps * 1e6, wall / steps * 1e6, _peak_rss(), per_step, mean,
+        None if instructions is None else {k: v / steps for k, v in instructions.items()},
+    )  # fmt: skip
+
+
+def _given(network: Benchmark, steps: int) -> int:
+    return 0 if network.raster is None else int(network.raster[:steps].sum())
+
+
+def _mean_weight(engine: Engine, program: Program) -> float | None:
+    """Mean of the plastic weights, to compare the learning with other programs'."""
+    from neuromorph.state import items
+
+    for k, item in enumerate(items(program)):
+        if item.variable == "w":
+            return float(np.frombuffer(engine.read_item(k, 0, item.count), item.dtype).mean())
+    return None
+
+
+def _instructions(engine: Engine, steps: int, given: bytes) -> dict[str, int] | None:
+    """Exact instructions of a run by function of the firmware; None where they cannot be counted."""
+    machine = getattr(getattr(engine, "port", None), "machine", None)
+    if machine is None:
+        return None
+    engine.reset()
+    with machine.counting() as counts:
+        engine.run(steps, given, lambda _: None)
+    return dict(counts)
+
+
+def _peak_rss() -> float:
+    """Peak resident memory of this process in MB."""
+    try:
+        import resource
+    except ImportError:
+        return float("nan")
+    unit = 1e6 if sys.platform == "darwin" else 1024.0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

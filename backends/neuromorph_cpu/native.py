@@ -158,7 +158,7 @@ class NativeEngine:
         try:
             arena = _aligned(need)
         except MemoryError as error:
-            raise CapacityError(f"{self.target}: the program needs {need} bytes of memory; there are not so many") from error
+            raise CapacityError(f"{self.target}: the program needs {need} bytes of memory; there are fewer") from error
         engine = ctypes.c_void_p()
         code = self._lib.nm_init(
             ctypes.byref(engine), held.ctypes.data, len(image), arena.ctypes.data, ctypes.c_size_t(need)

@@ -88,7 +88,7 @@ class Digits:
         shown = [train[order.permutation(len(train))] for _ in range(self.passes)]
         images = np.concatenate([*shown, train, test])
         scaled = np.rint(NORM * images / np.linalg.norm(images, axis=1, keepdims=True))
-        return np.clip(scaled, 1, PAYLOAD_MAX).astype(np.int64)
+        return np.asarray(np.clip(scaled, 1, PAYLOAD_MAX), dtype=np.int64)
 
     @property
     def learning_images(self) -> int:
@@ -138,7 +138,7 @@ class Digits:
 
         Each cell votes with its share of each digit among the labelling images that it answered to.
         """
-        spikes = trace["cells.spikes"]
+        spikes = trace.spikes("cells.spikes")
         image = (np.asarray(spikes.steps) - 2) // STEPS
         kept = (image >= 0) & (image < self.images)
         counts = np.zeros((self.images, spikes.n), np.int64)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +71,7 @@ def _projection(proj: Projection, full: bool) -> Iterator[str]:
         yield from _parameter("indptr", proj.indptr, full)
         yield from _parameter("indices", proj.indices, full)
     if proj.rule is not None:
-        yield f"  rule {proj.rule!r}"
+        yield f"  rule {_shown(proj.rule)}"
     if proj.w_max is not None:
         yield f"  w_max {_value(proj.w_max)}"
 
@@ -96,6 +98,16 @@ def _value(value: Any) -> str:
         value = value.item()
     # An int and the equal float are the same parameter: 1 and 1.0 must not differ.
     return repr(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else repr(value)
+
+
+def _shown(value: Any) -> str:
+    """A rule as its constructor call, the same whatever kind of mapping or subclass of dataclass holds its parts."""
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = [f"{item.name}={_shown(getattr(value, item.name))}" for item in fields(value) if item.repr]
+        return f"{type(value).__name__}({', '.join(parts)})"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key!r}: {_shown(held)}" for key, held in value.items()) + "}"
+    return repr(value)
 
 
 def _name(name: str) -> str:

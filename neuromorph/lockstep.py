@@ -75,8 +75,8 @@ class Outcome:
         if self.first is not None:
             element = self.first.element
             first = {
-                "step": self.first.step, "object": self.first.object, "variable": self.first.variable,
-                "element": list(element) if isinstance(element, tuple) else element,
+                "step": self.first.step, "object": self.first.object,
+                "element": list(element) if isinstance(element, tuple) else element, "variable": self.first.variable,
                 "values": {self.labels[0]: self.first.value_a, self.labels[self.astray]: self.first.value_b},
             }  # fmt: skip
         return {

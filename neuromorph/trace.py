@@ -122,6 +122,8 @@ class States:
         if self.pre is not None and self.post is not None:
             return int(self.pre[index]), int(self.post[index])
         where = tuple(int(k) for k in np.unravel_index(index, self.shape))
+        if self.variable == "ring":  # (slot, neuron)
+            return where[1]
         return where[0] if len(where) == 1 else where
 
     def __len__(self) -> int:
@@ -184,7 +186,7 @@ class Trace(Mapping[str, "Spikes | States"]):
 
     def spikes(self, name: str) -> Spikes:
         """The spikes of a probe or, by its name, of a population."""
-        column = self.columns.get(name) or self[f"{name}.spikes"]
+        column = self[name if name in self.columns else f"{name}.spikes"]
         if not isinstance(column, Spikes):
             raise ValidationError(f"probe {name!r} recorded {column.variable}, not spikes")
         return column

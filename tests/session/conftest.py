@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from neuromorph_cpu.ref_engine import RefEngine
 
 from neuromorph.program import Population, Probe, Program, Projection, build
 from neuromorph.rule import Factor, Product, Rule, Trace
 from neuromorph.session import Session
+from neuromorph_cpu.ref_engine import RefEngine
 
 Fault = Callable[[int, bytes], bytes]
 RULE = Rule(
@@ -27,7 +27,10 @@ def small_program(weight: int = 96, seed: int = 1) -> Program:
     return build(
         [
             Population("in", 3, "input"),
-            Population("cells", 4, du=1000, dv=200, vth=120, bias=np.array([900, 1100, 1300, 1500]), refractory=2, adaptive=True, theta_inc=64, theta_decay=50),
+            Population(
+                "cells", 4, du=1000, dv=200, vth=120, bias=np.array([1600, 1100, 1300, 1500]), refractory=2,
+                adaptive=True, theta_inc=64, theta_decay=50,
+            ),
         ],
         [
             Projection("syn", "in", "cells", weights, sign_mode="exc", rule=RULE),
@@ -37,8 +40,8 @@ def small_program(weight: int = 96, seed: int = 1) -> Program:
             ),
         ],
         probes=(
-            Probe("in.spikes", "in", "spikes"), Probe("cells.spikes", "cells", "spikes"), Probe("cells.v", "cells", "v"),
-            Probe("syn.w", "syn", "w", 10, 3), Probe("loop.ring", "loop", "ring", 7),
+            Probe("in.spikes", "in", "spikes"), Probe("cells.spikes", "cells", "spikes"),
+            Probe("cells.v", "cells", "v"), Probe("syn.w", "syn", "w", 10, 3), Probe("loop.ring", "loop", "ring", 7),
         ),
         seed=seed, name="small",
     )  # fmt: skip
@@ -90,5 +93,3 @@ def started() -> Callable[..., Session]:
 def make_program() -> Callable[..., Program]:
     """The small program with another weight or seed."""
     return small_program
-
-

@@ -67,7 +67,7 @@ def damaged(raw: bytes, at: int) -> bytes:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda raw: b"", "magic"),
+        (lambda _: b"", "magic"),
         (lambda raw: raw[: HEADER - 1], "magic"),
         (lambda raw: b"NMI\x1a" + raw[4:], "magic"),
         (lambda raw: raw[:-1], "truncated"),

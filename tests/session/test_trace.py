@@ -38,6 +38,8 @@ def test_a_saved_trace_comes_back_equal(trace: Trace, tmp_path: Path) -> None:
 
 def test_columns_are_found_by_name(trace: Trace) -> None:
     assert trace.spikes("cells") is trace["cells.spikes"]
+    assert len(trace.spikes("in.spikes")) == 0
+    assert trace.spikes("in") is trace.spikes("in.spikes")
     with pytest.raises(ValidationError, match=r"no probe 'cells.spike'; did you mean 'cells.spikes'"):
         trace["cells.spike"]
     with pytest.raises(KeyError):

@@ -99,7 +99,8 @@ def decay_table(tau: float) -> NDArray[np.uint64]:
     decay = float(np.exp(-1.0 / tau))
     fraction, whole = np.modf(decay * np.arange(129))
     threshold = np.ceil(fraction * 2.0**53).astype(np.uint64)
-    return (whole.astype(np.uint64) << np.uint64(54)) | threshold
+    table: NDArray[np.uint64] = (whole.astype(np.uint64) << np.uint64(54)) | threshold
+    return table
 
 
 @dataclass(frozen=True, slots=True)

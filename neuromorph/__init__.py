@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from neuromorph.compare import compare
     from neuromorph.compile import compile  # noqa: A004
     from neuromorph.distributions import Constant, LogNormal, Normal, Uniform
+    from neuromorph.encoders import LatencyEncoder, RateEncoder
     from neuromorph.errors import (
         CapacityError,
         ImageError,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
         UnsupportedError,
         ValidationError,
     )
-    from neuromorph.inputs import LatencyEncoder, Poisson, RateEncoder, SpikeArray, SpikeTrain
+    from neuromorph.inputs import Poisson, SpikeArray, SpikeTrain
     from neuromorph.network import Network
     from neuromorph.neurons import LIF, LIFReset, TernaryLIF
     from neuromorph.program import Program
@@ -58,11 +59,12 @@ _HOMES = {
     "compare": ("compare",),
     "compile": ("compile",),
     "distributions": ("Constant", "LogNormal", "Normal", "Uniform"),
+    "encoders": ("LatencyEncoder", "RateEncoder"),
     "errors": (
         "CapacityError", "ImageError", "LinkError", "NeuromorphError", "RuleError", "TargetError", "UnsupportedError",
         "ValidationError",
     ),
-    "inputs": ("LatencyEncoder", "Poisson", "RateEncoder", "SpikeArray", "SpikeTrain"),
+    "inputs": ("Poisson", "SpikeArray", "SpikeTrain"),
     "network": ("Network",),
     "neurons": ("LIF", "LIFReset", "TernaryLIF"),
     "program": ("Program",),

@@ -1,4 +1,4 @@
-"""What inputs emit in a run: spike trains, Poisson noise, arrays per step, and encoders of values.
+"""What inputs emit in a run: spike trains, arrays per step and Poisson noise (`neuromorph.encoders`: coded values).
 
 A source knows nothing of a network; a run asks it for the events of its steps. Steps of a source count from 1 in the
 run's own frame: step 1 is the first step of that run, whatever ran before it.
@@ -9,14 +9,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuromorph.errors import ValidationError
-from neuromorph.parameters import Limit, described, integer, real
+from neuromorph.parameters import Limit, described
 from neuromorph.random import Stream
 from neuromorph.records import Events, encode_records
 from neuromorph.validate import nearest
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from neuromorph.program import Program
 
 __all__ = [
-    "Events", "LatencyEncoder", "Poisson", "RateEncoder", "Source", "SpikeArray", "SpikeTrain", "as_source", "collect",
+    "Events", "Poisson", "Source", "SpikeArray", "SpikeTrain", "as_source", "collect",
     "gather",
 ]  # fmt: skip
 
@@ -34,9 +33,7 @@ Floats = NDArray[np.float64]
 PAYLOAD_MAX = (1 << 23) - 1
 STEPS_MAX = (1 << 32) - 1
 BLOCK = 1 << 22  # random numbers that are drawn at once
-GOLDEN = 0.6180339887498949  # (sqrt(5) - 1) / 2: multiples of it spread evenly over 0..1
 RATES = Limit(0.0, unit="Hz", hint="write e.g. 50 * Hz")
-FRACTION = Limit(0.0, 1.0)
 
 
 class Source(ABC):
@@ -107,9 +104,9 @@ class SpikeTrain(Source):
             raise ValidationError(
                 f"SpikeTrain: two spikes of {where}; one is possible: drop one, or use payloads on a graded input"
             )
-        object.__setattr__(self, "steps", _frozen(steps))
-        object.__setattr__(self, "indices", _frozen(indices))
-        object.__setattr__(self, "payloads", None if payloads is None else _frozen(payloads[order]))
+        object.__setattr__(self, "steps", frozen(steps))
+        object.__setattr__(self, "indices", frozen(indices))
+        object.__setattr__(self, "payloads", None if payloads is None else frozen(payloads[order]))
 
     def __len__(self) -> int:
         return int(np.size(self.steps))
@@ -159,7 +156,7 @@ class SpikeArray(Source):
                 "encode real values with nm.RateEncoder or nm.LatencyEncoder"
             )
         _payloads("SpikeArray.array", array[array != 0])
-        object.__setattr__(self, "array", _frozen(np.array(array)))
+        object.__setattr__(self, "array", frozen(np.array(array)))
 
     def __repr__(self) -> str:
         return f"SpikeArray({np.shape(self.array)})"
@@ -198,7 +195,7 @@ class Poisson(Source):
         wrong = RATES.wrong(np.asarray(rates, dtype=np.float64))
         if wrong.any():
             raise ValidationError(f"Poisson.rates = {rates[wrong][0]:g} Hz: it must be {RATES}; {RATES.hint}")
-        object.__setattr__(self, "rates", _frozen(np.array(rates, dtype=np.float64)))
+        object.__setattr__(self, "rates", frozen(np.array(rates, dtype=np.float64)))
 
     def __repr__(self) -> str:
         rates = np.asarray(self.rates)
@@ -229,159 +226,6 @@ class Poisson(Source):
             found[-1][:, 0] += start + first + 1
         absolute, indices = np.concatenate(found).T
         return Events(absolute, indices)
-
-
-class _Encoder(Source):
-    """Values in 0..1 as spikes: sample s takes steps ``s S + 1 .. (s + 1) S`` of the run, S = steps_per_sample."""
-
-    values: ArrayLike
-    steps_per_sample: int
-    window: int | None
-
-    def _check(self) -> None:
-        name = type(self).__name__
-        array = np.asarray(self.values)
-        if array.ndim != 2 or array.dtype.kind not in "buif":
-            raise ValidationError(
-                f"{name}.values: numbers of shape (samples, n) are needed, not {array.dtype} {array.shape}"
-            )
-        array = array.astype(np.float64)
-        wrong = np.argwhere(FRACTION.wrong(array))
-        if wrong.size:
-            s, i = wrong[0]
-            raise ValidationError(
-                f"{name}.values[{s}, {i}] = {array[s, i]:g} is outside 0..1; scale them, e.g. x / x.max()"
-            )
-        object.__setattr__(self, "values", _frozen(array))
-        size = integer(f"{name}.steps_per_sample", self.steps_per_sample, 1, STEPS_MAX)
-        window = size if self.window is None else self.window
-        object.__setattr__(
-            self, "window", integer(f"{name}.window", window, 1, size, "it lies within steps_per_sample")
-        )
-
-    @property
-    def samples(self) -> int:
-        """Number of samples."""
-        return int(np.shape(self.values)[0])
-
-    @property
-    def steps(self) -> int:
-        """Steps of all samples: ``samples * steps_per_sample``."""
-        return self.samples * self.steps_per_sample
-
-    @cached_property
-    def train(self) -> SpikeTrain:
-        """The spikes."""
-        sample, k, channel = self._spikes()
-        return SpikeTrain(sample * self.steps_per_sample + k + 1, channel)
-
-    def _spikes(self) -> tuple[Ints, Ints, Ints]:
-        """Sample, step within the sample (from 0) and channel of each spike."""
-        raise NotImplementedError
-
-    def events(self, start: int, steps: int, n: int, dt: float, key: tuple[int, str]) -> Events:
-        """The spikes of `train`."""
-        if np.shape(self.values)[1] != n:
-            raise ValidationError(
-                f"input {key[1]!r}: {type(self).__name__} of {np.shape(self.values)[1]} values; it has {n} channels"
-            )
-        if self.steps > steps:
-            raise ValidationError(
-                f"input {key[1]!r}: {self.samples} samples take {self.steps} steps ({self.steps * dt:g} s), the run "
-                f"has {steps}; "
-                "run longer, or encode fewer samples"
-            )
-        return self.train.events(start, steps, n, dt, key)
-
-    def __repr__(self) -> str:
-        samples, n = np.shape(self.values)
-        return f"{type(self).__name__}({samples} samples of {n} values, {self.steps_per_sample} steps each)"
-
-
-@described
-@dataclass(frozen=True, eq=False, repr=False)
-class RateEncoder(_Encoder):
-    """Evenly spaced spikes, r per step, without noise.
-
-    In each sample a channel spikes at the steps k = 0..window - 1 where ``floor((k + 1) r + o) > floor(k r + o)``, so
-    it sends ``floor(window r + o)`` spikes.
-
-    Parameters
-    ----------
-    values : array (samples, n)
-        r: spikes per step, 0..1.
-    steps_per_sample : int
-        Steps of a sample.
-    window : int, optional
-        Steps at the start of a sample in which spikes may fall; default all.
-    offset : float or array (n,), optional
-        o in 0..1, which decides when a channel's first spike comes; default ``frac(i (sqrt(5) - 1) / 2)`` for channel
-        i, which spreads the channels evenly.
-    """
-
-    values: ArrayLike
-    steps_per_sample: int
-    window: int | None = None
-    offset: ArrayLike | None = None
-
-    def __post_init__(self) -> None:
-        self._check()
-        n = np.shape(self.values)[1]
-        offset = np.asarray(np.arange(n) * GOLDEN % 1.0 if self.offset is None else self.offset)
-        if offset.dtype.kind not in "iuf" or offset.shape not in ((), (n,)):
-            raise ValidationError(
-                f"RateEncoder.offset: a number or an array ({n},) is needed, not {offset.dtype} {offset.shape}"
-            )
-        offset = offset.astype(np.float64)
-        if FRACTION.wrong(offset).any():
-            raise ValidationError(f"RateEncoder.offset = {offset[FRACTION.wrong(offset)][0]:g} is outside 0..1")
-        object.__setattr__(self, "offset", _frozen(offset))
-
-    def _spikes(self) -> tuple[Ints, Ints, Ints]:
-        found = [np.zeros((0, 3), dtype=np.int64)]
-        rates, window = np.asarray(self.values), int(self.window or 0)
-        size = max(1, BLOCK // max(1, (window + 1) * rates.shape[1]))
-        k = np.arange(window + 1)[:, None]
-        for first in range(0, self.samples, size):
-            phase = np.floor(k * rates[first : first + size, None, :] + np.asarray(self.offset))
-            found.append(np.argwhere(np.diff(phase, axis=1) > 0) + np.array([first, 0, 0]))
-        sample, step, channel = np.concatenate(found).T
-        return sample, step, channel
-
-
-@described
-@dataclass(frozen=True, eq=False, repr=False)
-class LatencyEncoder(_Encoder):
-    """One spike per value, the larger the earlier: at step ``k = floor((1 - x) (window - 1) + 1/2)`` of the sample.
-
-    x = 1 spikes in the first step, x near 0 in the last step of the window; values up to `threshold` send nothing.
-
-    Parameters
-    ----------
-    values : array (samples, n)
-        x, 0..1.
-    steps_per_sample : int
-        Steps of a sample.
-    window : int, optional
-        Steps at the start of a sample over which spikes spread; default all.
-    threshold : float
-        0..1.
-    """
-
-    values: ArrayLike
-    steps_per_sample: int
-    window: int | None = None
-    threshold: float = 0.0
-
-    def __post_init__(self) -> None:
-        self._check()
-        real("LatencyEncoder.threshold", self.threshold, FRACTION)
-
-    def _spikes(self) -> tuple[Ints, Ints, Ints]:
-        x = np.asarray(self.values)
-        sample, channel = np.nonzero(x > self.threshold)
-        k = np.floor((1.0 - x[sample, channel]) * (int(self.window or 1) - 1) + 0.5).astype(np.int64)
-        return sample, k, channel
 
 
 # ----------------------------------------------------------------------------------------------------------- collecting
@@ -498,6 +342,7 @@ def _check_rows(name: str, what: str, shape: tuple[int, ...], steps: int, n: int
         raise ValidationError(f"input {name!r}: {what} of {shape[0]} steps for a run of {steps}; run longer, or cut it")
 
 
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+def frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """The array, made read-only."""
     array.flags.writeable = False
     return array

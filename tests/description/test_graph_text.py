@@ -4,6 +4,7 @@ Each line of `hand` follows from the description by head; `drawn` pins what seed
 """
 
 import json
+from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def drawn() -> nm.Network:
 
 
 @pytest.mark.parametrize(("make", "full"), [(hand, False), (hand, True), (drawn, False)])
-def test_text_is_that_of_the_golden_file(make, full: bool, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_text_is_that_of_the_golden_file(make: Callable[[], nm.Network], full: bool, tmp_path: Path) -> None:
     name = f"{make.__name__}.full.txt" if full else f"{make.__name__}.txt"
     text = elaborate(make()).text(full=full)
     (tmp_path / name).write_text(text)

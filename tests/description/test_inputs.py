@@ -1,5 +1,6 @@
 """Sources and encoders: spikes by hand, Poisson statistics, runs in parts, and what reaches the machine."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -129,7 +130,7 @@ def test_rate_encoder_counts_are_the_values(monkeypatch: pytest.MonkeyPatch) -> 
         counts[(step - 1) // 20, channel] += 1
     golden = np.arange(16) * (5**0.5 - 1) / 2 % 1
     assert np.array_equal(counts, np.floor(16 * values + golden))
-    monkeypatch.setattr("neuromorph.inputs.BLOCK", 300)
+    monkeypatch.setattr("neuromorph.encoders.BLOCK", 300)
     again = nm.RateEncoder(values, steps_per_sample=20, window=16).train
     assert np.array_equal(again.steps, encoder.train.steps)
 
@@ -217,6 +218,6 @@ def test_what_does_not_fit_the_input_or_the_run_is_refused(inputs: dict[str, obj
         (lambda: nm.LatencyEncoder([[0.5]], 0), "LatencyEncoder.steps_per_sample = 0"),
     ],
 )
-def test_what_no_source_can_be_is_refused_where_it_is_written(make, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_no_source_can_be_is_refused_where_it_is_written(make: Callable[[], object], message: str) -> None:
     with pytest.raises(nm.ValidationError, match=message):
         make()

@@ -1,6 +1,7 @@
 """Records: bytes written out by hand, and round trips."""
 
 import struct
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def test_values_of_all_formats() -> None:
 @pytest.mark.parametrize(
     "damage", [lambda d: d[:-4], lambda d: d[:17], lambda d: d + b"\1", lambda d: d[:6] + b"\x09" + d[7:]]
 )
-def test_what_is_no_whole_record_is_refused(damage) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_no_whole_record_is_refused(damage: Callable[[bytes], bytes]) -> None:
     data = record(1, 0, 1, 0, struct.pack("<HHii", 0, 1, 5, 6), 2)
     with pytest.raises(ValidationError, match="record at byte"):
         decode_records(damage(data))

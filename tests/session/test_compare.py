@@ -143,7 +143,7 @@ def test_a_machine_that_goes_astray_in_one_hidden_value_is_found(program: Progra
     def astray() -> Session:
         def fault(step: int, data: bytes) -> bytes:
             if step == 37:
-                session.write("cells", "theta", session.read("cells", "theta") + [500, 0, 0, 0])
+                session.write("cells", "theta", session.read("cells", "theta") + np.array([500, 0, 0, 0]))
             return data
 
         session: Session = started(program, fault, "two")

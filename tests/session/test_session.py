@@ -163,12 +163,12 @@ def records_of(data: bytes) -> list[bytes]:
         (20, lambda r: [struct.pack("<I", 18) + r[0][4:], *r[1:]], "record of step 18 after one of step 19"),
         (20, lambda r: [struct.pack("<I", 99) + r[0][4:]], "in a run to step 60"),
         (20, lambda r: [r[0][:4] + b"\x09\0" + r[0][6:]], "probe 9; the program has 5 probes"),
-        (20, lambda r: [r[-1][:6] + b"\x02" + r[-1][7:]], "format 2, expected 4"),
-        (20, lambda r: [r[-1][:12] + b"\xff\xff" + r[-1][14:]], "does not fit"),
-        (20, lambda r: [*r, b"\0" * 7], "7 bytes after its last record"),
-        (22, lambda _: [struct.pack("<IHBBIHHHH", 22, 1, 0, 0, 0, 1, 0, 4, 0)], "spike of neuron 4; 'cells' has 4"),
-        (22, lambda _: [struct.pack("<IHBBIHHHH", 22, 1, 0, 0, 0, 2, 0, 1, 1)], "out of order or twice"),
-        (22, lambda _: [struct.pack("<IHBBIHHI", 22, 4, 4, 0, 0, 1, 0, 0)], "does not look at"),
+        (20, lambda r: [*r, struct.pack("<IHBBIHHQ", 20, 2, 3, 0, 0, 4, 0, 0)], "format 3, expected 4"),
+        (20, lambda r: [r[-1][:12] + b"\xff\xff" + r[-1][14:]], "no whole record|samples are missing"),
+        (20, lambda r: [*r, b"\0" * 7], "no whole record at byte"),
+        (22, lambda r: [struct.pack("<IHBBIHHHH", 22, 1, 0, 0, 0, 1, 0, 4, 0), *r], "spike of neuron 4; 'cells' has 4"),
+        (22, lambda r: [struct.pack("<IHBBIHHHH", 22, 1, 0, 0, 0, 2, 0, 1, 1), *r], "out of order or twice"),
+        (22, lambda r: [struct.pack("<IHBBIHHI", 22, 4, 4, 0, 0, 1, 0, 0), *r], "does not look at"),
     ],
 )
 def test_a_machine_that_loses_or_garbles_a_record_is_found_out(

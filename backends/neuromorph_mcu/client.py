@@ -10,12 +10,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from neuromorph.errors import LinkError
+from neuromorph.errors import LinkError, TargetError
 from neuromorph_mcu.link import HostLink, Timing
 from neuromorph_mcu.messages import BoardError, Hello, Kind, Progress, State, Status, counters
 from neuromorph_mcu.records import InputStream, RecordBuffer
 
 __all__ = ["Client", "Port", "Refused"]
+
+_BATCH = 16384
+"""Bytes that are taken from a port at once; a busy one must not keep the link from answering."""
 
 
 class Port(Protocol):
@@ -97,10 +100,14 @@ class Client:
                 self._port.write(out)
             before = self._clock()
             data = self._port.read(1)
-            if data:
-                data += self._port.read(self._port.in_waiting)
+            while data and len(data) < _BATCH and (waiting := self._port.in_waiting):
+                data += self._port.read(waiting)
             self._now += self._clock() - before
+        except TargetError as error:  # an emulated board that stopped
+            self._link.failure = str(error)
+            raise
         except OSError as error:
+            self._link.failure = f"the port failed: {error}"
             raise LinkError(f"{self.name}: the port failed while waiting for {waiting_for}: {error}") from error
         self._inbox.extend(self._link.receive(data, self._now))
         if self._link.failure and not self._inbox:  # what arrived before it failed still counts
@@ -199,7 +206,7 @@ class Client:
         trace = RecordBuffer()
         try:
             self._stream(inputs, trace, start, steps, on_output, on_progress)
-        except (LinkError, Refused):
+        except BaseException:
             _hand_on(trace, on_output)  # what the user gets to see of an interrupted run
             raise
         if len(trace):
@@ -230,10 +237,9 @@ class Client:
                 _hand_on(trace, on_output)
                 if on_progress is not None:
                     on_progress(progress.step - start)
-        except LinkError:
-            raise
         except BaseException:  # the user's interrupt, an error in a callback, a run that the board ended
-            self._stop()
+            if not self._link.failure:
+                self._stop()
             raise
 
     def _feed(self, inputs: InputStream) -> None:

@@ -1,8 +1,8 @@
 """The emulated machine: a Cortex-M with flash, RAM and one serial device, in process (Unicorn).
 
 The serial device is a pair of rings in memory, as a DMA controller would keep them. Bytes move only while the core
-sleeps (WFI), so nothing is trapped while it computes. The machine has its own clock, which advances with every sleep:
-a run gives the same bytes at the same times whatever the load of the computer.
+sleeps (WFI), so nothing is trapped while it computes. The machine has its own clock, which advances with every sleep
+and stands still while nobody reads from the board.
 
 Memory map and rings are those of ``firmware/port/unicorn``.
 """
@@ -31,8 +31,11 @@ RING = 16384
 _RX, _TX = DEVICE + 0x1000, DEVICE + 0x1000 + RING
 _HEADS = struct.Struct("<6I")
 _U32 = 1 << 32
-_HANG = 10.0
+_HANG = 60.0
 """Seconds of the computer without a sleep of the core: the firmware hangs."""
+_TICK, _LONG_TICK, _LONG = 1, 50, 0.05
+"""Milliseconds of the machine per sleep, also for one that came late (after so many seconds of the computer): time does
+not depend on the computer's load, but someone who waits for heavy steps hears of their progress."""
 
 
 class Machine:
@@ -80,7 +83,7 @@ class Machine:
         self._to_board = bytearray()
         self._from_board = bytearray()
         self._started = 0.0
-        self._hung = False
+        self._hung = self._counting = False
         self._watch = threading.Thread(target=self._watchdog, name="neuromorph-watchdog", daemon=True)
         self._closing = threading.Event()
         self._watch.start()
@@ -134,8 +137,9 @@ class Machine:
             del self._to_board[:n]
         self._uc.mem_write(DEVICE, struct.pack("<I", (rx_head + n) % _U32))
         self._uc.mem_write(DEVICE + 16, struct.pack("<I", self.millis % _U32))
+        started = time.monotonic()
         self._compute()
-        self.millis += 1
+        self.millis += _TICK if time.monotonic() - started < _LONG else _LONG_TICK
         _, _, tx_head, _, _, wait = _HEADS.unpack(self._uc.mem_read(DEVICE, _HEADS.size))
         self._from_board += self._read_ring(_TX, tx_tail % RING, (tx_head - tx_tail) % _U32)
         self._uc.mem_write(DEVICE + 12, struct.pack("<I", tx_head))
@@ -181,7 +185,7 @@ class Machine:
     def _watchdog(self) -> None:
         while not self._closing.wait(1.0):
             started = self._started
-            if started and time.monotonic() - started > _HANG:
+            if started and not self._counting and time.monotonic() - started > _HANG:
                 self._hung = True
                 self._uc.emu_stop()
 
@@ -198,12 +202,14 @@ class Machine:
         def on_block(_uc: Any, address: int, size: int, _data: Any) -> None:
             blocks[address, size] += 1
 
+        self._counting = True
         hook = self._uc.hook_add(self._unicorn.UC_HOOK_BLOCK, on_block)
         self._uc.ctl_flush_tb()  # blocks that are translated already would not call the hook
         counts: Counter[str] = Counter()
         try:
             yield counts
         finally:
+            self._counting = False
             self._uc.hook_del(hook)
             self._uc.ctl_flush_tb()
             for (address, size), times in blocks.items():

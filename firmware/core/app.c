@@ -313,39 +313,56 @@ static uint32_t steps_ready(const nm_app *a)
     return n < a->config.steps_per_poll ? n : a->config.steps_per_poll;
 }
 
+/* Room for the records of one more step, after those that wait. */
+static bool trace_fits(const nm_app *a)
+{
+    return a->program.trace_cap - a->run.trace_len >= nm_record_bound(a->program.engine);
+}
+
 static void run_steps(nm_app *a, uint32_t n)
 {
     uint32_t used = 0, made = 0;
     int32_t done = nm_run(a->program.engine, n, a->config.input + a->run.head, a->run.complete - a->run.head, &used,
-                          a->program.trace, a->program.trace_cap, &made);
+                          a->program.trace + a->run.trace_len, a->program.trace_cap - a->run.trace_len, &made);
     a->run.head += used;
     a->run.taken += used;
-    a->run.trace_head = 0;
-    a->run.trace_len = made;
+    a->run.trace_len += made;
     if (done <= 0)
         a->run.error = done < 0 ? (int)done : NM_E_SPACE;
 }
 
-static void send_trace(nm_app *a)
+/* Full frames; the rest too if `all`. */
+static void send_trace(nm_app *a, bool all)
 {
+    const uint32_t most = a->link.payload_max;
+    uint32_t left;
     uint8_t *m;
-    while (a->run.trace_head != a->run.trace_len && (m = nm_link_reserve(&a->link)) != NULL) {
-        uint32_t n = a->run.trace_len - a->run.trace_head;
-        n = n < a->link.payload_max ? n : a->link.payload_max;
+    while ((left = a->run.trace_len - a->run.trace_head) != 0 && (all || left >= most) && (m = nm_link_reserve(&a->link)) != NULL) {
+        uint32_t n = left < most ? left : most;
         memcpy(m, a->program.trace + a->run.trace_head, n);
         nm_link_commit(&a->link, NM_MSG_TRACE, (uint16_t)n, a->time);
         a->run.trace_head += n;
     }
+    if (left == 0)
+        a->run.trace_head = a->run.trace_len = 0;
 }
 
-/* PROGRESS follows the trace of its step, so the host knows that it has all records up to there. */
-static void tell_progress(nm_app *a)
+static bool over(const nm_app *a) { return a->run.error || nm_now(a->program.engine) >= a->run.target; }
+
+static bool must_tell(const nm_app *a)
 {
-    const uint32_t now = nm_now(a->program.engine), waiting = a->run.taken - a->run.told_taken;
-    const bool over = now >= a->run.target || a->run.error;
-    const bool news = now != a->run.told_step || waiting != 0;
-    const bool due = news && (steps_ready(a) == 0 || waiting >= a->config.input_len / 8u || a->time - a->run.told_at >= TELL_EVERY);
-    uint8_t *m = over || due ? nm_link_reserve(&a->link) : NULL;
+    const uint32_t used = a->run.taken - a->run.told_taken;
+    if (over(a))
+        return true;
+    if (used == 0 && nm_now(a->program.engine) == a->run.told_step)
+        return false;                                          /* nothing new */
+    return steps_ready(a) == 0 || used >= a->config.input_len / 8u || a->time - a->run.told_at >= TELL_EVERY;
+}
+
+static void tell(nm_app *a)
+{
+    const uint32_t now = nm_now(a->program.engine);
+    uint8_t *m = nm_link_reserve(&a->link);
     if (!m)
         return;
     if (a->run.error) {
@@ -353,10 +370,10 @@ static void tell_progress(nm_app *a)
     } else {
         nm_wire_put32(m, now);
         nm_wire_put32(m + 4, a->run.taken);
-        nm_wire_put32(m + 8, over ? NM_STATE_IDLE : NM_STATE_RUNNING);
+        nm_wire_put32(m + 8, over(a) ? NM_STATE_IDLE : NM_STATE_RUNNING);
         nm_link_commit(&a->link, NM_MSG_PROGRESS, 12, a->time);
     }
-    a->run.active = !over;
+    a->run.active = !over(a);
     a->run.told_at = a->time;
     a->run.told_step = now;
     a->run.told_taken = a->run.taken;
@@ -364,17 +381,16 @@ static void tell_progress(nm_app *a)
 
 static bool poll_run(nm_app *a)
 {
-    send_trace(a);
-    if (a->run.trace_head != a->run.trace_len)
-        return false;                                          /* back-pressure: no step until the link has taken the trace */
     uint32_t n = steps_ready(a);
-    if (n) {
+    /* Back-pressure: no step while the link has not taken enough of the trace. */
+    if (n && trace_fits(a))
         run_steps(a, n);
-        send_trace(a);
-    }
-    if (a->run.trace_head == a->run.trace_len)
-        tell_progress(a);
-    return a->run.active && a->run.trace_head == a->run.trace_len && steps_ready(a) != 0;
+    /* PROGRESS follows the trace of its step, so the host knows that it has all records up to there. */
+    const bool due = must_tell(a);
+    send_trace(a, due || !trace_fits(a));
+    if (due && a->run.trace_len == 0)
+        tell(a);
+    return a->run.active && steps_ready(a) != 0 && trace_fits(a);
 }
 
 /* ---- dispatch ---- */
@@ -470,19 +486,23 @@ void nm_app_receive(nm_app *a, const uint8_t *bytes, uint32_t len, uint32_t now)
     nm_link_receive(&a->link, bytes, len, now);
 }
 
+static void send_reply(nm_app *a)
+{
+    const bool last = a->reply.type == NM_MSG_OK && a->reply.bytes[0] == NM_MSG_STOP;
+    uint8_t *m;
+    if (!a->reply.type || (last && a->run.active) || (m = nm_link_reserve(&a->link)) == NULL)
+        return;                                                /* OK to STOP waits for the last message of the run */
+    memcpy(m, a->reply.bytes, a->reply.len);
+    nm_link_commit(&a->link, a->reply.type, a->reply.len, a->time);
+    a->reply.type = 0;
+}
+
 bool nm_app_poll(nm_app *a, uint32_t now)
 {
     a->time = now;
-    /* OK to STOP waits for the last message of the run. */
-    bool last = a->reply.type == NM_MSG_OK && a->reply.bytes[0] == NM_MSG_STOP;
-    if (a->reply.type && !(last && a->run.active)) {
-        uint8_t *m = nm_link_reserve(&a->link);
-        if (m) {
-            memcpy(m, a->reply.bytes, a->reply.len);
-            nm_link_commit(&a->link, a->reply.type, a->reply.len, now);
-            a->reply.type = 0;
-        }
-    }
+    send_reply(a);                                             /* first: a trace would take every place in the window */
     send_items(a);
-    return a->run.active && (poll_run(a) || !a->run.active);
+    const bool more = a->run.active && poll_run(a);
+    send_reply(a);
+    return more;
 }

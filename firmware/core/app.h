@@ -77,7 +77,6 @@ typedef struct {
         uint32_t taken;                  /* input bytes used since the run began */
         uint32_t trace_head, trace_len;  /* records that wait to be sent */
         uint32_t told_at, told_step, told_taken;
-        bool tell;
     } run;
 
     struct {

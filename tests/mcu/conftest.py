@@ -32,6 +32,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], ctypes.CDL
     built = folder / "board.so"
     compiler = [shutil.which("cc")] if shutil.which("cc") else [sys.executable, "-m", "ziglang", "cc"]
     flags = ["-O1", "-g", "-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-fPIC", "-shared", f"-I{CORE}"]
+    flags += ["-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]  # undefined behaviour ends the test run
     subprocess.run([*map(str, compiler), *flags, *map(str, SOURCES), "-o", str(built)], check=True, timeout=100)
 
     def load() -> ctypes.CDLL:

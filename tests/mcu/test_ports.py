@@ -1,0 +1,106 @@
+"""Real lines in real time: the board behind a TCP socket, opened by pyserial's URL."""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from neuromorph.errors import LinkError
+from neuromorph_mcu.engine import McuEngine
+from neuromorph_mcu.link import Timing
+
+if TYPE_CHECKING:
+    from tests.mcu.conftest import Kit
+
+pytest.importorskip("serial", reason="ports need pyserial: pip install 'neuromorph[mcu]'")
+
+
+class Server:
+    """A board on a TCP port that takes one host after the other."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._library, self._stop, self.hang_up = library, threading.Event(), threading.Event()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket.settimeout(0.05)
+        self.url = f"socket://127.0.0.1:{self._socket.getsockname()[1]}"
+        library.board_start(1)
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while not self._stop.is_set():
+            try:
+                line, _ = self._socket.accept()
+            except TimeoutError:
+                continue
+            with line:
+                line.settimeout(0.002)
+                self._talk(line)
+
+    def _talk(self, line: socket.socket) -> None:
+        out = ctypes.create_string_buffer(1 << 14)
+        self.hang_up.clear()
+        while not self._stop.is_set() and not self.hang_up.is_set():
+            try:
+                data = line.recv(4096)
+                if not data:
+                    return
+            except TimeoutError:
+                data = b""
+            millis = int(time.monotonic() * 1000) & 0xFFFFFFFF
+            self._library.board_receive(data, len(data), ctypes.c_uint32(millis))
+            line.sendall(
+                out.raw[:n] if (n := self._library.board_poll(out, len(out), ctypes.c_uint32(millis))) else b""
+            )
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._socket.close()
+
+
+@pytest.fixture
+def server(kit: Kit) -> Iterator[Server]:
+    server = Server(kit.load())
+    yield server
+    server.close()
+
+
+def test_a_session_over_a_socket(server: Server, kit: Kit) -> None:
+    engine = McuEngine("mcu:socket", server.url)
+    engine.load(kit.image(2000))
+    records, out = kit.spikes(100), bytearray()
+    engine.run(100, records, out.extend)
+    assert bytes(out) == records
+    engine.write_item(0, 10, bytes(range(20)))
+    engine.seek(5)
+    engine.close()
+    again = McuEngine("mcu:socket", server.url)
+    assert again.now() == 5
+    assert again.read_item(0, 10, 10) == bytes(range(20))
+    again.reset()
+    assert again.now() == 0
+    again.close()
+
+
+def test_a_line_that_breaks_is_an_error_in_bounded_time(server: Server, kit: Kit) -> None:
+    engine = McuEngine("mcu:socket", server.url, Timing(lost=0.5))
+    engine.load(kit.image(2000))
+    out = bytearray()
+
+    def listen(data: bytes) -> None:
+        out.extend(data)
+        server.hang_up.set()
+
+    records = kit.spikes(3000)
+    with pytest.raises(LinkError, match="while waiting for step"):
+        engine.run(3000, records, listen)
+    engine.close()
+    assert out
+    assert records.startswith(bytes(out))

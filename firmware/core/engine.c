@@ -5,6 +5,7 @@
 static void rule_start(nm_engine *e, uint32_t index) {
     nm_rule *r = e->rule + index;
     r->separable = nm_separable(e, r);
+    if (r->separable) nm_separable_start(e, r);
     r->reads = 0;
     for (uint32_t s = 0; s < 3; s++)
         for (uint32_t k = 0; k < r->count[s]; k++) {

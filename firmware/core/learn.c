@@ -24,11 +24,6 @@ typedef struct {
     int32_t *old[3], *acc, *p1, *p2;
 } nm_row;
 
-int32_t nm_factor_value(const nm_factor *f, int32_t x) {
-    x += f->add;
-    return f->sgn ? (x > 0) - (x < 0) : nm_clip(x, f->lo, f->hi);
-}
-
 /* Is the factor the same for all lanes of a row? */
 static int is_scalar(const nm_row *c, const nm_product *q, uint32_t var) {
     if (var == VAR_X1 || var == VAR_X2) return q->dep != DEP_Y0 || c->r->t_epoch == 1;
@@ -194,7 +189,7 @@ static void finish(nm_row *c, uint32_t sum, const nm_lanes *a) {
     if (c->e->rounding && (fraction & 127)) {
         const uint32_t key = nm_mix(c->key[sum] + c->i * NM_GOLDEN);
         for (uint32_t k = 0; k < n; k++) {
-            const uint32_t j = a->col ? a->col[k] : a->first + k, r = nm_mix(key + j * NM_SECOND) >> 25;
+            const uint32_t j = a->col ? a->col[k] : a->first + k, r = nm_mix_inline(key + j * NM_SECOND) >> 25;
             acc[k] = nm_clip((acc[k] + 127 - (int32_t)r) >> 7, lo, hi);
         }
     } else {

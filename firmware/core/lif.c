@@ -86,14 +86,17 @@ static int32_t value(const nm_pop *p, uint32_t which, uint32_t i) {
     return p->array[which] ? p->array[which][i] : p->value[which];
 }
 
-static void spike(nm_pop *p, uint32_t i, uint32_t mode) {
-    if (p->payload) p->payload[p->count] = p->v[i] > 0 ? 1 : -1;
-    p->index[p->count++] = i;
-    p->v[i] = 0;
-    if (mode & REFRACTORY) p->refr[i] = (uint16_t)value(p, PAR_REFR, i);
-    if (p->theta && p->adapt) {
-        const uint32_t next = (uint32_t)p->theta[i] + (uint32_t)value(p, PAR_THETA_INC, i);
-        p->theta[i] = (int32_t)nm_min(next, NM_THETA_MAX);
+/* What a spike does to its neuron, for spikes number `from` on of this step. */
+static void spikes(nm_pop *p, uint32_t from, uint32_t mode) {
+    for (uint32_t k = from; k < p->count; k++) {
+        const uint32_t i = p->index[k];
+        if (p->payload) p->payload[k] = p->v[i] > 0 ? 1 : -1;
+        p->v[i] = 0;
+        if (mode & REFRACTORY) p->refr[i] = (uint16_t)value(p, PAR_REFR, i);
+        if (p->theta && p->adapt) {
+            const uint32_t next = (uint32_t)p->theta[i] + (uint32_t)value(p, PAR_THETA_INC, i);
+            p->theta[i] = (int32_t)nm_min(next, NM_THETA_MAX);
+        }
     }
 }
 
@@ -148,7 +151,13 @@ void nm_update(nm_pop *p, uint32_t t) {
         if (mode & LOW)
             for (uint32_t k = 0; k < m; k++) low[k] = value(p, PAR_VTH_LO, i + k) * 64;
         if (run_block(p, i, m, gap, &b, mode) >= 0) continue;
-        for (uint32_t k = 0; k < m; k++)
-            if (gap[k] < 0) spike(p, i + k, mode);
+        uint32_t count = p->count;
+        for (uint32_t k = 0; k < m; k++) {      /* without a branch that nobody can predict */
+            p->index[count] = i + k;
+            count += (uint32_t)gap[k] >> 31;
+        }
+        const uint32_t from = p->count;
+        p->count = count;
+        spikes(p, from, mode);
     }
 }

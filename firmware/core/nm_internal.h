@@ -95,6 +95,8 @@ typedef struct {
     uint32_t stream_ref[STREAM_COUNT];
     nm_trace trace[TR_COUNT];
     nm_stream *stream;                  /* shared rounding only */
+    int32_t *by_value;                  /* stdp.c: what the y0-product adds by value of trace by_trace */
+    uint8_t by_trace;                   /* TR_COUNT: it reads none or several */
 } nm_rule;
 
 typedef struct {
@@ -187,6 +189,11 @@ uint32_t nm_udivmod(uint32_t a, uint32_t b, uint32_t *rest);
 
 /* random.c */
 uint32_t nm_mix(uint32_t x);
+NM_INLINE uint32_t nm_mix_inline(uint32_t x) {     /* in loops that vectorise */
+    x = (x ^ (x >> 16)) * 0x7FEB352Du;
+    x = (x ^ (x >> 15)) * 0x846CA68Bu;
+    return x ^ (x >> 16);
+}
 uint32_t nm_key(uint32_t seed, uint32_t stream, uint32_t step);
 #define NM_GOLDEN 0x9E3779B1u
 #define NM_SECOND 0x85EBCA6Bu
@@ -212,8 +219,12 @@ uint32_t nm_round_number(nm_engine *e, const nm_rule *r);   /* c >> 46, shared r
 /* learn.c, stdp.c */
 void nm_learn(nm_engine *e, uint32_t index, nm_proj *p);
 uint8_t nm_separable(const nm_engine *e, const nm_rule *r);
+void nm_separable_start(const nm_engine *e, nm_rule *r);
 void nm_learn_separable(nm_engine *e, uint32_t index, nm_proj *p);
-int32_t nm_factor_value(const nm_factor *f, int32_t x);
+NM_INLINE int32_t nm_factor_value(const nm_factor *f, int32_t x) {
+    x += f->add;
+    return f->sgn ? (x > 0) - (x < 0) : nm_clip(x, f->lo, f->hi);
+}
 NM_INLINE int32_t nm_product_end(int32_t p, const nm_product *q) {
     return nm_clip((int32_t)((uint32_t)(p >> q->right) << q->left), -32769, 32767);
 }

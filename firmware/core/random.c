@@ -5,14 +5,7 @@
 
 static const uint32_t MULTIPLIER[4] = {0x9FCCF645u, 0x4385DF64u, 0x1FC65DA4u, 0x2360ED05u};
 
-uint32_t nm_mix(uint32_t x) {
-    x ^= x >> 16;
-    x *= 0x7FEB352Du;
-    x ^= x >> 15;
-    x *= 0x846CA68Bu;
-    x ^= x >> 16;
-    return x;
-}
+uint32_t nm_mix(uint32_t x) { return nm_mix_inline(x); }
 
 uint32_t nm_key(uint32_t seed, uint32_t stream, uint32_t step) {
     return nm_mix(nm_mix(seed ^ (stream * NM_GOLDEN)) + step);

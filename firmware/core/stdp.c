@@ -14,6 +14,10 @@ typedef struct {
     int32_t up;                     /* added before the shift that drops 7 fractional bits */
     int32_t acc_lo, acc_hi, lo, hi; /* limits of the sum and of a weight */
     uint8_t y_at[65], x_at[65];     /* some target's, some source's last spike was at k of the epoch */
+    uint32_t times;                 /* how many k have y_at, and which */
+    uint8_t time[64];
+    const int32_t *by_value;        /* of the rule, if its y0-product reads one trace: at time k h_last or in h_first */
+    const uint8_t *h_first, *h_last;
 } nm_separable_run;
 
 static int only(const nm_engine *e, const nm_product *q, uint32_t first, uint32_t last) {
@@ -43,6 +47,24 @@ static uint32_t constants(const nm_engine *e, const nm_product *q) {
         if (f->var == VAR_ONE) s *= (uint32_t)nm_factor_value(f, 0);
     }
     return s;
+}
+
+/* If the y0-product reads one trace only: what it adds for each value of that trace, once for the whole run. */
+void nm_separable_start(const nm_engine *e, nm_rule *r) {
+    const nm_product *q = find(e, r, DEP_Y0);
+    const nm_factor *trace = 0;
+    r->by_trace = TR_COUNT;
+    for (uint32_t k = 0; k < q->factors; k++) {
+        const nm_factor *f = e->factor + q->first + k;
+        if (f->var == VAR_ONE) continue;
+        r->by_trace = trace ? TR_COUNT : (uint8_t)(f->var - VAR_X1);
+        if (trace) return;
+        trace = f;
+    }
+    if (!trace) return;
+    const uint32_t s = constants(e, q);
+    for (uint32_t v = 0; v < NM_DECAY_ENTRIES; v++)
+        r->by_value[v] = nm_product_end((int32_t)(s * (uint32_t)nm_factor_value(trace, (int32_t)v)), q);
 }
 
 static const uint8_t *values(const nm_separable_run *c, const nm_factor *f, uint32_t k) {
@@ -114,44 +136,95 @@ static void row_hashed(const nm_separable_run *c, uint32_t start, uint32_t key, 
     if (c->p->element == ELEM_U8) {
         uint8_t *restrict w = (uint8_t *)(uintptr_t)c->p->w + start;
         for (uint32_t j = 0; j < n; j++) {
-            const uint32_t r = nm_mix(key + j * NM_SECOND) >> 25;
+            const uint32_t r = nm_mix_inline(key + j * NM_SECOND) >> 25;
             const int32_t delta = (int32_t)(((uint32_t)d[j] ^ flip) - flip), up = (int32_t)(flip ? r : rest - r);
             w[j] = (uint8_t)nm_clip((w[j] * 128 + delta + up) >> 7, lo, hi);
         }
     } else {
         int16_t *restrict w = (int16_t *)(uintptr_t)c->p->w + start;
         for (uint32_t j = 0; j < n; j++) {
-            const uint32_t r = nm_mix(key + j * NM_SECOND) >> 25;
+            const uint32_t r = nm_mix_inline(key + j * NM_SECOND) >> 25;
             w[j] = (int16_t)nm_clip((w[j] * 128 + d[j] + 127 - (int32_t)r) >> 7, lo, hi);
         }
     }
 }
 
-/* Rows whose source was silent: only columns of targets that spiked, one delta for the whole row and time. */
-static void silent_rows(const nm_separable_run *c, uint32_t k) {
-    const nm_plastic *l = c->l;
-    const uint32_t n = c->p->n_post, hashed = c->e->rounding;
-    deltas(c, c->qy, k, c->p->n_pre, c->e->delta);
-    for (uint32_t i = 0; i < c->p->n_pre; i++) {
-        const int32_t delta = c->e->delta[i];
-        if (delta == 0 || l->tx[i]) continue;
-        const int32_t d = along(c, delta);
-        const uint32_t key = hashed ? row_key(c, i) : 0;
-        for (uint32_t x = 0; x < l->ncols; x++) {
-            const uint32_t j = l->cols[x];
-            if (l->ty[j] != k) continue;
-            const int32_t up = hashed && (delta & 127) ? hashed_up(c, key, j) : c->up;
-            put(c, i * n + j, nm_clip((get(c, i * n + j) * 128 + d + up) >> 7, c->lo, c->hi));
+/* What the y0-product adds in row i for targets that spiked at each of c->time, by time; returns the or of all. */
+NM_INLINE int32_t row_deltas(const nm_separable_run *c, uint32_t i, int32_t *by_time) {
+    const uint32_t n = c->p->n_pre, last = c->l->rule->t_epoch;
+    int32_t any = 0;
+    for (uint32_t x = 0; x < c->times; x++) {
+        const uint32_t k = c->time[x];
+        const int32_t d = c->by_value ? c->by_value[k == last ? c->h_last[i] : c->h_first[(k - 1) * n + i]]
+                                      : delta_of(c, c->qy, k, i);
+        by_time[k] = along(c, d);
+        any |= d;
+    }
+    return any;
+}
+
+#define COLUMNS(T, lowest)                                                                                             \
+    if (c->times == 1) {                                                                                               \
+        const int32_t d = by_time[c->time[0]] + c->up;                                                                 \
+        for (uint32_t x = 0; x < n; x++) w[col[x]] = (T)nm_clip((w[col[x]] * 128 + d) >> 7, lowest, 255);              \
+    } else {                                                                                                           \
+        const int32_t up = c->up;                                                                                      \
+        for (uint32_t x = 0; x < n; x++) {                                                                             \
+            const uint32_t j = col[x];                                                                                 \
+            w[j] = (T)nm_clip((w[j] * 128 + by_time[ty[j]] + up) >> 7, lowest, 255);                                   \
+        }                                                                                                              \
+    }
+
+static void silent_row(const nm_separable_run *c, uint32_t i) {
+    const uint32_t n = c->l->ncols, *restrict col = c->l->cols, start = i * c->p->n_post;
+    const uint8_t *ty = c->l->ty;
+    int32_t by_time[65];
+    const int32_t any = row_deltas(c, i, by_time);
+    if (c->e->rounding && (any & 127)) {
+        const uint32_t key = row_key(c, i);
+        for (uint32_t x = 0; x < n; x++) {
+            const uint32_t j = col[x];
+            put(c, start + j, nm_clip((get(c, start + j) * 128 + by_time[ty[j]] + hashed_up(c, key, j)) >> 7, c->lo, c->hi));
+        }
+    } else if (c->p->element == ELEM_U8) {
+        uint8_t *restrict w = (uint8_t *)(uintptr_t)c->p->w + start;
+        COLUMNS(uint8_t, 0)
+    } else {
+        int16_t *restrict w = (int16_t *)(uintptr_t)c->p->w + start;
+        COLUMNS(int16_t, -256)
+    }
+}
+
+/* Rows whose source was silent: only columns of targets that spiked. Traces are 0 or not at random, so the rows that
+ * change are listed first, without branches. */
+static void silent_rows(const nm_separable_run *c) {
+    const nm_separable_run local = *c;
+    const uint8_t *restrict tx = c->l->tx;
+    int32_t by_time[65], *restrict list = c->e->delta;
+    const uint32_t rows = c->p->n_pre;
+    uint32_t n = 0;
+    if (c->by_value && c->times == 1) {
+        const uint32_t k = c->time[0];
+        const uint8_t *restrict h = k == c->l->rule->t_epoch ? c->h_last : c->h_first + (k - 1) * rows;
+        const int32_t *restrict by_value = c->by_value;
+        for (uint32_t i = 0; i < rows; i++) {
+            list[n] = (int32_t)i;
+            n += (by_value[h[i]] != 0) & (tx[i] == 0);
+        }
+    } else {
+        for (uint32_t i = 0; i < rows; i++) {
+            list[n] = (int32_t)i;
+            n += (row_deltas(&local, i, by_time) != 0) & (tx[i] == 0);
         }
     }
+    for (uint32_t x = 0; x < n; x++) silent_row(&local, (uint32_t)list[x]);
 }
 
 /* Synapses between a source and a target that both spiked: both products, in their order. To e->joint. */
 static void joint(const nm_separable_run *c, uint32_t i, uint32_t key) {
     const nm_plastic *l = c->l;
     int32_t y[65];
-    for (uint32_t k = 1; k <= l->rule->t_epoch; k++)
-        if (c->y_at[k]) y[k] = along(c, delta_of(c, c->qy, k, i));
+    row_deltas(c, i, y);
     for (uint32_t x = 0; x < l->ncols; x++) {
         const uint32_t j = l->cols[x];
         const int32_t dx = along(c, c->e->delta[j]), dy = y[l->ty[j]];
@@ -192,6 +265,11 @@ void nm_learn_separable(nm_engine *e, uint32_t index, nm_proj *p) {
     nm_separable_run c = {.e = e, .p = p, .l = l, .qx = find(e, r, DEP_X0), .qy = find(e, r, DEP_Y0)};
     const uint32_t magnitude = p->element == ELEM_U8, opposite = p->flip != 0;
     c.x_first = c.qx < c.qy;
+    if (r->by_trace < TR_COUNT) {
+        c.by_value = r->by_value;
+        c.h_first = nm_history(e, p, r->by_trace, 1);
+        c.h_last = nm_history(e, p, r->by_trace, r->t_epoch);
+    }
     c.acc_lo = opposite ? -32767 : -32769;
     c.acc_hi = opposite ? 32769 : 32767;
     c.lo = magnitude ? 0 : -256;
@@ -205,8 +283,9 @@ void nm_learn_separable(nm_engine *e, uint32_t index, nm_proj *p) {
     }
     for (uint32_t x = 0; x < l->ncols; x++) c.y_at[l->ty[l->cols[x]]] = 1;
     for (uint32_t x = 0; x < l->nrows; x++) c.x_at[l->tx[l->rows[x]]] = 1;
-    for (uint32_t k = 1; k <= r->t_epoch; k++) {
-        if (c.y_at[k]) silent_rows(&c, k);
+    for (uint32_t k = 1; k <= r->t_epoch; k++)
+        if (c.y_at[k]) c.time[c.times++] = (uint8_t)k;
+    if (l->ncols) silent_rows(&c);
+    for (uint32_t k = 1; k <= r->t_epoch; k++)
         if (c.x_at[k]) spiking_rows(&c, k);
-    }
 }

@@ -195,7 +195,7 @@ static int check_weights(nm_check *c, const nm_proj *p, const uint8_t *b) {
     const uint32_t size = p->element == ELEM_I16 ? 2 : 1, pool = count_of(c, SEC_WEIGHTS);
     const uint32_t element = p->sign != SIGN_MIXED ? ELEM_U8 : p->rule ? ELEM_I16 : ELEM_I8;
     if (p->element != element) return bad_at(c, 8, b + 8);
-    if (p->w_off % size || p->w_off > pool || (uint64_t)p->w_count * size > pool - p->w_off) return bad_at(c, 7, b + 16);
+    if ((p->w_off & (size - 1)) != 0 || p->w_off > pool || (uint64_t)p->w_count * size > pool - p->w_off) return bad_at(c, 7, b + 16);
     if (p->element != ELEM_I16) return 0;      /* bytes cannot leave their range */
     for (uint32_t k = 0; k < p->w_count; k++) {
         const uint8_t *at = nm_rec(&c->m, SEC_WEIGHTS, p->w_off + 2 * k);

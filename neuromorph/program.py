@@ -150,7 +150,7 @@ class Projection:
         """Dense or sparse."""
         return "dense" if self.indptr is None else "sparse"
 
-    @property
+    @cached_property
     def max_delay(self) -> int:
         """Largest stored delay."""
         return int(np.max(self.delays)) if np.size(self.delays) else 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from neuromorph.rule import TRACES, WIDTHS, Product, Rule, decay_table
 __all__ = ["Reference", "SharedNumbers", "mix"]
 
 Ints = NDArray[np.int64]
+Number = TypeVar("Number", Ints, int)
 U = 1 << 23
 THETA_MAX = 1 << 30
 TRACE_MAX = 127
@@ -29,8 +31,7 @@ M32 = 0xFFFFFFFF
 
 def w32(x: Ints) -> Ints:
     """Wrap to 32-bit two's complement."""
-    wrapped: Ints = ((np.asarray(x, dtype=np.int64) + (1 << 31)) & M32) - (1 << 31)
-    return wrapped
+    return x.astype(np.int32).astype(np.int64)
 
 
 def tz(x: Ints, k: Ints | int) -> Ints:
@@ -39,17 +40,17 @@ def tz(x: Ints, k: Ints | int) -> Ints:
     return np.asarray(np.sign(x) * (magnitude >> 12))
 
 
-def mix(x: Ints | int) -> Ints:
-    """32-bit finaliser of the counter-based numbers."""
-    h = np.asarray(x, dtype=np.uint64) & np.uint64(M32)
+def mix(x: Number) -> Number:
+    """32-bit finaliser of the counter-based numbers; of products only the low 32 bits count."""
+    h = x & M32
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
-        h = ((h ^ (h >> np.uint64(shift))) * np.uint64(factor)) & np.uint64(M32)
-    return (h ^ (h >> np.uint64(16))).astype(np.int64)
+        h = ((h ^ (h >> shift)) * factor) & M32
+    return h ^ (h >> 16)
 
 
 def hashed(seed: int, stream: int, step: int, i: Ints, j: Ints | None = None) -> Ints:
     """hash1(stream, step, i), or hash2(stream, step, i, j)."""
-    key = mix(int(mix(seed ^ (stream * 0x9E3779B1 & M32))) + step)
+    key = mix(mix(seed ^ (stream * 0x9E3779B1)) + step)
     first = mix(key + i * 0x9E3779B1)
     return first if j is None else mix(first + j * 0x85EBCA6B)
 
@@ -119,6 +120,10 @@ class Reference:
             for trace in proj.rule.traces.values() if trace.tau
         }  # fmt: skip
         self.delay_groups = {p.name: _delay_groups(p) for p in program.projections.values()}
+        self.fan_out = {
+            p.name: np.full(p.weights.shape[0], p.weights.shape[1]) if p.indptr is None else np.diff(p.indptr)
+            for p in program.projections.values()
+        }
         self.shared = {p.name: SharedNumbers(p.rule.seed) for p in program.projections.values() if p.rule}
         self.reset()
 
@@ -176,7 +181,7 @@ class Reference:
         if self.seen is not None:
             self.seen[f"{what}: at the upper end"] += int(np.sum(x > high))
             self.seen[f"{what}: at the lower end"] += int(np.sum(x < low))
-        return np.clip(x, low, high)
+        return np.minimum(np.maximum(x, low), high)
 
     def _round_up(self, what: str, r: Ints | int, fraction: Ints | int) -> NDArray[np.bool_]:
         """``r < fraction``, counted where there is a fraction."""
@@ -223,7 +228,7 @@ class Reference:
         theta = state.get((pop.name, "theta"), np.zeros(pop.n, np.int64))
         if pop.has_reset and t % pop.reset_interval == pop.reset_offset % pop.reset_interval:
             u, v, refr = np.zeros_like(u), np.zeros_like(v), np.zeros_like(refr)
-        c = self._wrap("u in 32 bits", tz(u, 4095 - pop.per_neuron("du")) + self._wrap("input << 6", a << 6))
+        c = self._wrap("u in 32 bits", tz(u, 4095 - pop.du) + self._wrap("input << 6", a << 6))
         wrapped = np.where(c > U, c - 2 * U, c)
         u = np.where(wrapped <= -U, c + 2 * U, wrapped)
         if self.seen is not None:
@@ -234,17 +239,17 @@ class Reference:
             theta = tz(theta, 4096 - pop.theta_decay)
         free = refr == 0
         refr = np.where(free, 0, refr - 1)
-        new_v = self._clip("v", tz(v, 4096 - pop.per_neuron("dv")) + u + pop.bias, -U + 1, U - 1)
+        new_v = self._clip("v", tz(v, 4096 - pop.dv) + u + pop.bias, -U + 1, U - 1)
         v = np.where(free, new_v, v)
-        threshold = (pop.per_neuron("vth") << 6) + (theta >> pop.theta_frac)
+        threshold = (pop.vth << 6) + (theta >> pop.theta_frac)
         s = np.asarray(free & (v > threshold), dtype=np.int64)
         if pop.kind == "ternary":
-            s -= v < (pop.per_neuron("vth_lo") << 6)
+            s -= v < (pop.vth_lo << 6)
         fired = s != 0
         v = np.where(fired, 0, v)
-        refr = np.where(fired, pop.per_neuron("refractory"), refr)
+        refr = np.where(fired, pop.refractory, refr)
         if adapting:
-            raised = np.where(fired, theta + pop.per_neuron("theta_inc"), theta)
+            raised = np.where(fired, theta + pop.theta_inc, theta)
             theta = self._clip("theta", raised, 0, THETA_MAX)
         state[pop.name, "u"], state[pop.name, "v"] = u, v
         if pop.is_refractory:
@@ -264,7 +269,7 @@ class Reference:
         s = sent.payload if proj.graded else sent.binary
         weights, ring = self._weights(proj), self.state[proj.name, "ring"]
         n_post = ring.shape[1]
-        for d, group in self.delay_groups[proj.name] if np.any(s) else ():
+        for d, group in self.delay_groups[proj.name] if s.any() else ():
             here = weights if group is None else np.where(group, weights, 0)
             if proj.indices is None:
                 acc = s @ here
@@ -279,8 +284,7 @@ class Reference:
                 self.seen["sum >> -weight_exp: bits lost below zero"] += int(np.sum(lost & (acc < 0)))
             slot = (self.t + 1 + d) % proj.slots
             ring[slot] = self._wrap("contributions of one arrival step", ring[slot] + contribution)
-        fan_out = np.full(s.size, n_post) if proj.indptr is None else np.diff(proj.indptr)
-        self.counters["synaptic_events"] += int(fan_out[sent.payload != 0].sum())
+        self.counters["synaptic_events"] += int(self.fan_out[proj.name][sent.payload != 0].sum())
         if proj.rule is not None:
             self._note_source(proj, proj.rule)
             self._note_target(proj, proj.rule)
@@ -300,14 +304,15 @@ class Reference:
         counted = spiking
         if rule.graded_trace != "none":
             counted = self._graded_trace(proj, rule, payload, spiking)
-        for trace in ("x1", "x2"):
+        again = counted & (tx > 0)
+        for trace in ("x1", "x2") if again.any() else ():
             if trace not in rule.traces or (trace == "x1" and rule.graded_trace != "none"):
                 continue
             x = self.state[proj.name, trace]
             r: Ints | int = 0
             if self.program.rounding == "synapse":
                 r = self._hash1(proj, CODES[trace] + IMPULSE, self.t, x.size) >> 24
-            self.state[proj.name, trace] = np.where(counted & (tx > 0), self._impulse(proj, trace, x, r), x)
+            self.state[proj.name, trace] = np.where(again, self._impulse(proj, trace, x, r), x)
         self.state[proj.name, "tx"] = np.where(counted, te, tx)
 
     def _graded_trace(
@@ -332,7 +337,8 @@ class Reference:
     def _note_target(self, proj: Projection, rule: Rule) -> None:
         te = (self.t - 1) % rule.t_epoch + 1
         spiking, ty = self.spikes[proj.post].payload != 0, self.state[proj.name, "ty"]
-        for trace in ("y1", "y2", "y3"):
+        again = spiking & (ty > 0)
+        for trace in ("y1", "y2", "y3") if again.any() else ():
             if trace not in rule.traces:
                 continue
             y = self.state[proj.name, trace]
@@ -340,7 +346,7 @@ class Reference:
                 r: Ints | int = self.shared[proj.name].r7("yi", 2 * self.t - 1)
             else:
                 r = self._hash1(proj, CODES[trace] + IMPULSE, self.t, y.size) >> 24
-            self.state[proj.name, trace] = np.where(spiking & (ty > 0), self._impulse(proj, trace, y, r), y)
+            self.state[proj.name, trace] = np.where(again, self._impulse(proj, trace, y, r), y)
         self.state[proj.name, "ty"] = np.where(spiking, te, ty)
 
     # ------------------------------------------------------------------------------------------- learning
@@ -384,8 +390,10 @@ class Reference:
             else:
                 entry = table[h[-1]]
                 value = (entry >> 54) + self._round_up("trace decay", r_decay, entry & ((1 << 54) - 1))
-            impulse = self._impulse(proj, trace, value, r_impulse)
-            h.append(np.where(spike_time == k, impulse, value))
+            spiked = spike_time == k
+            if spiked.any():
+                value = np.where(spiked, self._impulse(proj, trace, value, r_impulse), value)
+            h.append(value)
         return np.array(h)
 
     def _pairs(self, proj: Projection) -> tuple[Ints, Ints]:
@@ -410,7 +418,7 @@ class Reference:
             else:
                 active = np.array((self.t // rule.t_epoch) % (1 << product.k) == 0)
                 at = np.array(rule.t_epoch)
-            p = np.broadcast_to(active, acc.shape).astype(np.int64)
+            p = np.zeros_like(acc) + active
             for factor in product.factors:
                 variable = factor.variable
                 if variable in TRACES:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,18 +26,20 @@ _PROGRESS_STEPS = 256
 
 
 class RefEngine:
-    """Runs a program on `Reference`, one step at a time."""
+    """Runs a program on `Reference`, one step at a time; `seen` counts wraps, saturations and roundings."""
 
-    def __init__(self, target: str = "cpu:ref") -> None:
-        self.target = target
+    def __init__(self, target: str = "cpu:ref", seen: Counter[str] | None = None) -> None:
+        self.target, self._seen = target, seen
         self._machine: Reference | None = None
         self._items: tuple[Item, ...] = ()
+        self._dtypes: dict[tuple[str, str], np.dtype[Any]] = {}
 
     def load(self, image: bytes) -> None:
         """Read an image (checked by the decoder) and put it at step 0."""
         program = decode(image)
         self._items = items(program)
-        self._machine = Reference(program)
+        self._dtypes = {(item.object, item.variable): item.dtype for item in self._items}
+        self._machine = Reference(program, self._seen)
 
     @property
     def machine(self) -> Reference:
@@ -78,9 +82,9 @@ class RefEngine:
         """The records of one probe at the present step."""
         t = self.machine.t
         if probe.variable != "spikes":
-            item = next(i for i in self._items if (i.object, i.variable) == (probe.object, probe.variable))
-            values = self.machine.state[probe.object, probe.variable].ravel().astype(item.dtype)
-            return _dense(t, index, values, _FORMATS[item.dtype.str])
+            dtype = self._dtypes[probe.object, probe.variable]
+            values = self.machine.state[probe.object, probe.variable].ravel().astype(dtype)
+            return _dense(t, index, values, _FORMATS[dtype.str])
         population = self.machine.program.populations[probe.object]
         payload = self.machine.spikes[probe.object].payload
         with_payload = population.graded or population.kind == "ternary"

@@ -11,7 +11,7 @@ from neuromorph.cli.common import print_json, progress
 
 __all__ = ["command"]
 
-PART = {"train": 500, "test": 540}
+PART = {"train": 1000, "test": 540}
 
 
 @click.command("demo", short_help="learn handwritten digits and compare the machines")

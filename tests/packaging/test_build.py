@@ -82,7 +82,11 @@ def test_a_compile_error_names_the_line_and_keeps_the_last_good_output(checkout:
 
 @needs_zig
 @pytest.mark.slow
-@pytest.mark.parametrize(("platform", "magic"), [("linux-aarch64", b"\x7fELF"), ("macos-aarch64", b"\xcf\xfa\xed\xfe")])
+@pytest.mark.parametrize(
+    ("platform", "magic"),
+    [("linux-aarch64", b"\x7fELF"), ("macos-aarch64", b"\xcf\xfa\xed\xfe")],
+    ids=["linux", "macos"],
+)
 def test_another_platform_compiles_here(checkout: Path, platform: str, magic: bytes) -> None:
     assert verdicts(run(checkout, "--platform", platform)) == {"built"}
     (output,) = (checkout / "build" / "cross" / platform).iterdir()
@@ -123,6 +127,7 @@ def test_a_missing_zig_says_how_to_get_it(build: ModuleType, monkeypatch: pytest
         ('core = "cortex_m4"\nport = "here"\nld = "a.ld"\nclock = 1\n', "unknown keys ['clock']"),
         ('core = "cortex_m4"\nport = "here"\nld = "a.ld"\n', "no linker script firmware/a.ld"),
     ],
+    ids=["a key is missing", "a key is unknown", "the linker script is missing"],
 )
 def test_a_board_description_that_cannot_be_built_is_refused_by_name(
     checkout: Path, text: str, complaint: str

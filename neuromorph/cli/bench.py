@@ -1,56 +1,59 @@
-"""``neuromorph bench``: CPU time per step of an engine, or exact instructions on an emulated board."""
+"""neuromorph bench."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from neuromorph.cli.common import print_json
-
-__all__ = ["command"]
+from neuromorph.cli.common import json_option, print_json
 
 
-@click.command("bench", short_help="measure speed")
-@click.argument("names", nargs=-1, metavar="[NETWORK]...")
-@click.option("--target", default="cpu", show_default=True, help="Machine: cpu, cpu:ref, mcu:m4, mcu:m3, mcu:m0, ...")
-@click.option("--scale", default=1.0, show_default=True, help="Share of the neurons, where a board cannot hold all.")
-@click.option("--steps", type=click.IntRange(1), help="Steps (default: the network's; 200 on slow machines).")
-@click.option("--repeats", default=5, show_default=True, type=click.IntRange(1, 100), help="Runs; the fastest counts.")
-@click.option("--kernels", is_flag=True, help="Instructions per event, update and product on an emulated board.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: one object, or a list for several networks.")
+@click.command("bench")
+@click.argument("name", required=False)
+@click.option("--target", default="cpu", show_default=True, help="Machine to measure.")
+@click.option(
+    "--steps", type=click.IntRange(min=1), help="Steps; the network's own by default, fewer on slow machines."
+)
+@click.option("--scale", type=float, default=1.0, show_default=True, help="Share of the neurons, for small machines.")
+@click.option("--repeats", type=click.IntRange(min=1), default=5, show_default=True, help="The fastest run counts.")
+@click.option("--kernels", is_flag=True, help="Instructions per neuron, event and update of a board instead.")
+@json_option
 def command(
-    names: tuple[str, ...], target: str, scale: float, steps: int | None, repeats: int, kernels: bool, as_json: bool
+    name: str | None, target: str, steps: int | None, scale: float, repeats: int, kernels: bool, as_json: bool
 ) -> None:
-    """Measure the networks N1, N2, N3, N4 (N3e, N4e: learning epoch of 4 steps); all four if none is named."""
+    """Measure the speed of a target on the network NAME (N1, N2, N3, N4), or on all of them."""
     if kernels:
         _kernels(target, as_json)
         return
     from neuromorph.bench.measure import measure
+    from neuromorph.bench.networks import NETWORKS
+    from neuromorph.errors import CapacityError
 
-    found = []
-    for name in names or ("N1", "N2", "N3", "N4"):
-        row = measure(name, target, scale=scale, steps=steps, repeats=repeats)
-        found.append(row)
+    rows = []
+    for network in (name,) if name else NETWORKS:
+        try:
+            row = measure(network, target, scale=scale, steps=steps, repeats=repeats).to_dict()
+        except CapacityError as error:
+            if name:
+                raise
+            row = {"network": network, "target": target, "error": str(error)}
+        rows.append(row)
         if not as_json:
-            _show(row.to_dict(), header=len(found) == 1)
+            click.echo(_line(row))
     if as_json:
-        rows = [row.to_dict() for row in found]
-        print_json(rows[0] if len(names) == 1 else rows)
+        print_json(rows[0] if name else {"target": target, "rows": rows})
 
 
-def _show(row: dict[str, object], *, header: bool) -> None:
-    columns = {
-        "network": 8, "steps": 7, "spikes": 9, "synaptic_events": 16, "plastic_updates": 16, "cpu_us_per_step": 16,
-        "wall_us_per_step": 17, "peak_rss_mb": 12, "instructions_per_step": 22,
-    }  # fmt: skip
-    if header:
-        click.echo(f"target {row['target']}, scale {row['scale']}")
-        click.echo("".join(f"{name:>{width}}" for name, width in columns.items()))
-    cells = []
-    for name, width in columns.items():
-        value = row[name]
-        text = "-" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
-        cells.append(f"{text:>{width}}")
-    click.echo("".join(cells))
+def _line(row: dict[str, Any]) -> str:
+    if "error" in row:
+        return f"{row['network']:<4} {row['target']:<8} {row['error']}"
+    board = row["instructions_per_step"]
+    cost = f"{row['cpu_us_per_step']:.2f} us CPU per step" if board is None else f"{board:.0f} instructions per step"
+    return (
+        f"{row['network']:<4} {row['target']:<8} {row['steps']} steps, {cost}, {row['spikes']} spikes, "
+        f"{row['synaptic_events']} synaptic events, {row['plastic_updates']} plastic updates"
+    )
 
 
 def _kernels(target: str, as_json: bool) -> None:
@@ -60,6 +63,5 @@ def _kernels(target: str, as_json: bool) -> None:
     if as_json:
         print_json({"target": target, "instructions": costs})
         return
-    click.echo(f"exact instructions on {target}")
-    for name, value in costs.items():
-        click.echo(f"  {name:<44}{value:>8.2f}")
+    for kernel, cost in costs.items():
+        click.echo(f"{kernel:<24} {cost:8.1f} instructions")

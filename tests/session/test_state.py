@@ -109,7 +109,8 @@ def test_a_state_of_another_program_is_refused_and_changes_nothing(
         ("syn.x1", 2, 128, r"syn.x1\[2\] = 128 is outside 0..127"),
         ("cells.refr", 0, 3, "outside 0..2"),
         ("cells.theta", 0, (1 << 30) + 1, "theta"),
-        ("cells.u", 3, (1 << 23) + 1, "cells.u"),
+        ("cells.v", 3, 1 << 23, "cells.v"),
+        ("loop.ring", 5, 3, r"loop.ring\[1, 1\] = 3 is no multiple of 2, the unit of this projection's weights"),
     ],
 )
 def test_a_state_with_a_value_out_of_range_is_refused(

@@ -236,7 +236,7 @@ class Client:
                 inputs.taken = progress.taken
                 _hand_on(trace, on_output)
                 if on_progress is not None:
-                    on_progress(progress.step - start)
+                    on_progress(progress.step)
         except BaseException:  # the user's interrupt, an error in a callback, a run that the board ended
             if not self._link.failure:
                 self._stop()

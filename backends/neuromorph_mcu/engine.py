@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from typing import Any, NoReturn
+from contextlib import AbstractContextManager
+from typing import Any, NoReturn, cast
 
 from neuromorph.errors import CapacityError, ImageError, LinkError, TargetError, ValidationError
 from neuromorph_mcu.client import Client, Refused
@@ -83,7 +85,7 @@ class McuEngine:
         on_output: Callable[[bytes], None],
         on_progress: Callable[[int], None] | None = None,
     ) -> None:
-        """Run (see `neuromorph.engine.Engine.run`); `on_progress` gets the steps done of this run."""
+        """Run (see `neuromorph.engine.Engine.run`); `on_progress` gets the last step done."""
         if steps == 0:
             return
         try:
@@ -115,6 +117,19 @@ class McuEngine:
     def counters(self) -> dict[str, int]:
         """Work done since the program was loaded, stack used, and both ends of the link."""
         return self._client.counters()
+
+    def counting(self) -> AbstractContextManager[Counter[str]]:
+        """Count the instructions of the firmware by function while the context is open; exact, but slower.
+
+        Raises
+        ------
+        TargetError
+            The board is not an emulated one.
+        """
+        machine = getattr(self.port, "machine", None)
+        if machine is None:
+            raise TargetError(f"{self.target}: only emulated boards count instructions")
+        return cast("AbstractContextManager[Counter[str]]", machine.counting())
 
     def close(self) -> None:
         """Free the port. May be called twice."""

@@ -1,5 +1,5 @@
 /* The main loop, the same on every board. */
-#include <stddef.h>
+#include <string.h>
 
 #include "app.h"
 #include "board.h"
@@ -22,11 +22,12 @@ static void start(void)
         .input = (uint8_t *)input, .input_len = sizeof input, .trace_len = NM_TRACE_BYTES,
         .steps_per_poll = NM_STEPS_PER_POLL, .stack_used = nm_port_stack_used,
     };
-    nm_port_paint_stack();
-    nm_port_init();
-    nm_port_id(config.uid);
-    config.boots = nm_port_boots();
-    config.pool = nm_port_pool(&config.pool_len);
+    nm_port_board board = {0};
+    nm_port_init(&board);
+    memcpy(config.uid, board.uid, sizeof board.uid);
+    config.boots = board.boots;
+    config.pool = board.pool;
+    config.pool_len = board.pool_len;
     nm_app_init(&app, &config);
 }
 

@@ -3,7 +3,15 @@
 #define NM_PORT_H
 #include <stdint.h>
 
-void nm_port_init(void);
+/* What a board knows about itself when it starts. */
+typedef struct {
+    uint8_t uid[16];       /* of this very board, the same after every reset */
+    uint32_t boots;        /* starts since power came, this one included */
+    uint8_t *pool;         /* working memory for programs: all RAM that nothing else uses; 8-aligned */
+    uint32_t pool_len;
+} nm_port_board;
+
+void nm_port_init(nm_port_board *board);
 
 /* Neither waits: they move what is there, or fits, and return the number of bytes. */
 uint32_t nm_port_read(uint8_t *bytes, uint32_t cap);
@@ -14,15 +22,8 @@ uint32_t nm_port_millis(void);
 /* Return after `ms` milliseconds, or earlier when a byte arrives or there is room to send; 0 only lets others run. */
 void nm_port_wait(uint32_t ms);
 
-void nm_port_id(uint8_t uid[16]);      /* of this very board, the same after every reset */
-uint32_t nm_port_boots(void);          /* starts since power came, this one included */
-
-/* Paint the unused stack at the start; later tell the most bytes that were ever used. 0 = not known. */
-void nm_port_paint_stack(void);
+/* The most bytes of stack that were ever used; 0 = not known. Ports paint the stack in nm_port_init. */
 uint32_t nm_port_stack_used(void);
-
-/* The working memory for programs: all RAM that nothing else uses; 8-aligned. */
-uint8_t *nm_port_pool(uint32_t *len);
 
 void nm_main(void);
 

@@ -32,10 +32,23 @@ extern uint8_t nm_pool_start[], nm_pool_end[];
 
 static volatile struct { uint32_t magic, boots; } kept __attribute__((section(".noinit")));
 
-void nm_port_init(void)
+static void paint_stack(void)
 {
+    uint32_t here;
+    for (volatile uint32_t *p = nm_stack_limit; p < (volatile uint32_t *)&here - 16; p++)
+        *p = PAINT;
+}
+
+void nm_port_init(nm_port_board *board)
+{
+    paint_stack();
     kept.boots = kept.magic == MAGIC ? kept.boots + 1u : 1u;
     kept.magic = MAGIC;
+    for (uint32_t i = 0; i < sizeof board->uid; i++)
+        board->uid[i] = DEVICE->uid[i];
+    board->boots = kept.boots;
+    board->pool = nm_pool_start;
+    board->pool_len = (uint32_t)(nm_pool_end - nm_pool_start);
 }
 
 uint32_t nm_port_read(uint8_t *bytes, uint32_t cap)
@@ -66,33 +79,12 @@ void nm_port_wait(uint32_t ms)
     __asm volatile("wfi" ::: "memory");
 }
 
-void nm_port_id(uint8_t uid[16])
-{
-    for (uint32_t i = 0; i < 16; i++)
-        uid[i] = DEVICE->uid[i];
-}
-
-uint32_t nm_port_boots(void) { return kept.boots; }
-
-void nm_port_paint_stack(void)
-{
-    uint32_t here;
-    for (volatile uint32_t *p = nm_stack_limit; p < (volatile uint32_t *)&here - 16; p++)
-        *p = PAINT;
-}
-
 uint32_t nm_port_stack_used(void)
 {
     const uint32_t *p = nm_stack_limit;
     while (p < nm_stack_top && *p == PAINT)
         p++;
     return (uint32_t)((const uint8_t *)nm_stack_top - (const uint8_t *)p);
-}
-
-uint8_t *nm_port_pool(uint32_t *len)
-{
-    *len = (uint32_t)(nm_pool_end - nm_pool_start);
-    return nm_pool_start;
 }
 
 void reset(void);

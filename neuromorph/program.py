@@ -247,12 +247,11 @@ class Program:
 
     @classmethod
     def load(cls, path: str | Path) -> Program:
-        """Read a .nmi file; ImageError if it is not one, or broken."""
-        from pathlib import Path as _Path
-
+        """Read a .nmi file; ValidationError if it cannot be read, ImageError if it is not an image or broken."""
+        from neuromorph.files import read_file
         from neuromorph.image import decode
 
-        return decode(_Path(path).read_bytes())
+        return decode(read_file(path, "image"))
 
 
 def build(

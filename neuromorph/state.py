@@ -52,6 +52,8 @@ class Item:
         (n,), (n_pre, n_post), (nnz,), (slots, n_post) or (1,).
     low, high : int
         Range of its values.
+    unit : int
+        They are multiples of it.
     """
 
     object: str
@@ -60,6 +62,7 @@ class Item:
     shape: tuple[int, ...]
     low: int
     high: int
+    unit: int = 1
 
     @property
     def code(self) -> int:
@@ -94,12 +97,15 @@ class Item:
         if not values.size:
             return ""
         low, high = int(values.min()), int(values.max())
-        if low >= self.low and high <= self.high:
+        if low >= self.low and high <= self.high and (self.unit == 1 or not np.any(values % self.unit)):
             return ""
         wrong = (values < self.low) | (values > self.high)
+        limit = f"outside {self.low}..{self.high}"
+        if not wrong.any():
+            wrong, limit = values % self.unit != 0, f"no multiple of {self.unit}, the unit of this projection's weights"
         index = tuple(int(k) for k in np.argwhere(wrong)[0])
         where = ", ".join(map(str, index))
-        return f"{self.name}[{where}] = {values[index]} is outside {self.low}..{self.high}"
+        return f"{self.name}[{where}] = {values[index]} is {limit}"
 
 
 def items(program: Program) -> tuple[Item, ...]:
@@ -113,13 +119,13 @@ def items(program: Program) -> tuple[Item, ...]:
     return tuple(found)
 
 
-def _item(name: str, variable: str, shape: tuple[int, ...], low: int, high: int) -> Item:
-    return Item(name, variable, np.dtype(_DTYPES.get(variable, "<u1")), shape, low, high)
+def _item(name: str, variable: str, shape: tuple[int, ...], low: int, high: int, unit: int = 1) -> Item:
+    return Item(name, variable, np.dtype(_DTYPES.get(variable, "<u1")), shape, low, high, unit)
 
 
 def _population_items(pop: Population) -> Iterator[Item]:
     shape = (pop.n,)
-    yield _item(pop.name, "u", shape, -U, U)
+    yield _item(pop.name, "u", shape, *_I32)  # it wraps once only, so a step may leave any number
     yield _item(pop.name, "v", shape, 1 - U, U - 1)
     if pop.is_refractory:
         yield _item(pop.name, "refr", shape, 0, int(np.max(pop.refractory)))
@@ -130,7 +136,7 @@ def _population_items(pop: Population) -> Iterator[Item]:
 
 def _projection_items(proj: Projection, program: Program) -> Iterator[Item]:
     n_pre, n_post = program.populations[proj.pre].n, program.populations[proj.post].n
-    yield _item(proj.name, "ring", (proj.slots, n_post), *_I32)
+    yield _item(proj.name, "ring", (proj.slots, n_post), *_contributions(proj))
     rule = proj.rule
     if rule is None:
         return
@@ -146,6 +152,17 @@ def _projection_items(proj: Projection, program: Program) -> Iterator[Item]:
     yield _item(proj.name, "tx", (n_pre,), 0, rule.t_epoch)
     yield _item(proj.name, "ty", (n_post,), 0, rule.t_epoch)
     yield _item(proj.name, "plastic", (1,), 0, 1)
+
+
+def _contributions(proj: Projection) -> tuple[int, int, int]:
+    """Lowest, highest and unit of what a projection can have on its way."""
+    low, high = _I32
+    if proj.weight_exp < 0:
+        # With one delay for all, a sum of an emission step is shifted as a whole; else shifted sums add up.
+        right = 0 if isinstance(proj.delays, np.ndarray) else -proj.weight_exp
+        return low >> right, high >> right, 1
+    even = proj.rule is None and proj.sign_mode == "mixed"
+    return low, high, 1 << (proj.weight_exp + even)
 
 
 def _padded(data: bytes) -> bytes:

@@ -302,6 +302,13 @@ static void count_updates(nm_engine *e, const nm_proj *p) {
     e->work.plastic_updates += (uint64_t)cols * (p->n_pre - rows);
 }
 
+static uint32_t active_in_sparse_row(const nm_row *c) {
+    const uint32_t *row = c->p->rows + 3u * c->i;
+    uint32_t n = 0;
+    for (uint32_t s = row[0]; s < row[0] + row[2]; s++) n += c->l->ty[c->p->targets[s]] != 0;
+    return n;
+}
+
 static void interpret(nm_engine *e, uint32_t index, nm_proj *p) {
     nm_plastic *l = p->plastic;
     const nm_rule *r = l->rule;
@@ -321,8 +328,11 @@ static void interpret(nm_engine *e, uint32_t index, nm_proj *p) {
     for (uint32_t i = 0; i < p->n_pre; i++) {
         c.i = i;
         c.tx = l->tx[i];
-        if (all || (c.tx && (r->deps & (1u << DEP_X0)))) whole_row(&c);
+        const int by_source = c.tx && (r->deps & (1u << DEP_X0));
+        if (all || by_source) whole_row(&c);
         else if (columns) active_columns(&c);
+        if (l->floor_tag && columns && p->layout && !due_all && !by_source)
+            e->work.plastic_updates += active_in_sparse_row(&c);      /* the row ran, but for the tag alone */
     }
     l->floor_tag = (uint8_t)c.floor_tag;
 }

@@ -1,21 +1,26 @@
-"""Equality of an engine with `cpu:ref`: every state of every step, every spike."""
+"""Equality of an engine with `cpu:ref`: every state of every step, every spike, all work counted."""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from neuromorph.compare import compare
 from neuromorph.inputs import SpikeTrain
-from neuromorph.session import Session
-from neuromorph.testing.programs import Case, with_all_probes
+from neuromorph.session import Session, Stimulus
+from neuromorph.testing.programs import STEPS, Draw, draw
 
 if TYPE_CHECKING:
-    from neuromorph.compare import Difference
     from neuromorph.engine import Engine
     from neuromorph.trace import Trace
 
-__all__ = ["UNREACHABLE", "difference", "reached", "trace_of"]
+__all__ = ["COUNTERS", "UNREACHABLE", "Case", "disagreement", "is_active", "random_case", "trace_of"]
 
+COUNTERS = ("spikes", "synaptic_events", "plastic_updates")
+ATTEMPTS = 200
 UNREACHABLE = {
     "theta: at the lower end": "theta and its increment are not negative",
     "trace: at the lower end": "traces and impulses are not negative",
@@ -28,29 +33,77 @@ UNREACHABLE = {
 """Ends that cannot be reached, and why; all others must be."""
 
 
-def trace_of(case: Case, engine: Engine) -> Trace:
-    """Run a case with a probe on every state at every step."""
-    program = with_all_probes(case.program)
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A program that is worth comparing, and what the executable specification makes of it.
+
+    Attributes
+    ----------
+    seed : int
+        Of `random_case`.
+    draw : Draw
+        The program, its inputs, and how it is run.
+    reference : Trace
+        Of an uninterrupted run on `cpu:ref`.
+    """
+
+    seed: int
+    draw: Draw
+    reference: Trace
+
+
+def random_case(seed: int, steps: int = STEPS, seen: Counter[str] | None = None) -> Case:
+    """The first active program of a seed; `seen` counts the wraps, saturations and roundings that it reaches."""
+    from neuromorph_cpu.ref_engine import RefEngine
+
+    for attempt in range(ATTEMPTS):
+        drawn, reached = draw(seed, attempt, steps), Counter[str]()
+        reference = trace_of(replace(drawn, pause=0), RefEngine(seen=None if seen is None else reached))
+        if is_active(drawn, reference):
+            if seen is not None:
+                seen.update(reached)
+            return Case(seed, drawn, reference)
+    raise RuntimeError(f"no active program found for seed {seed}")  # the generator is at fault, not its user
+
+
+def is_active(drawn: Draw, trace: Trace) -> bool:
+    """Whether a program does enough to be worth comparing: 30% of its neurons spike, 20% of plastic weights move."""
+    program = drawn.program
+    neurons = [trace.rates(f"{p.name}.spikes") > 0 for p in program.populations.values() if p.kind != "input"]
+    plastic = [p for p in program.projections.values() if p.rule]
+    moved = [trace.states(f"{p.name}.w").values[-1] != p.weights.ravel() for p in plastic]
+    return bool(np.concatenate(neurons).mean() >= 0.3) and (not moved or bool(np.concatenate(moved).mean() >= 0.2))
+
+
+def trace_of(drawn: Draw, engine: Engine) -> Trace:
+    """Run a program on an engine, interrupted where it says so; the counters are those of the whole run."""
+    program = drawn.program
     engine.load(program.image)
     inputs = {
         name: SpikeTrain(steps, indices, payloads if program.populations[name].graded else None)
-        for name, (steps, indices, payloads) in case.events.items()
+        for name, (steps, indices, payloads) in drawn.events.items()
     }
-    return Session(program, engine).run(steps=case.steps, inputs=inputs)
+    session = Session(program, engine)
+    if not drawn.pause:
+        return session.run(steps=drawn.steps, inputs=inputs)
+    stimulus = Stimulus.of(program, inputs, drawn.steps)
+    before = session.run(steps=drawn.pause, inputs=stimulus)
+    state = session.snapshot()
+    engine.load(program.image)
+    session.restore(state)
+    after = session.run(steps=drawn.steps - drawn.pause, inputs=stimulus)
+    counters = {name: before.counters[name] + after.counters[name] for name in COUNTERS}
+    return replace(before.joined(after), counters=counters)
 
 
-def difference(case: Case, engine: Engine, reference: Trace | None = None) -> Difference:
-    """How an engine differs from the executable specification on a case."""
-    from neuromorph.compare import compare
-    from neuromorph_cpu.ref_engine import RefEngine
-
-    return compare(reference or trace_of(case, RefEngine()), trace_of(case, engine))
-
-
-def reached(case: Case, seen: Counter[str]) -> None:
-    """Count the wraps, saturations and roundings that a case reaches."""
-    from neuromorph_cpu.ref import Reference
-
-    machine = Reference(case.program, seen)
-    for step in range(1, case.steps + 1):
-        machine.step(case.payloads(step))
+def disagreement(case: Case, engine: Engine) -> str:
+    """How an engine differs from the executable specification; empty if it does not."""
+    trace = trace_of(case.draw, engine)
+    found = compare(case.reference, trace)
+    if not found.equal:
+        return f"program {case.seed}, {found.explain()}"
+    wrong = [name for name in COUNTERS if trace.counters[name] != case.reference.counters[name]]
+    return "; ".join(
+        f"program {case.seed}, {name}: {case.reference.counters[name]} and on {trace.target} {trace.counters[name]}"
+        for name in wrong
+    )

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from neuromorph.compare import Difference, First, compare, compare_values, earliest
 from neuromorph.errors import NeuromorphError, TargetError, ValidationError
-from neuromorph.session import Session, Stimulus
+from neuromorph.session import Session
+from neuromorph.stimulus import Stimulus
 
 if TYPE_CHECKING:
     from neuromorph.program import Program

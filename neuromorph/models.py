@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from neuromorph.errors import NeuromorphError, UnsupportedError, ValidationError
 from neuromorph.program import Program
-from neuromorph.session import Stimulus, steps_of
+from neuromorph.session import steps_of
+from neuromorph.stimulus import Stimulus
 from neuromorph.validate import nearest
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import numpy as np
@@ -16,6 +15,7 @@ from neuromorph.errors import NeuromorphError, TargetError, ValidationError
 from neuromorph.program import Program
 from neuromorph.recorder import Recorder
 from neuromorph.state import Item, State, checked, items
+from neuromorph.stimulus import Stimulus
 from neuromorph.validate import nearest
 
 if TYPE_CHECKING:
@@ -26,10 +26,9 @@ if TYPE_CHECKING:
     from neuromorph.engine import Engine
     from neuromorph.graph import Graph
     from neuromorph.network import Network
-    from neuromorph.records import Events
     from neuromorph.trace import Trace
 
-__all__ = ["Progress", "Session", "Stimulus", "open", "run", "steps_of"]
+__all__ = ["Progress", "Session", "open", "run", "steps_of"]
 
 Progress = Callable[[int, int], None]
 """Called with the steps done in this run and their total."""
@@ -53,39 +52,6 @@ def steps_of(duration: float, dt: float) -> int:
             f"duration = {duration!r} s is not a whole number of steps of {dt:g} s; nearest: {near:g} s"
         )
     return round(steps)
-
-
-@dataclass(frozen=True, slots=True)
-class Stimulus:
-    """All that the inputs of a program send from its step 1 on, whatever the runs that it is done in.
-
-    Attributes
-    ----------
-    events : dict
-        By the input's number in the program: `neuromorph.records.Events`.
-    """
-
-    events: dict[int, Events]
-
-    @classmethod
-    def of(cls, program: Program, inputs: Mapping[Any, Any], steps: int) -> Stimulus:
-        """The spikes of sources, by handle or name, over steps 1 to `steps`; ValidationError as in `Session.run`."""
-        from neuromorph.inputs import gather
-
-        found = gather(program.populations, inputs, 0, steps, program.dt, program.seed)
-        numbers = {name: k for k, name in enumerate(program.populations)}
-        return cls({numbers[name]: events for name, events in found.items()})
-
-    def records(self, start: int, steps: int) -> bytes:
-        """Input records of steps start + 1 to start + steps."""
-        from neuromorph.records import Events, encode_records
-
-        part = {}
-        for number, events in self.events.items():
-            a, b = np.searchsorted(events.steps, (start, start + steps), side="right")
-            payloads = None if events.payloads is None else events.payloads[a:b]
-            part[number] = Events(events.steps[a:b], events.indices[a:b], payloads)
-        return encode_records(part)
 
 
 class GraphEngine(Engine, Protocol):

@@ -11,7 +11,8 @@ from neuromorph.cli.common import json_option, print_json, progress, seed_option
 
 if TYPE_CHECKING:
     from neuromorph.models import Model
-    from neuromorph.session import Session, Stimulus
+    from neuromorph.session import Session
+    from neuromorph.stimulus import Stimulus
     from neuromorph.trace import Trace
 
 

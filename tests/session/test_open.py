@@ -12,7 +12,7 @@ import neuromorph as nm
 from neuromorph.errors import NeuromorphError, TargetError, UnsupportedError, ValidationError
 from neuromorph.models import examples, find
 from neuromorph.plasticity import STDP
-from neuromorph.session import Stimulus
+from neuromorph.stimulus import Stimulus
 from neuromorph.units import Hz, ms
 
 TARGETS = ("cpu:ref", "cpu", "cpu:float")

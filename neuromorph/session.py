@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from neuromorph.network import Network
     from neuromorph.trace import Trace
 
-__all__ = ["Progress", "Session", "open", "run", "steps_of"]
+__all__ = ["Progress", "Session", "Stimulus", "open", "run", "steps_of"]
 
 Progress = Callable[[int, int], None]
 """Called with the steps done in this run and their total."""

@@ -12,11 +12,13 @@ from typing import Protocol
 
 from neuromorph.errors import LinkError, TargetError
 from neuromorph_mcu.link import HostLink, Timing
-from neuromorph_mcu.messages import BoardError, Hello, Kind, Progress, State, Status, counters
+from neuromorph_mcu.messages import BoardError, Code, Hello, Kind, Progress, State, Status, counters
 from neuromorph_mcu.records import InputStream, RecordBuffer
 
 __all__ = ["Client", "Port", "Refused"]
 
+_PIECE = 64
+"""Bytes of free memory on a board below which state is not written piece by piece."""
 _BATCH = 16384
 """Bytes that are taken from a port at once; a busy one must not keep the link from answering."""
 
@@ -186,9 +188,22 @@ class Client:
         return b"".join(parts)
 
     def write(self, item: int, first: int, data: bytes) -> None:
-        """Write values of a state item; all of them or, if `Refused`, none."""
-        self._stage(data, bytes(32))
-        self._ask(Kind.WRITE, struct.pack("<HHI", item, 0, first))
+        """Write values of a state item; all of them or, if `Refused`, none.
+
+        Values that do not fit beside the program go in pieces, each of them all or none.
+        """
+        size, at = len(data), 0
+        while at < len(data):
+            try:
+                self._stage(data[at : at + size], bytes(32))
+            except Refused as refused:
+                size = refused.answer.b & ~3
+                if refused.answer.code != Code.CAPACITY or size < _PIECE:
+                    raise
+                continue
+            answer = self._ask(Kind.WRITE, struct.pack("<HHI", item, 0, first))
+            first += int.from_bytes(answer[4:8], "little")
+            at += size
 
     # ------------------------------------------------------------------------------------------ running
 

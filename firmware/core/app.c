@@ -8,7 +8,7 @@
 
 static uint32_t align8(uint32_t n) { return (n + 7u) & ~7u; }
 
-/* ---- answers ---- */
+/* ---- answers: one waits at most, as the host asks one thing at a time ---- */
 
 static uint8_t *reply(nm_app *a, uint8_t type, uint16_t len)
 {
@@ -118,6 +118,7 @@ static void on_load(nm_app *a, const uint8_t *p, uint16_t n)
         reply_error(a, NM_MSG_LOAD, NM_E_IMAGE, report.rule, report.offset);
         return;
     }
+    /* The verifier computed the arena itself (R9). Sizes are compared, never added, before they are known to be small. */
     uint32_t have = free_len(a), image = align8(new.image_len), room = have - image;
     new.arena_len = align8(report.arena);
     if (report.arena > room || new.arena_len > room) {
@@ -189,6 +190,7 @@ static void on_read(nm_app *a, const uint8_t *p, uint16_t n)
     a->read.end = first + count;
 }
 
+/* As many as the window takes now; the rest in later polls. */
 static void send_items(nm_app *a)
 {
     uint8_t *m;
@@ -217,7 +219,12 @@ static void on_write(nm_app *a, const uint8_t *p, uint16_t n)
         reply_error(a, NM_MSG_WRITE, NM_E_ARG, first, len);
         return;
     }
-    reply_result(a, NM_MSG_WRITE, nm_item_write(a->program.engine, item, first, len >> (info.width / 2u), a->stage.at));
+    const uint32_t count = len >> (info.width / 2u);
+    const int code = nm_item_write(a->program.engine, item, first, count, a->stage.at);
+    if (code < 0)
+        reply_error(a, NM_MSG_WRITE, code, first, count);
+    else
+        reply_ok(a, NM_MSG_WRITE, count);
 }
 
 static void on_seek(nm_app *a, const uint8_t *p, uint16_t n)
@@ -305,6 +312,7 @@ static void on_stop(nm_app *a, const uint8_t *p, uint16_t n)
     reply_ok(a, NM_MSG_STOP, 0);
 }
 
+/* Steps whose inputs are all here, up to the next look at the link. */
 static uint32_t steps_ready(const nm_app *a)
 {
     const uint32_t now = nm_now(a->program.engine);
@@ -349,6 +357,7 @@ static void send_trace(nm_app *a, bool all)
 
 static bool over(const nm_app *a) { return a->run.error || nm_now(a->program.engine) >= a->run.target; }
 
+/* Often enough that the host never runs out of credit while there is input to send. */
 static bool must_tell(const nm_app *a)
 {
     const uint32_t used = a->run.taken - a->run.told_taken;
@@ -359,6 +368,7 @@ static bool must_tell(const nm_app *a)
     return steps_ready(a) == 0 || used >= a->config.input_len / 8u || a->time - a->run.told_at >= TELL_EVERY;
 }
 
+/* The last message of a run says so; until it is on its way the run stays active. */
 static void tell(nm_app *a)
 {
     const uint32_t now = nm_now(a->program.engine);

@@ -23,6 +23,7 @@ void nm_link_init(nm_link *l, const nm_link_events *on, const uint8_t *hello, ui
     l->complain_at = 0u - NM_LINK_COMPLAIN;
 }
 
+/* Session 0 is none. Whatever was queued belongs to the old one and is forgotten. */
 static void start_session(nm_link *l, uint16_t session, uint32_t now)
 {
     l->session = session;
@@ -37,6 +38,7 @@ static void start_session(nm_link *l, uint16_t session, uint32_t now)
 
 /* ---- coming in ---- */
 
+/* Only the last refusal is kept: a host that sends one bad frame stops there. */
 static void refuse(nm_link *l, uint8_t reason, const uint8_t *frame)
 {
     l->want_nak = true;
@@ -52,9 +54,10 @@ static void sample_rtt(nm_link *l, uint32_t rtt)
     l->rto = rto < NM_LINK_RTO_MIN ? NM_LINK_RTO_MIN : rto > NM_LINK_RTO_MAX ? NM_LINK_RTO_MAX : rto;
 }
 
+/* Also frames of the link acknowledge, so acks arrive even when the host has nothing to say. */
 static void take_ack(nm_link *l, uint8_t ack, bool go_back, uint32_t now)
 {
-    uint8_t taken = (uint8_t)(ack - l->base);
+    uint8_t taken = (uint8_t)(ack - l->base);               /* numbers wrap at 256; the window is at most half of that */
     if (taken > in_flight(l))
         return;                                                /* older than the window: a late duplicate */
     if (taken) {
@@ -70,6 +73,7 @@ static void take_ack(nm_link *l, uint8_t ack, bool go_back, uint32_t now)
         l->cursor = l->base;
 }
 
+/* Checked apart from other frames: its layout holds for every version and needs no session. */
 static void on_hello_req(nm_link *l, const uint8_t *f, uint16_t len, uint32_t now)
 {
     uint16_t session = nm_wire_get16(f + 4);
@@ -107,6 +111,7 @@ static void on_sequenced(nm_link *l, const uint8_t *f, uint16_t len)
     }
 }
 
+/* The order of checks matters: nothing is believed before the checksum, nothing acted upon in another's session. */
 static void on_frame(nm_link *l, uint32_t n, uint32_t now)
 {
     const uint8_t *f = l->rx;
@@ -207,6 +212,7 @@ static uint32_t emit(nm_link *l, uint8_t *wire, uint8_t type, uint8_t seq, uint1
     return n + 2u;
 }
 
+/* RESET first: it tells a host why its other frames have no effect. */
 static uint32_t complain(nm_link *l, uint8_t *wire, uint32_t now)
 {
     uint8_t boots[4];
@@ -221,6 +227,7 @@ static uint32_t complain(nm_link *l, uint8_t *wire, uint32_t now)
     return emit(l, wire, NM_LINK_NAK, l->next, l->session, l->nak, sizeof l->nak);
 }
 
+/* A timer runs only while something is unacknowledged: a silent, idle host is no fault. */
 static void run_timers(nm_link *l, uint32_t now)
 {
     if (!l->session || in_flight(l) == 0)

@@ -282,6 +282,22 @@ def test_items_in_pieces_and_all_or_nothing(kit: Kit) -> None:
     assert client.read(0, 0, 2500) == values
 
 
+def test_values_larger_than_the_free_memory_go_in_pieces(kit: Kit) -> None:
+    client = kit.connect(kit.board())
+    client.upload(kit.image(18_001))
+    values = struct.pack("<2500h", *range(2500))
+    assert 64 < client.status().free < len(values)
+    client.write(0, 0, values)
+    assert client.read(0, 0, 2500) == values
+
+
+def test_values_for_a_full_board_are_refused(kit: Kit) -> None:
+    client = kit.connect(kit.board())
+    client.upload(kit.image(POOL - 5008 - 3000 - 40))
+    with pytest.raises(Refused, match="STAGE: capacity"):
+        client.write(0, 0, bytes(5000))
+
+
 @pytest.mark.parametrize(("item", "first", "count"), [(1, 0, 1), (0, 2500, 1), (0, 2499, 2), (0, 2501, 1)])
 def test_values_that_do_not_exist(kit: Kit, item: int, first: int, count: int) -> None:
     client = kit.connect(kit.board())

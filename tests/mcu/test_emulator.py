@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from neuromorph.errors import LinkError, TargetError
+from neuromorph.testing.equality import random_case, trace_of
 from neuromorph_mcu import backend
 from neuromorph_mcu.boards import BOARDS, Board
 from neuromorph_mcu.emulator import DEVICE, FLASH, RAM, Machine
@@ -89,6 +90,23 @@ def test_counts_by_block_are_the_instructions_that_ran(core: str) -> None:
     assert by_block >= by_instruction > 1000
     if core == "m0":  # it has no conditional instructions but branches
         assert by_block == by_instruction
+
+
+def test_the_m0_firmware_never_reads_or_writes_unaligned() -> None:
+    """A real one would fault; Unicorn does not."""
+    unicorn = pytest.importorskip("unicorn")
+    engine = McuEngine("mcu:m0", f"nmemu://{BOARDS['m0'].name}")
+    machine, found = engine.port.machine, set()
+
+    def on_access(_uc: Any, _access: int, address: int, size: int, _value: int, _data: Any) -> None:
+        if address % size:
+            found.add(machine.firmware.function(int(machine._uc.reg_read(machine._arm.UC_ARM_REG_PC))))
+
+    machine._uc.hook_add(unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE, on_access)
+    machine._uc.ctl_flush_tb()
+    trace_of(random_case(0).draw, engine)
+    engine.close()
+    assert not found
 
 
 def with_code(machine: Machine, *halves: int) -> Machine:

@@ -16,6 +16,9 @@ __all__ = ["STEPS", "Draw", "Events", "draw"]
 
 Events = dict[str, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]
 STEPS = 200
+WIDE, WIDE_SIZES = 0.15, (32, 33, 64, 65, 129, 140, 200)
+"""Share of programs with one population of such a size: engines work in blocks, and have ways of their own for many."""
+DENSE_MAX = 5000  # synapses; the trace holds every weight of every step
 _NOTHING: tuple[Product, ...] = ()
 
 
@@ -56,11 +59,13 @@ def _with_all_probes(program: Program) -> Program:
 
 
 def _program(rng: np.random.Generator, seed: int, steps: int) -> Program:
-    populations = [_input(rng, k) for k in range(rng.integers(1, 3))]
-    sizes = {p.name: p.n for p in populations}
-    graded = {p.name: p.graded for p in populations}
+    inputs = [f"input{k}" for k in range(rng.integers(1, 3))]
     cells = [f"cells{k}" for k in range(rng.integers(1, 4))]
-    sizes |= {name: int(rng.integers(2, 13)) for name in cells}
+    sizes = {name: int(rng.integers(2, 13)) for name in (*inputs, *cells)}
+    if rng.random() < WIDE:
+        sizes[str(rng.choice([*sizes]))] = int(rng.choice(WIDE_SIZES))
+    populations = [Population(name, sizes[name], "input", graded=bool(rng.random() < 0.4)) for name in inputs]
+    graded = {p.name: p.graded for p in populations}
     projections: list[Projection] = []
     for name in cells:
         sources = [str(rng.choice([p.name for p in populations]))]
@@ -77,10 +82,6 @@ def _program(rng: np.random.Generator, seed: int, steps: int) -> Program:
         seed=int(rng.integers(0, 2**32)),
         name=f"random-{seed}",
     )
-
-
-def _input(rng: np.random.Generator, k: int) -> Population:
-    return Population(f"input{k}", int(rng.integers(2, 13)), "input", graded=bool(rng.random() < 0.4))
 
 
 def _events(rng: np.random.Generator, pop: Population, steps: int) -> tuple[Any, Any, Any]:
@@ -112,8 +113,9 @@ def _projection(
     if delays is None:
         delays = rng.integers(0, top + 1, (n_pre, n_post))
     indptr = indices = None
-    if rng.random() < 0.4:
-        mask = rng.random((n_pre, n_post)) < rng.choice([0.3, 0.7])
+    crowded = n_pre * n_post > DENSE_MAX
+    if crowded or rng.random() < 0.4:
+        mask = rng.random((n_pre, n_post)) < (0.03 if crowded else rng.choice([0.3, 0.7]))
         mask[rng.integers(n_pre), rng.integers(n_post)] = True
         indptr = np.concatenate([[0], np.cumsum(mask.sum(1))])
         indices = np.nonzero(mask)[1]
@@ -212,9 +214,12 @@ def _pair(rng: np.random.Generator, traces: dict[str, Trace]) -> tuple[Product, 
     targets = [t for t in traces if t[0] == "y"]
 
     def side(names: list[str]) -> tuple[Factor, ...]:
-        count = rng.integers(0, 3) if names else 0
+        count = rng.choice([0, 1, 2, 3], p=[0.15, 0.4, 0.3, 0.15]) if names else 0
         constants = rng.integers(-20, 21, count) * (rng.random(count) < 0.3)
-        return tuple(Factor(str(rng.choice(names)), int(constant)) for constant in constants)
+        drawn = [Factor(str(rng.choice(names)), int(constant)) for constant in constants]
+        if rng.random() < 0.3:
+            drawn.insert(rng.integers(len(drawn) + 1), Factor("1", int(rng.choice([-3, 2, 5]))))
+        return tuple(drawn)
 
     (a, ea), (b, eb) = _scale(rng), _scale(rng)
     products = [Product("y0", abs(a) % 8, ea, side(sources)), Product("x0", -(abs(b) % 8), eb, side(targets))]

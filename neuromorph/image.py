@@ -16,7 +16,7 @@ from neuromorph.errors import ImageError, NeuromorphError
 from neuromorph.program import Population, Probe, Program, Projection, ScheduleEntry
 from neuromorph.rule import DEPENDENCIES, GRADED_TRACES, TRACES, VARIABLES, Factor, Product, Rule, Trace, decay_table
 
-__all__ = ["FEATURES", "MAGIC", "PROBE_CODES", "decode", "encode", "features", "sections"]
+__all__ = ["FEATURES", "MAGIC", "PROBE_CODES", "decode", "encode", "features", "sections", "without_metadata"]
 
 MAGIC = b"NMI\x1a"
 MAJOR, MINOR, SEMANTICS = 1, 0, 1
@@ -118,11 +118,19 @@ def encode(program: Program) -> bytes:
         index = (proj_index if is_proj else pop_index)[probe.object]
         pools.add(17, _PROBE.pack(is_proj, PROBE_CODES[probe.variable], index, probe.every, probe.phase))
     pools.add(2, _metadata(program))
-    return _assemble(program, pools)
+    bits = sum(1 << FEATURES.index(name) for name in features(program))
+    return _assemble({kind: bytes(data) for kind, data in pools.data.items()}, PROFILES.index(program.profile), bits)
 
 
-def _assemble(program: Program, pools: _Pools) -> bytes:
-    used = [(kind, bytes(data)) for kind, data in sorted(pools.data.items()) if data]
+def without_metadata(image: bytes) -> bytes:
+    """The same program without names and report: what a board needs. Equal digest; ImageError if it is no image."""
+    kept = {kind: section.data for kind, section in sections(image).items() if kind in _SECTIONS and kind != 2}
+    return _assemble(kept, *struct.unpack_from("<II", image, 16))
+
+
+def _assemble(data_of: dict[int, bytes], profile: int, bits: int) -> bytes:
+    """Header, table and sections, in the order of their types."""
+    used = [(kind, data) for kind, data in sorted(data_of.items()) if data]
     offset = HEADER + 24 * len(used)
     entries, body = [], bytearray()
     digest = hashlib.blake2s()
@@ -138,10 +146,9 @@ def _assemble(program: Program, pools: _Pools) -> bytes:
         entries.append(_ENTRY.pack(kind, flags, offset, len(data), count, stride, count))
         body.extend(data)
         offset += len(data)
-    bits = sum(1 << FEATURES.index(name) for name in features(program))
     head = struct.pack(
         "<4sHBBIHHIIIHH32x32s", MAGIC, HEADER, MAJOR, MINOR, offset, len(used), _ENTRY.size,
-        PROFILES.index(program.profile), bits, 0, SEMANTICS, 0, digest.digest(),
+        profile, bits, 0, SEMANTICS, 0, digest.digest(),
     )  # fmt: skip
     rest = b"".join(entries) + bytes(body)
     head += hashlib.blake2s(head + rest).digest() + bytes(28)

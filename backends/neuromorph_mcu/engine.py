@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any, NoReturn, cast
 
 from neuromorph.errors import CapacityError, ImageError, LinkError, TargetError, ValidationError
+from neuromorph.image import without_metadata
 from neuromorph_mcu.client import Client, Refused
 from neuromorph_mcu.link import Timing
 from neuromorph_mcu.messages import BoardError, Code, Hello, Kind
@@ -56,7 +57,7 @@ class McuEngine:
     def load(self, image: bytes) -> None:
         """Send an image, verify it on the board, start it; a rejected one leaves the running one as it was."""
         try:
-            self._client.upload(image)
+            self._client.upload(_for_board(image))
         except Refused as refused:
             self._raise(refused.answer)
 
@@ -165,3 +166,11 @@ class McuEngine:
             else f"unload the program that is there (it leaves {answer.b} of {whole} bytes free)"
         )
         return f"{self.target}: {what} needs {answer.a} bytes of memory, the board has {answer.b}; {next_step}"
+
+
+def _for_board(image: bytes) -> bytes:
+    """Without names and report; what is no image goes as it is: the board has the last word."""
+    try:
+        return without_metadata(image)
+    except ImageError:
+        return image

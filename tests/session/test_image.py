@@ -1,0 +1,30 @@
+"""The image of a program: what a board gets is the same program."""
+
+from __future__ import annotations
+
+import pytest
+
+from neuromorph.errors import ImageError
+from neuromorph.image import decode, sections, without_metadata
+from neuromorph.testing.programs import random_case
+from neuromorph_cpu.native import verify
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_without_metadata_is_the_same_program_by_number(seed: int) -> None:
+    program = random_case(seed).program
+    bare = without_metadata(program.image)
+    assert 2 in sections(program.image)
+    assert 2 not in sections(bare)
+    assert len(bare) < len(program.image)
+    assert bare[64:96] == program.image[64:96]  # the digest
+    assert verify(bare) == verify(program.image)
+    read = decode(bare)
+    assert read.digest == program.digest
+    assert list(read.populations) == [f"population{k}" for k in range(len(program.populations))]
+    assert without_metadata(bare) == bare
+
+
+def test_only_images_have_metadata_to_lose() -> None:
+    with pytest.raises(ImageError, match="magic"):
+        without_metadata(b"x" * 500)

@@ -6,13 +6,13 @@ import pytest
 
 from neuromorph.errors import ImageError
 from neuromorph.image import decode, sections, without_metadata
-from neuromorph.testing.programs import random_case
+from neuromorph.testing.programs import draw
 from neuromorph_cpu.native import verify
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_without_metadata_is_the_same_program_by_number(seed: int) -> None:
-    program = random_case(seed).program
+    program = draw(seed).program
     bare = without_metadata(program.image)
     assert 2 in sections(program.image)
     assert 2 not in sections(bare)

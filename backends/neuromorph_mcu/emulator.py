@@ -120,9 +120,9 @@ class Machine:
         return data
 
     def run(self, millis: int) -> None:
-        """Let the board run until it has sent something, or for `millis` milliseconds of its clock."""
-        end = self.millis + millis
-        while not self._from_board and self.millis < end:
+        """Let the board run until it sends something, or for `millis` milliseconds of its clock."""
+        end, sent = self.millis + millis, len(self._from_board)
+        while len(self._from_board) == sent and self.millis < end:
             if not self._to_board and self._idle_until > self.millis:
                 self.millis = min(end, self._idle_until)  # it sleeps: nothing happens until its timer is due
             else:

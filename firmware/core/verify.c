@@ -9,6 +9,7 @@ typedef struct {
     nm_report *report;
     uint32_t features;      /* bits that the contents need */
     uint32_t rounding;
+    uint32_t tags;          /* tags that the rule under check mentions */
     nm_image m;
 } nm_check;
 
@@ -72,6 +73,7 @@ static int check_entry(nm_check *c, const uint8_t *p, uint32_t *end) {
     if ((uint64_t)stride * capacity != length || count > capacity) return bad_at(c, 6, p);
     if (type == 0 || type >= SEC_COUNT) return flags & 1u ? 0 : bad_at(c, 5, p);
     if (c->m.sec[type].stride != 0) return bad_at(c, 5, p);        /* twice */
+    if ((flags & 2u) != (type == SEC_META || type == SEC_PROBES ? 0u : 2u)) return bad_at(c, 5, p);
     const int exact = type != SEC_MACHINE && type != SEC_POPS && type != SEC_PROJS && type != SEC_RULES
                       && type != SEC_PRODUCTS && type != SEC_FACTORS && type != SEC_TRACES && type != SEC_SCHEDULE
                       && type != SEC_PROBES;
@@ -82,6 +84,29 @@ static int check_entry(nm_check *c, const uint8_t *p, uint32_t *end) {
     return 0;
 }
 
+/* States belong to a program by its logical digest, so that must be right too. */
+static int check_digest(nm_check *c, uint32_t n) {
+#ifdef NM_VERIFY_NO_HASH
+    (void)n;
+#else
+    static const uint8_t nowhere[4] = {0, 0, 0, 0};
+    uint8_t digest[32];
+    nm_blake2s hash;
+    nm_blake2s_init(&hash);
+    for (uint32_t i = 0; i < n; i++) {
+        const uint8_t *p = c->image + 160 + 24 * i;
+        if (!(nm_u16(p + 2) & 2u)) continue;
+        nm_blake2s_update(&hash, p, 4);
+        nm_blake2s_update(&hash, nowhere, 4);
+        nm_blake2s_update(&hash, p + 8, 16);
+        nm_blake2s_update(&hash, c->image + nm_u32(p + 4), nm_u32(p + 8));
+    }
+    nm_blake2s_final(&hash, digest);
+    if (memcmp(digest, c->image + 64, 32) != 0) return bad(c, 3, 64);
+#endif
+    return 0;
+}
+
 static int check_sections(nm_check *c) {
     const uint32_t n = nm_u16(c->image + 12);
     if (n < 1 || n > 64 || nm_u16(c->image + 14) != 24 || 24 * n > c->len - 160) return bad(c, 5, 12);
@@ -89,13 +114,14 @@ static int check_sections(nm_check *c) {
     uint32_t end = 160 + 24 * n;
     for (uint32_t i = 0; i < n; i++)
         if (check_entry(c, c->image + 160 + 24 * i, &end)) return 1;
-    return 0;
+    if (count_of(c, SEC_POPS) == 0) return bad(c, 5, 160);
+    return check_digest(c, n);
 }
 
 static int check_machine(nm_check *c) {
     if (count_of(c, SEC_MACHINE) != 1) return bad(c, 5, 160);
     const uint8_t *p = nm_rec(&c->m, SEC_MACHINE, 0);
-    if (zeros(p, 8)) return bad_at(c, 8, p);
+    if (zeros(p, 8) || (p[7] & 0x80u)) return bad_at(c, 8, p);
     c->rounding = p[12];
     if (c->rounding > 1) return bad_at(c, 8, p + 12);
     if (!zeros(p + 13, 3) || !zeros(p + 24, 8)) return bad_at(c, 8, p + 13);
@@ -115,6 +141,12 @@ static int check_values(nm_check *c, uint32_t type, uint32_t first, uint32_t n, 
         if (!in_range((int32_t)nm_u32(p), lo, hi)) return bad_at(c, 8, p);
     }
     return 0;
+}
+
+static int is_refractory(const nm_check *c, const nm_pop *p) {
+    const uint32_t at = (uint32_t)p->value[PAR_REFR];
+    if (!(p->arrays & (1u << PAR_REFR))) return at != 0;
+    return !zeros(nm_rec(&c->m, SEC_PARAMS, at), 4 * p->n);
 }
 
 static int check_pop(nm_check *c, uint32_t i) {
@@ -142,7 +174,8 @@ static int check_pop(nm_check *c, uint32_t i) {
             return bad_at(c, 8, at);
         }
     }
-    if ((p.options & OPT_RESET) && p.reset_interval == 0) return bad_at(c, 8, b + 36);
+    if (((p.options & OPT_REFR) != 0) != is_refractory(c, &p)) return bad_at(c, 8, b + 2);
+    if (((p.options & OPT_RESET) != 0) != (p.reset_interval != 0)) return bad_at(c, 8, b + 36);
     if (p.theta_decay > 4096 || p.theta_period > 15 || p.theta_frac > 12) return bad_at(c, 8, b + 44);
     for (uint32_t k = 0; k < 3; k++)
         if ((p.options & (OPT_INIT_U << k))
@@ -205,13 +238,15 @@ static int check_weights(nm_check *c, const nm_proj *p, const uint8_t *b) {
 }
 
 static int check_delays(nm_check *c, const nm_proj *p, const uint8_t *b) {
+    uint32_t largest = 0;
     if (p->delay_kind == 0) return 0;
     if (!inside(p->d_off, p->w_count, count_of(c, SEC_DELAYS))) return bad_at(c, 7, b + 24);
     for (uint32_t k = 0; k < p->w_count; k++) {
         const uint8_t *at = nm_rec(&c->m, SEC_DELAYS, p->d_off + k);
         if (*at > p->delay) return bad_at(c, 8, at);
+        if (*at > largest) largest = *at;
     }
-    return 0;
+    return largest == p->delay ? 0 : bad_at(c, 8, b + 10);
 }
 
 static int check_proj(nm_check *c, uint32_t i) {
@@ -245,28 +280,38 @@ static int check_proj(nm_check *c, uint32_t i) {
 
 /* ---- rules ---- */
 
-static int check_factor(nm_check *c, const nm_rule *r, uint32_t i) {
+/* What one record alone shows; also of those that no rule refers to, as nm_init decodes them all. */
+static int check_factor(nm_check *c, uint32_t i) {
     const uint8_t *b = nm_rec(&c->m, SEC_FACTORS, i);
     nm_factor f;
     nm_decode_factor(&c->m, i, &f);
     if (f.var >= VAR_COUNT || f.sgn > 1 || !in_range(f.add, -512, 511)) return bad_at(c, 8, b);
-    if (f.sgn && (f.var < VAR_W || f.var > VAR_T)) return bad_at(c, 8, b + 1);
-    if (f.var >= VAR_X1 && f.var <= VAR_Y3 && !(r->traces >> (f.var - VAR_X1) & 1u)) return bad_at(c, 7, b);
-    if (f.var == VAR_D && !(r->flags & FLAG_TAG2)) return bad_at(c, 7, b);
-    if (f.var == VAR_T && !(r->flags & FLAG_TAG1)) return bad_at(c, 7, b);
-    return 0;
+    return f.sgn && (f.var < VAR_W || f.var > VAR_T) ? bad_at(c, 8, b + 1) : 0;
 }
 
-static int check_product(nm_check *c, const nm_rule *r, uint32_t i) {
+static int check_product(nm_check *c, uint32_t i) {
     const uint8_t *b = nm_rec(&c->m, SEC_PRODUCTS, i);
     nm_product q;
     nm_decode_product(&c->m, i, &q);
     if (q.dep > DEP_U || q.k > 9 || (q.k && q.dep != DEP_U)) return bad_at(c, 8, b);
     if (!in_range(q.mant, -8, 7) || q.left > 15) return bad_at(c, 8, b + 2);
     if (q.factors > 6 || b[7] != 0) return bad_at(c, 8, b + 6);
-    if (!inside(q.first, q.factors, count_of(c, SEC_FACTORS))) return bad_at(c, 7, b + 4);
-    for (uint32_t k = 0; k < q.factors; k++)
-        if (check_factor(c, r, q.first + k)) return 1;
+    return inside(q.first, q.factors, count_of(c, SEC_FACTORS)) ? 0 : bad_at(c, 7, b + 4);
+}
+
+/* Does the rule have what a product reads? */
+static int check_reads(nm_check *c, const nm_rule *r, uint32_t product) {
+    nm_product q;
+    nm_factor f;
+    nm_decode_product(&c->m, product, &q);
+    for (uint32_t k = 0; k < q.factors; k++) {
+        const uint8_t *b = nm_rec(&c->m, SEC_FACTORS, q.first + k);
+        nm_decode_factor(&c->m, q.first + k, &f);
+        if (f.var >= VAR_X1 && f.var <= VAR_Y3 && !(r->traces >> (f.var - VAR_X1) & 1u)) return bad_at(c, 7, b);
+        const uint32_t tag = f.var == VAR_D ? FLAG_TAG2 : f.var == VAR_T ? FLAG_TAG1 : 0u;
+        if (tag & ~(uint32_t)r->flags) return bad_at(c, 7, b);
+        c->tags |= tag;
+    }
     return 0;
 }
 
@@ -288,8 +333,10 @@ static int check_trace(nm_check *c, const nm_rule *r, uint32_t k, const uint8_t 
     const uint8_t *b = nm_rec(&c->m, SEC_TRACES, ref - 1u);
     if (b[0] > 127 || !zeros(b + 4, 4)) return bad_at(c, 8, b);
     if (k == TR_X1 && r->graded && (b[0] || b[1])) return bad_at(c, 8, b);
-    const uint32_t table = nm_u16(b + 2);
-    return table > count_of(c, SEC_DECAYS) ? bad_at(c, 7, b + 2) : 0;
+    const uint32_t table = nm_u16(b + 2), lo = nm_u32(b + 8), hi = nm_u32(b + 12);
+    if (table > count_of(c, SEC_DECAYS)) return bad_at(c, 7, b + 2);
+    /* The bits of tau: finite, not negative, and 0 where there is no table. */
+    return hi >= 0x7FF00000u || (table != 0) != ((lo | hi) != 0) ? bad_at(c, 8, b + 8) : 0;
 }
 
 static int check_rule(nm_check *c, uint32_t i) {
@@ -301,12 +348,15 @@ static int check_rule(nm_check *c, uint32_t i) {
     if (r.traces > 31) return bad_at(c, 8, b + 2);
     if (r.flags > (FLAG_TAG1 | FLAG_TAG2)) return bad_at(c, 8, b + 3);
     if ((r.count[SUM_D] && !(r.flags & FLAG_TAG2)) || (r.count[SUM_T] && !(r.flags & FLAG_TAG1))) return bad_at(c, 7, b + 3);
+    if (nm_u32(b + 4) > 0xFFFFFFFCu) return bad_at(c, 8, b + 4);     /* its streams take seed .. seed + 3 */
     if (!zeros(b + 30, 2) || !zeros(b + 52, 12)) return bad_at(c, 8, b + 30);
+    c->tags = (r.count[SUM_D] ? FLAG_TAG2 : 0u) | (r.count[SUM_T] ? FLAG_TAG1 : 0u);
     for (uint32_t s = 0; s < 3; s++) {
         if (!inside(r.first[s], r.count[s], count_of(c, SEC_PRODUCTS))) return bad_at(c, 7, b + 8 + 2 * s);
         for (uint32_t k = 0; k < r.count[s]; k++)
-            if (check_product(c, &r, (uint32_t)r.first[s] + k)) return 1;
+            if (check_reads(c, &r, (uint32_t)r.first[s] + k)) return 1;
     }
+    if (r.flags != c->tags) return bad_at(c, 8, b + 3);
     for (uint32_t k = 0; k < TR_COUNT; k++)
         if (check_trace(c, &r, k, b + 20 + 2 * k)) return 1;
     for (uint32_t k = 0; k < STREAM_COUNT; k++) {
@@ -372,6 +422,10 @@ static int check_contents(nm_check *c) {
         if (check_table(c, i)) return 1;
     for (uint32_t i = 0; i < count_of(c, SEC_POPS); i++)
         if (check_pop(c, i)) return 1;
+    for (uint32_t i = 0; i < count_of(c, SEC_FACTORS); i++)
+        if (check_factor(c, i)) return 1;
+    for (uint32_t i = 0; i < count_of(c, SEC_PRODUCTS); i++)
+        if (check_product(c, i)) return 1;
     for (uint32_t i = 0; i < count_of(c, SEC_RULES); i++)
         if (check_rule(c, i)) return 1;
     for (uint32_t i = 0; i < count_of(c, SEC_PROJS); i++)

@@ -53,8 +53,9 @@ class Shown:
         """Receptive fields of the cells, in the order of their digits, to PNG or SVG."""
         from neuromorph.plots import plot_fields
 
-        order = np.argsort(self.score.labels, kind="stable")
-        labels = {k: int(d) if d >= 0 else "-" for k, d in enumerate(self.score.labels[order])}
+        found = self.score.labels
+        order = np.argsort(np.where(found < 0, found.max() + 1, found), kind="stable")  # those without a digit last
+        labels = {k: int(d) if d >= 0 else "-" for k, d in enumerate(found[order])}
         title = f"{order.size} cells, learned without labels; {self.score.accuracy:.1%} of held-out digits read"
         plot_fields(self.weights[:, order], (SIDE, SIDE), path, labels=labels, title=title)
 

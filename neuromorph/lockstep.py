@@ -125,7 +125,8 @@ def check(
         total += size
         if difference.first is not None and found is None:
             found, astray = locate(runs[0], runs[k], difference.first, stimulus), k
-    changes = program_changes(runs[0].program, runs[astray].program) if astray else ""
+    suspects = runs[astray : astray + 1] if astray else runs[1:]
+    changes = next(filter(None, (program_changes(runs[0].program, run.program) for run in suspects)), "")
     return Outcome(
         tuple(run.label for run in runs), tuple(traces), tuple(differences), steps, total, found, astray, changes
     )  # fmt: skip

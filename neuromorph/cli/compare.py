@@ -155,6 +155,8 @@ def text(outcome: Outcome) -> str:
         lines.extend(f"  {name}: {count} values differ" for name, count in difference.count.items())
     if outcome.first is None:
         lines.append(f"equal: {', '.join(outcome.labels)} over {outcome.steps} steps")
+        if outcome.changes:
+            lines.append(f"the programs differ, which no value of this run shows: {outcome.changes}")
         return "\n".join(lines)
     lines.append(f"first difference: {outcome.first}   ({outcome.labels[0]} / {outcome.labels[outcome.astray]})")
     if outcome.changes:

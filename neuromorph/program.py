@@ -93,7 +93,7 @@ class Population:
         for key, (low, high) in ranges.items():
             object.__setattr__(self, key, _check(self.name, key, getattr(self, key), low, high, self.n))
         for key, (low, high) in {
-            "reset_interval": (0, 2**31 - 1), "reset_offset": (0, 2**31 - 1), "theta_decay": (0, 4096),
+            "reset_interval": (0, 2**32 - 1), "reset_offset": (0, 2**32 - 1), "theta_decay": (0, 4096),
             "theta_period": (0, 15), "theta_frac": (0, 12),
         }.items():  # fmt: skip
             _check(self.name, key, getattr(self, key), low, high, 0)

@@ -74,17 +74,27 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A 7-bit trace: `ii` + `fi`/256 is added at a spike, decay with `tau` steps (0: forgets at once)."""
+    """A 7-bit trace: `ii` + `fi`/256 is added at a spike, decay with `tau` steps (0: forgets at once).
+
+    `table` holds the entries of the decay where they are not `decay_table(tau)`: exponentials of another computer, in
+    an image that was made there.
+    """
 
     ii: int
     fi: int
     tau: float
+    table: bytes = b""
 
     def __post_init__(self) -> None:
         if not 0 <= self.ii <= 127 or not 0 <= self.fi <= 255:
             raise ValidationError(f"trace impulse {self.ii} + {self.fi}/256 is outside 0..127")
         if not (math.isfinite(self.tau) and self.tau >= 0):
             raise ValidationError(f"trace time constant {self.tau} steps must be finite and >= 0")
+
+    @property
+    def decay(self) -> NDArray[np.uint64]:
+        """The 129 entries of its decay (see `decay_table`); `tau` is not 0."""
+        return np.frombuffer(self.table, "<u8").astype(np.uint64) if self.table else decay_table(self.tau)
 
     @classmethod
     def of(cls, impulse: float, tau: float) -> Trace:

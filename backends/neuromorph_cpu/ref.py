@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromorph.program import SIGN_RANGE, Population, Program, Projection
-from neuromorph.rule import TRACES, WIDTHS, Product, Rule, decay_table
+from neuromorph.rule import TRACES, WIDTHS, Product, Rule
 
 __all__ = ["Reference", "SharedNumbers", "mix"]
 
@@ -115,7 +115,7 @@ class Reference:
         self.seen = seen
         self.index = {name: k for k, name in enumerate(program.projections)}
         self.tables = {
-            trace.tau: decay_table(trace.tau).astype(np.int64)
+            trace: trace.decay.astype(np.int64)
             for proj in program.projections.values() if proj.rule
             for trace in proj.rule.traces.values() if trace.tau
         }  # fmt: skip
@@ -372,7 +372,7 @@ class Reference:
 
     def _history(self, proj: Projection, rule: Rule, trace: str) -> Ints:
         """h[0..t_epoch] of a trace, shape (t_epoch + 1, n) (4.2)."""
-        table = self.tables.get(rule.traces[trace].tau)
+        table = self.tables.get(rule.traces[trace])
         h = [self.state[proj.name, trace]]
         spike_time = self.state[proj.name, "t" + trace[0]]
         n = spike_time.size

@@ -71,8 +71,9 @@ static int check_entry(nm_check *c, const uint8_t *p, uint32_t *end) {
     if ((off & 7u) != 0 || off < *end || off > c->len || length > c->len - off || (flags & ~3u)) return bad_at(c, 5, p);
     *end = off + length;
     if ((uint64_t)stride * capacity != length || count > capacity) return bad_at(c, 6, p);
+    for (const uint8_t *q = c->image + 160; q < p; q += 24)
+        if (nm_u16(q) == type) return bad_at(c, 5, p);
     if (type == 0 || type >= SEC_COUNT) return flags & 1u ? 0 : bad_at(c, 5, p);
-    if (c->m.sec[type].stride != 0) return bad_at(c, 5, p);        /* twice */
     if ((flags & 2u) != (type == SEC_META || type == SEC_PROBES ? 0u : 2u)) return bad_at(c, 5, p);
     const int exact = type != SEC_MACHINE && type != SEC_POPS && type != SEC_PROJS && type != SEC_RULES
                       && type != SEC_PRODUCTS && type != SEC_FACTORS && type != SEC_TRACES && type != SEC_SCHEDULE

@@ -140,7 +140,7 @@ def test_random_programs_resume_across_boards(
 
 
 def test_the_cuts_fall_where_it_is_hard(stimulus_of: StimulusOf) -> None:
-    """In the programs above: in mid-epoch, with spikes under way, in refractory periods, before a schedule's entries."""
+    """In the programs above: in mid-epoch, spikes under way, refractory periods, entries of the schedule to come."""
     seen = {"mid-epoch": 0, "spikes noted": 0, "delays": 0, "refractory": 0, "schedule": 0, "shared": 0, "synapse": 0}
     for seed in range(65):
         drawn = draw(seed)

@@ -1,0 +1,292 @@
+"""What is checked of an image before it becomes a Program: rules R4 to R8 of the verifier (``docs/image.md``, 1).
+
+The order of checks and the byte that is named are those of ``firmware/core/verify.c``: a file is refused for the same
+reason everywhere. Ranges of single parameters (R8) are left to the classes that the reader makes from them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromorph.errors import ImageError
+
+if TYPE_CHECKING:
+    from neuromorph.image.sections import Section
+
+__all__ = ["check_contents"]
+
+_MACHINE, _POPS, _PROJS, _PARAMS, _ROWS, _TARGETS, _WEIGHTS, _DELAYS = 1, 3, 4, 5, 6, 7, 8, 9
+_RULES, _PRODUCTS, _FACTORS, _TRACES, _TABLES, _STREAMS, _SCHEDULE, _PROBES, _INITIAL = range(10, 19)
+_OPTIONS = (0x40, 0x3F, 0x1C)  # of inputs, lif, ternary
+_REFRACTORY = 4  # place among the parameters
+_TRACE_VARIABLES, _D, _T = range(2, 7), 8, 9
+_TAG_1, _TAG_2 = 1, 2
+_FINITE = 0x7FF0 << 48
+"""Bits of the first double that is no number >= 0."""
+
+
+def check_contents(image: bytes, found: Mapping[int, Section]) -> None:
+    """Check the records of an image whose header and section table are right.
+
+    Raises
+    ------
+    ImageError
+        With the verifier's rule and the offset.
+    """
+    checker = _Checker(image, found)
+    checker.machine()
+    checker.tables()
+    for k in range(checker.count(_POPS)):
+        checker.population(k)
+    for k in range(checker.count(_FACTORS)):
+        checker.factor(k)
+    for k in range(checker.count(_PRODUCTS)):
+        checker.product(k)
+    for k in range(checker.count(_RULES)):
+        checker.rule(k)
+    for k in range(checker.count(_PROJS)):
+        checker.projection(k)
+    for k in range(checker.count(_SCHEDULE)):
+        checker.entry(k)
+    for k in range(checker.count(_PROBES)):
+        checker.probe(k)
+
+
+class _Checker:
+    """Access to records by their bytes, and one method for each kind."""
+
+    def __init__(self, image: bytes, found: Mapping[int, Section]) -> None:
+        self.image, self.found = image, found
+        self.rounding = 0
+
+    def count(self, kind: int) -> int:
+        return self.found[kind].count if kind in self.found else 0
+
+    def at(self, kind: int, k: int) -> int:
+        """Offset of a record."""
+        return self.found[kind].offset + k * self.found[kind].stride
+
+    def bytes(self, kind: int, k: int) -> bytes:
+        return self.image[self.at(kind, k) : self.at(kind, k) + self.found[kind].stride]
+
+    def pool(self, kind: int, dtype: str, first: int, n: int) -> NDArray[np.int64]:
+        return np.frombuffer(self.image, dtype, n, self.at(kind, first) if n else 0).astype(np.int64)
+
+    def inside(self, kind: int, first: int, n: int) -> bool:
+        return first + n <= self.count(kind)
+
+    @staticmethod
+    def fail(rule: int, at: int, what: str) -> NoReturn:
+        raise ImageError(f"the image breaks rule R{rule} at byte {at}: {what}", rule, at)
+
+    def need(self, good: object, rule: int, at: int, what: str) -> None:
+        if not good:
+            self.fail(rule, at, what)
+
+    # ------------------------------------------------------------------------------------------- machine, populations
+
+    def machine(self) -> None:
+        at, b = self.at(_MACHINE, 0), self.bytes(_MACHINE, 0)
+        self.need(1 <= int.from_bytes(b[:8], "little") < 1 << 63, 8, at, "dt is outside 1..2^63 - 1 ns")
+        self.rounding = b[12]
+        self.need(self.rounding <= 1, 8, at + 12, f"rounding {self.rounding} is unknown")
+        self.need(not any(b[13:16]) and not any(b[24:32]), 8, at + 13, "reserved bytes are not 0")
+        counts = struct.unpack_from("<4H", b, 16)
+        for k, kind in enumerate((_POPS, _PROJS, _RULES, _PROBES)):
+            said = f"the machine record says {counts[k]} records in section {kind}, it has {self.count(kind)}"
+            self.need(counts[k] == self.count(kind), 6, at + 16 + 2 * k, said)
+
+    def tables(self) -> None:
+        """Decay never lets a value grow."""
+        for k in range(self.count(_TABLES)):
+            at = self.at(_TABLES, k)
+            entries = np.frombuffer(self.image, "<u8", 129, at)
+            whole, part = entries >> np.uint64(54), entries & np.uint64((1 << 54) - 1)
+            wrong = (part > np.uint64(1 << 53)) | (whole + (part > 0) > np.arange(129, dtype=np.uint64))
+            self.need(not wrong.any(), 8, at + 8 * int(wrong.argmax()), "an entry of a decay table lets a value grow")
+
+    def population(self, k: int) -> None:
+        at, b = self.at(_POPS, k), self.bytes(_POPS, k)
+        kind, arrays, options = b[:3]
+        self.need(kind <= 2, 8, at, f"kind {kind} is unknown")
+        self.need(arrays < 0x80, 8, at + 1, "an array flag is unknown")
+        self.need(not options & ~_OPTIONS[kind], 8, at + 2, "an option is unknown, or not for this kind")
+        self.need(options & 1 or not options & 32, 8, at + 2, "an initial theta without an adaptive threshold")
+        self.need(not b[3] and not any(b[60:64]), 8, at + 3, "reserved bytes are not 0")
+        n, *values = struct.unpack_from("<I7i", b, 4)
+        self.need(1 <= n <= 1 << 24, 8, at + 4, f"{n} neurons; the limits are 1 and 2^24")
+        for bit in range(7):
+            if arrays >> bit & 1:
+                first = values[bit] & 0xFFFFFFFF
+                self.need(self.inside(_PARAMS, first, n), 7, at + 8 + 4 * bit, "an array lies outside its pool")
+        for bit in range(3):
+            if options >> 3 + bit & 1:
+                (first,) = struct.unpack_from("<I", b, 48 + 4 * bit)
+                self.need(self.inside(_INITIAL, first, n), 7, at + 48 + 4 * bit, "initial values outside their pool")
+        period = values[_REFRACTORY]
+        if arrays >> _REFRACTORY & 1:
+            period = int(self.pool(_PARAMS, "<i4", period & 0xFFFFFFFF, n).any())
+        self.need(bool(options & 2) == bool(period), 8, at + 2, "the option and the refractory periods contradict")
+        self.need(bool(options & 4) == any(b[36:40]), 8, at + 36, "the option and the reset interval contradict")
+
+    # ------------------------------------------------------------------------------------------- rules
+
+    def factor(self, k: int) -> None:
+        at = self.at(_FACTORS, k)
+        variable, sgn, constant = struct.unpack_from("<BBh", self.image, at)
+        self.need(variable <= 10 and sgn <= 1 and -512 <= constant <= 511, 8, at, "a factor is out of range")
+        self.need(not sgn or 7 <= variable <= 9, 8, at + 1, "sgn takes w, d or t")
+
+    def product(self, k: int) -> None:
+        at = self.at(_PRODUCTS, k)
+        dependency, every, mant, exp, first, factors, zero = struct.unpack_from("<BBbbHBB", self.image, at)
+        good = dependency <= 2 and every <= 9 and (dependency == 2 or not every)
+        self.need(good, 8, at, "the dependency of a product is out of range")
+        self.need(-8 <= mant <= 7 and -7 <= exp <= 8, 8, at + 2, "the scale of a product is out of range")
+        self.need(factors <= 6 and not zero, 8, at + 6, f"{factors} factors; at most 6")
+        self.need(self.inside(_FACTORS, first, factors), 7, at + 4, "a factor lies outside its section")
+
+    def rule(self, k: int) -> None:
+        at, b = self.at(_RULES, k), self.bytes(_RULES, k)
+        epoch, graded, traces, flags, seed, *rest = struct.unpack_from("<BBBBI3H3H5H2x5I", b)
+        first, count, refs, streams = rest[:3], rest[3:6], rest[6:11], rest[11:]
+        self.need(1 <= epoch <= 64, 8, at, f"epoch of {epoch} steps; the limits are 1 and 64")
+        self.need(graded <= 3 and (not graded or traces & 1), 8, at + 1, "a graded trace needs x1")
+        self.need(traces < 32, 8, at + 2, "a trace is unknown")
+        self.need(flags < 4, 8, at + 3, "a flag is unknown")
+        self.need(flags & 2 or not count[1], 7, at + 3, "dd without tag_2")
+        self.need(flags & 1 or not count[2], 7, at + 3, "dt without tag_1")
+        self.need(seed <= 0xFFFFFFFC, 8, at + 4, f"seed {seed} is outside 0..2^32 - 4")
+        self.need(not any(b[30:32]) and not any(b[52:64]), 8, at + 30, "reserved bytes are not 0")
+        tags = (_TAG_2 if count[1] else 0) | (_TAG_1 if count[2] else 0)
+        for s in range(3):
+            self.need(self.inside(_PRODUCTS, first[s], count[s]), 7, at + 8 + 2 * s, "a product outside its section")
+            for product in range(first[s], first[s] + count[s]):
+                tags |= self._reads(product, traces, flags)
+        self.need(flags == tags, 8, at + 3, "tags that the sums do not mention")
+        for t, ref in enumerate(refs):
+            self._trace(t, ref, traces, graded, at + 20 + 2 * t)
+        for s, ref in enumerate(streams):
+            good = ref == 0 if self.rounding else 1 <= ref <= self.count(_STREAMS)
+            self.need(good, 7, at + 32 + 4 * s, "a random stream lies outside its section, or is not needed")
+
+    def _reads(self, product: int, traces: int, flags: int) -> int:
+        """The tags that a product mentions."""
+        first, count = struct.unpack_from("<HB", self.image, self.at(_PRODUCTS, product) + 4)
+        tags = 0
+        for k in range(first, first + count):
+            at = self.at(_FACTORS, k)
+            variable = self.image[at]
+            if variable in _TRACE_VARIABLES:
+                self.need(traces >> variable - 2 & 1, 7, at, "a factor reads a trace that the rule does not have")
+            tag = {_D: _TAG_2, _T: _TAG_1}.get(variable, 0)
+            self.need(not tag & ~flags, 7, at, "a factor reads a tag that the rule does not have")
+            tags |= tag
+        return tags
+
+    def _trace(self, t: int, ref: int, traces: int, graded: int, at: int) -> None:
+        good = bool(ref) == bool(traces >> t & 1) and ref <= self.count(_TRACES)
+        self.need(good, 7, at, "a trace lies outside its section, or contradicts the rule's traces")
+        if ref == 0:
+            return
+        at = self.at(_TRACES, ref - 1)
+        ii, fi, table, zero, tau = struct.unpack_from("<BBHIQ", self.image, at)
+        self.need(ii <= 127 and zero == 0, 8, at, "the impulse of a trace is out of range")
+        self.need(not (graded and t == 0 and (ii or fi)), 8, at, "a graded x1 has no impulse of its own")
+        self.need(table <= self.count(_TABLES), 7, at + 2, "a decay table lies outside its section")
+        self.need(tau < _FINITE and bool(tau) == bool(table), 8, at + 8, "tau is no time, or contradicts the table")
+
+    # ------------------------------------------------------------------------------------------- projections
+
+    def projection(self, k: int) -> None:
+        at, b = self.at(_PROJS, k), self.bytes(_PROJS, k)
+        pre, post, layout, sign, graded, exp, element, each, delay, off, rule = struct.unpack_from("<HHBBBbBBBBH", b)
+        self.need(pre < self.count(_POPS), 7, at, "the source does not exist")
+        self.need(post < self.count(_POPS) and self.bytes(_POPS, post)[0], 7, at + 2, "the target does not exist")
+        for place, good in enumerate((layout <= 1, sign <= 2, graded <= 1, -16 <= exp <= 15), 4):
+            self.need(good, 8, at + place, "layout, sign mode, message or exponent out of range")
+        self.need(each <= 1, 8, at + 9, "the kind of delays is unknown")
+        self.need(delay <= 63, 8, at + 10, f"stored delay {delay} is outside 0..63")
+        self.need(off <= 1 and (rule or not off), 8, at + 11, "plasticity is switched off, but there is no rule")
+        self.need(rule <= self.count(_RULES), 7, at + 12, "the rule does not exist")
+        self.need(not any(b[14:16]) and not any(b[36:64]), 8, at + 14, "reserved bytes are not 0")
+        start, count, delays, rows, targets = struct.unpack_from("<5I", b, 16)
+        n_pre, n_post = (struct.unpack_from("<I", self.bytes(_POPS, p), 4)[0] for p in (pre, post))
+        self.need(layout or n_pre * n_post == count, 6, at + 20, f"{count} weights of {n_pre} x {n_post} neurons")
+        right = 1 if sign else 2 if rule else 0
+        self.need(element == right, 8, at + 8, "the type of the weights does not fit sign mode and rule")
+        size = 2 if element == 2 else 1
+        self.need(start % size == 0 and self.inside(_WEIGHTS, start, count * size), 7, at + 16, "weights outside pool")
+        if element == 2:
+            weights = self.pool(_WEIGHTS, "<i2", start, count)
+            wrong = (weights < -256) | (weights > 255)
+            self.need(not wrong.any(), 8, self._place(_WEIGHTS, start, 2, wrong), "a weight is out of range")
+        if each:
+            self.need(self.inside(_DELAYS, delays, count), 7, at + 24, "delays lie outside their pool")
+            values = self.pool(_DELAYS, "u1", delays, count)
+            self.need(not (values > delay).any(), 8, self._place(_DELAYS, delays, 1, values > delay), "delay too large")
+            self.need(int(values.max(initial=0)) == delay, 8, at + 10, "the largest delay is another one")
+        if layout:
+            self._rows(at, rows, targets, count, n_pre, n_post)
+            self._gaps(rows, n_pre, start, size, delays if each else None, count)
+
+    def _place(self, kind: int, first: int, size: int, wrong: NDArray[np.bool_]) -> int:
+        return self.at(kind, first) + size * int(wrong.argmax()) if wrong.size else 0
+
+    def _rows(self, at: int, rows: int, targets: int, count: int, n_pre: int, n_post: int) -> None:
+        self.need(self.inside(_ROWS, rows, n_pre), 7, at + 28, "rows lie outside their section")
+        self.need(self.inside(_TARGETS, targets, count), 7, at + 32, "targets lie outside their pool")
+        table = self.pool(_ROWS, "<u4", rows, 3 * n_pre).reshape(n_pre, 3)
+        start, capacity, length = table.T
+        ends = np.cumsum(capacity)
+        wrong = (start != ends - capacity) | (ends > count)
+        self.need(not wrong.any(), 7, self._place(_ROWS, rows, 12, wrong), "a row begins elsewhere than the last ends")
+        wrong = length > capacity
+        self.need(not wrong.any(), 6, self._place(_ROWS, rows, 12, wrong) + 8, "a row is longer than its capacity")
+        self.need(int(ends[-1]) == count, 6, at + 20, "the rows do not fill the weights")
+        j = self.pool(_TARGETS, "<u4", targets, count)
+        used = _used(table, count)
+        row = np.repeat(np.arange(n_pre), capacity)
+        falls = np.zeros(count, bool)
+        falls[1:] = (np.diff(j) <= 0) & (row[1:] == row[:-1]) & used[1:]
+        wrong = np.where(used, (j >= n_post) | falls, j != 0)
+        self.need(not wrong.any(), 7, self._place(_TARGETS, targets, 4, wrong), "a target is out of range or order")
+
+    def _gaps(self, rows: int, n_pre: int, start: int, size: int, delays: int | None, count: int) -> None:
+        """What rows may grow into is 0."""
+        table = self.pool(_ROWS, "<u4", rows, 3 * n_pre).reshape(n_pre, 3)
+        gaps = ~_used(table, count)
+        weights = self.pool(_WEIGHTS, "<i2" if size == 2 else "u1", start, count)
+        self.need(not weights[gaps].any(), 8, self.at(_ROWS, rows), "a weight behind the end of its row is not 0")
+        if delays is not None:
+            wrong = gaps & (self.pool(_DELAYS, "u1", delays, count) != 0)
+            self.need(not wrong.any(), 8, self._place(_DELAYS, delays, 1, wrong), "a delay behind its row is not 0")
+
+    # ------------------------------------------------------------------------------------------- schedule and probes
+
+    def entry(self, k: int) -> None:
+        at = self.at(_SCHEDULE, k)
+        _, operation, value, obj, zero = struct.unpack_from("<IBBHI", self.image, at)
+        self.need(operation in (1, 2), 8, at + 4, f"operation {operation} is unknown")
+        self.need(value <= 1 and not zero, 8, at + 5, "a value is neither off nor on")
+        self.need(obj < self.count(_PROJS if operation == 1 else _POPS), 7, at + 6, "the object does not exist")
+
+    def probe(self, k: int) -> None:
+        at = self.at(_PROBES, k)
+        kind, _, obj, every, _, zero = struct.unpack_from("<BBHIII", self.image, at)
+        self.need(kind <= 1, 8, at, f"object kind {kind} is unknown")
+        self.need(obj < self.count(_PROJS if kind else _POPS), 7, at + 2, "the object does not exist")
+        self.need(every >= 1, 8, at + 4, "a period of 0 steps")
+        self.need(not zero, 8, at + 12, "reserved bytes are not 0")
+
+
+def _used(table: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+    """Which places of a sparse projection's pools belong to synapses."""
+    start, capacity, length = table.T
+    used: NDArray[np.bool_] = np.arange(count) - np.repeat(start, capacity) < np.repeat(length, capacity)
+    return used

@@ -1,0 +1,243 @@
+"""The Program of an image."""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromorph.errors import ImageError, NeuromorphError
+from neuromorph.image.check import check_contents
+from neuromorph.image.layout import (
+    ARRAY_FIELDS,
+    FACTOR,
+    FEATURES,
+    KINDS,
+    MACHINE,
+    OPERATIONS,
+    POPULATION,
+    PROBE,
+    PRODUCT,
+    PROJECTION,
+    RULE,
+    SCHEDULE,
+    SIGNS,
+    TRACE,
+    VARIABLE_OF,
+    stream_bytes,
+)
+from neuromorph.image.sections import sections
+from neuromorph.image.writer import features
+from neuromorph.program import Population, Probe, Program, Projection, ScheduleEntry
+from neuromorph.rule import DEPENDENCIES, GRADED_TRACES, TRACES, VARIABLES, Factor, Product, Rule, Trace, decay_table
+
+if TYPE_CHECKING:
+    from neuromorph.report import Report
+
+__all__ = ["decode"]
+
+
+class _Reader:
+    """Typed access to the sections."""
+
+    def __init__(self, image: bytes) -> None:
+        self.sections = sections(image)
+
+    def records(self, kind: int, form: struct.Struct) -> list[tuple[Any, ...]]:
+        section = self.sections.get(kind)
+        if section is None:
+            return []
+        return [form.unpack_from(section.data, k * section.stride) for k in range(section.count)]
+
+    def pool(self, kind: int, dtype: str, first: int, count: int) -> NDArray[np.int64]:
+        section = self.sections.get(kind)
+        width = np.dtype(dtype).itemsize
+        start = first * (width if kind != 8 else 1)
+        if section is None or start + count * width > section.count * section.stride:
+            raise ImageError(f"values {first}..{first + count} lie outside section {kind}", 7, 0)
+        return np.frombuffer(section.data, dtype, count, start).astype(np.int64)
+
+
+def decode(image: bytes) -> Program:
+    """The program of an image; raises ImageError on anything that is not a correct image."""
+    reader = _Reader(image)
+    check_contents(image, reader.sections)
+    try:
+        program = _decode(reader)
+    except (NeuromorphError, LookupError) as error:
+        if isinstance(error, ImageError):
+            raise
+        raise ImageError(f"the image breaks rule R8: {error}", 8) from error
+    _check_features(program, reader, image)
+    program.__dict__["image"] = bytes(image)  # what was read is what is written again
+    return program
+
+
+def _check_features(program: Program, reader: _Reader, image: bytes) -> None:
+    """The header must name all that the contents need, also rules that no projection has."""
+    need = sum(1 << FEATURES.index(name) for name in features(program))
+    if any(record[3] for record in reader.records(10, RULE)):
+        need |= 1 << FEATURES.index("tags")
+    missing = need & ~int(struct.unpack_from("<I", image, 20)[0])
+    if missing:
+        names = ", ".join(name for k, name in enumerate(FEATURES) if missing >> k & 1)
+        raise ImageError(f"the header does not name features that the contents need: {names}", 4, 20)
+
+
+def _metadata_of(reader: _Reader) -> dict[str, Any]:
+    """Names and report, checked as far as the reader relies on them."""
+    if 2 not in reader.sections:
+        return {}
+    try:
+        meta = json.loads(reader.sections[2].data)
+    except (ValueError, RecursionError) as error:
+        raise ImageError(f"the metadata is not JSON: {error}") from error
+    if not isinstance(meta, dict):
+        raise ImageError("the metadata is no JSON object")
+    for key, kind in (("populations", 3), ("projections", 4), ("probes", 17)):
+        names = meta.get(key)
+        count = reader.sections[kind].count if kind in reader.sections else 0
+        if names is None:
+            continue
+        if not isinstance(names, list) or len(names) != count or not all(isinstance(n, str) for n in names):
+            raise ImageError(f"the metadata must name {count} {key}")
+        if len(set(names)) != count:
+            raise ImageError(f"the metadata names {key} twice")
+    return meta
+
+
+def _decode(reader: _Reader) -> Program:
+    ((dt_ns, seed, rounding, n_pops, n_projs, _, n_probes),) = reader.records(1, MACHINE)
+    meta = _metadata_of(reader)
+    pop_names = meta.get("populations") or [f"population{i}" for i in range(n_pops)]
+    proj_names = meta.get("projections") or [f"projection{i}" for i in range(n_projs)]
+    probe_names = meta.get("probes") or [f"probe{i}" for i in range(n_probes)]
+    pops = [_decode_population(reader, r, n) for r, n in zip(reader.records(3, POPULATION), pop_names, strict=True)]
+    rules = [_decode_rule(reader, r, rounding == 0) for r in reader.records(10, RULE)]
+    projs = [
+        _decode_projection(reader, r, n, pops, rules)
+        for r, n in zip(reader.records(4, PROJECTION), proj_names, strict=True)
+    ]
+    schedule = tuple(
+        ScheduleEntry(
+            step, cast("Any", OPERATIONS[op - 1]), (projs if op == 1 else pops)[obj].name, bool(value)
+        )
+        for step, op, value, obj in reader.records(16, SCHEDULE)
+    )
+    probes = tuple(
+        Probe(name, (projs if kind else pops)[obj].name, VARIABLE_OF[code], every, phase)
+        for name, (kind, code, obj, every, phase) in zip(probe_names, reader.records(17, PROBE), strict=True)
+    )
+    return Program(
+        dt=dt_ns / 1e9,
+        populations={p.name: p for p in pops},
+        projections={p.name: p for p in projs},
+        probes=probes,
+        schedule=schedule,
+        rounding=cast("Any", ("shared", "synapse")[rounding]),
+        seed=seed,
+        name=str(meta.get("name", "program")),
+        scales=_scales(meta),
+        report=_report(meta),
+    )
+
+
+def _scales(meta: dict[str, Any]) -> dict[str, dict[str, float]]:
+    try:
+        return {str(name): {k: float(v) for k, v in known.items()} for name, known in meta.get("scales", {}).items()}
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ImageError(f"the scales in the metadata cannot be read: {error}") from error
+
+
+def _report(meta: dict[str, Any]) -> Report | None:
+    if "report" not in meta:
+        return None
+    from neuromorph.report import Report
+
+    try:
+        return Report.from_dict(meta["report"])
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise ImageError(f"the report in the metadata cannot be read: {error}") from error
+
+
+def _decode_population(reader: _Reader, record: tuple[Any, ...], name: str) -> Population:
+    kind, arrays, options, n, *rest = record
+    values: dict[str, Any] = {}
+    for bit, key in enumerate(ARRAY_FIELDS):
+        values[key] = reader.pool(5, "<i4", rest[bit], n) if arrays >> bit & 1 else rest[bit]
+    interval, offset, decay, period, frac, *inits = rest[7:]
+    for bit, key, start in zip((3, 4, 5), ("init_u", "init_v", "init_theta"), inits, strict=True):
+        values[key] = reader.pool(18, "<i4", start, n) if options >> bit & 1 else None
+    return Population(
+        name=name, n=n, kind=cast("Any", KINDS[kind]), reset_interval=interval, reset_offset=offset,
+        adaptive=bool(options & 1), theta_decay=decay, theta_period=period, theta_frac=frac,
+        graded=bool(options >> 6 & 1), **values,
+    )  # fmt: skip
+
+
+def _decode_rule(reader: _Reader, record: tuple[Any, ...], shared: bool) -> Rule:
+    t_epoch, graded, _, _, seed, *rest = record
+    first, count, traces, streams = rest[0:3], rest[3:6], rest[6:11], rest[11:16]
+    products, factors = reader.records(11, PRODUCT), reader.records(12, FACTOR)
+    records = reader.records(13, TRACE)
+
+    def product(index: int) -> Product:
+        dependency, k, mant, exp, start, n = products[index]
+        held = tuple(Factor(VARIABLES[v], c, bool(s)) for v, s, c in factors[start : start + n])
+        return Product(cast('Literal["x0", "y0", "u"]', DEPENDENCIES[dependency]), mant, exp, held, k)
+
+    dw, dd, dt = (tuple(product(f + i) for i in range(n)) for f, n in zip(first, count, strict=True))
+    held = {}
+    for name, index in zip(TRACES, traces, strict=True):
+        if index:
+            ii, fi, table, tau = records[index - 1]
+            held[name] = Trace(ii, fi, tau, _table(reader, table, tau))
+    if shared:
+        _check_streams(reader, seed, streams)
+    return Rule(dw, dd, dt, traces=held, t_epoch=t_epoch, seed=seed, graded_trace=GRADED_TRACES[graded])
+
+
+def _table(reader: _Reader, index: int, tau: float) -> bytes:
+    """The entries of a decay table, empty if they are those of `tau`."""
+    if index == 0:
+        return b""
+    data = reader.sections[14].data[(index - 1) * 1032 : index * 1032]
+    return b"" if data == decay_table(tau).astype("<u8").tobytes() else data
+
+
+def _check_streams(reader: _Reader, seed: int, refs: list[int]) -> None:
+    section = reader.sections[15]
+    for ref, expected in zip(refs, (*range(seed, seed + 4), 2), strict=True):
+        at = (ref - 1) * section.stride
+        if section.data[at : at + section.stride] != stream_bytes(expected):
+            raise ImageError(f"a random stream is not that of seed {expected}", 8, section.offset + at)
+
+
+def _decode_projection(
+    reader: _Reader, record: tuple[Any, ...], name: str, pops: list[Population], rules: list[Rule]
+) -> Projection:
+    pre, post, sparse, sign, graded, exp, element, per_synapse, delay, off, rule, start, count, *rest = record
+    delays, rows, targets = rest
+    n_pre, n_post = pops[pre].n, pops[post].n
+    weights = reader.pool(8, ("i1", "u1", "<i2")[element], start, count)
+    weights = weights * 2 if element == 0 else -weights if SIGNS[sign] == "inh" else weights
+    held_delays: int | NDArray[np.int64] = reader.pool(9, "u1", delays, count) if per_synapse else delay
+    indptr = indices = None
+    if sparse:
+        table = reader.pool(6, "<u4", rows * 3, n_pre * 3).reshape(n_pre, 3)
+        used = np.arange(count) - np.repeat(table[:, 0], table[:, 1]) < np.repeat(table[:, 2], table[:, 1])
+        indices = reader.pool(7, "<u4", targets, count)[used]
+        weights = weights[used]
+        held_delays = held_delays[used] if isinstance(held_delays, np.ndarray) else held_delays
+        indptr = np.concatenate([[0], np.cumsum(table[:, 2])])
+    else:
+        weights = weights.reshape(n_pre, n_post)
+        held_delays = held_delays.reshape(n_pre, n_post) if isinstance(held_delays, np.ndarray) else held_delays
+    return Projection(
+        name=name, pre=pops[pre].name, post=pops[post].name, weights=weights, weight_exp=exp,
+        sign_mode=cast("Any", SIGNS[sign]), delays=held_delays, indptr=indptr, indices=indices, graded=bool(graded),
+        rule=rules[rule - 1] if rule else None, plastic=not off,
+    )  # fmt: skip

@@ -1,0 +1,251 @@
+"""A Program as the bytes of its image."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+
+import numpy as np
+
+from neuromorph.crc import crc32c
+from neuromorph.image.layout import (
+    ARRAY_FIELDS,
+    ENTRY,
+    FACTOR,
+    FEATURES,
+    HEADER,
+    KINDS,
+    MACHINE,
+    MAGIC,
+    MAJOR,
+    MINOR,
+    OPERATIONS,
+    POPULATION,
+    PROBE,
+    PROBE_CODES,
+    PRODUCT,
+    PROFILES,
+    PROJECTION,
+    RULE,
+    SCHEDULE,
+    SECTIONS,
+    SEMANTICS,
+    SIGNS,
+    TRACE,
+    stream_bytes,
+)
+from neuromorph.image.sections import sections
+from neuromorph.program import Population, Program, Projection
+from neuromorph.rule import DEPENDENCIES, GRADED_TRACES, TRACES, VARIABLES, Rule
+
+__all__ = ["encode", "features", "without_metadata"]
+
+
+def features(program: Program) -> tuple[str, ...]:
+    """What an engine must have to run the program, as names of `FEATURES`."""
+    pops, projs = program.populations.values(), program.projections.values()
+    rules = [p.rule for p in projs if p.rule is not None]
+    has = {
+        "plastic": bool(rules),
+        "shared_rounding": bool(rules) and program.rounding == "shared",
+        "synapse_rounding": bool(rules) and program.rounding == "synapse",
+        "graded": any(p.graded for p in projs) or any(p.graded for p in pops),
+        "delays": any(p.max_delay for p in projs),
+        "sparse": any(p.layout == "sparse" for p in projs),
+        "adaptive_threshold": any(p.adaptive for p in pops),
+        "refractory": any(p.is_refractory for p in pops),
+        "ternary": any(p.kind == "ternary" for p in pops),
+        "scheduled_reset": any(p.has_reset for p in pops),
+        "tags": any(r.has_tag_1 or r.has_tag_2 for r in rules),
+        "schedule": bool(program.schedule),
+    }
+    return tuple(name for name in FEATURES if has[name])
+
+
+class _Pools:
+    """Sections under construction."""
+
+    def __init__(self) -> None:
+        self.data: dict[int, bytearray] = {kind: bytearray() for kind in SECTIONS}
+
+    def add(self, kind: int, data: bytes, align: int = 1) -> int:
+        """Append and return the offset in units of the section's stride (bytes where the stride is 1)."""
+        pool = self.data[kind]
+        pool.extend(bytes(-len(pool) % align))
+        offset = len(pool) // SECTIONS[kind][0]
+        pool.extend(data)
+        return offset
+
+
+def encode(program: Program) -> bytes:
+    """The bytes of a program's image."""
+    pools = _Pools()
+    pop_index = {name: i for i, name in enumerate(program.populations)}
+    proj_index = {name: i for i, name in enumerate(program.projections)}
+    rules = [p.rule for p in program.projections.values() if p.rule is not None]
+    pools.add(
+        1,
+        MACHINE.pack(
+            round(program.dt * 1e9), program.seed, ("shared", "synapse").index(program.rounding),
+            len(pop_index), len(proj_index), len(rules), len(program.probes),
+        ),
+    )  # fmt: skip
+    for pop in program.populations.values():
+        _encode_population(pools, pop)
+    tables: dict[tuple[float, bytes], int] = {}
+    for proj in program.projections.values():
+        _encode_projection(pools, proj, pop_index, program.rounding, tables)
+    for entry in program.schedule:
+        where = proj_index if entry.operation == "plasticity" else pop_index
+        code = OPERATIONS.index(entry.operation) + 1
+        pools.add(16, SCHEDULE.pack(entry.step, code, entry.on, where[entry.object]))
+    for probe in program.probes:
+        is_proj = probe.object in proj_index
+        index = (proj_index if is_proj else pop_index)[probe.object]
+        pools.add(17, PROBE.pack(is_proj, PROBE_CODES[probe.variable], index, probe.every, probe.phase))
+    pools.add(2, _metadata(program))
+    bits = sum(1 << FEATURES.index(name) for name in features(program))
+    return _assemble({kind: bytes(data) for kind, data in pools.data.items()}, PROFILES.index(program.profile), bits)
+
+
+def without_metadata(image: bytes) -> bytes:
+    """The same program without names and report: what a board needs. Equal digest; ImageError if it is no image."""
+    kept = {kind: section.data for kind, section in sections(image).items() if kind in SECTIONS and kind != 2}
+    return _assemble(kept, *struct.unpack_from("<II", image, 16))
+
+
+def _assemble(data_of: dict[int, bytes], profile: int, bits: int) -> bytes:
+    """Header, table and sections, in the order of their types."""
+    used = [(kind, data) for kind, data in sorted(data_of.items()) if data]
+    offset = HEADER + 24 * len(used)
+    entries, body = [], bytearray()
+    digest = hashlib.blake2s()
+    for kind, data in used:
+        stride, logical = SECTIONS[kind]
+        padding = -offset % 8
+        body.extend(bytes(padding))
+        offset += padding
+        count = len(data) // stride
+        flags = (kind == 2) | (logical << 1)
+        if logical:
+            digest.update(ENTRY.pack(kind, flags, 0, len(data), count, stride, count) + data)
+        entries.append(ENTRY.pack(kind, flags, offset, len(data), count, stride, count))
+        body.extend(data)
+        offset += len(data)
+    head = struct.pack(
+        "<4sHBBIHHIIIHH32x32s", MAGIC, HEADER, MAJOR, MINOR, offset, len(used), ENTRY.size,
+        profile, bits, 0, SEMANTICS, 0, digest.digest(),
+    )  # fmt: skip
+    rest = b"".join(entries) + bytes(body)
+    head += hashlib.blake2s(head + rest).digest() + bytes(28)
+    return head + struct.pack("<I", crc32c(head)) + rest
+
+
+def _metadata(program: Program) -> bytes:
+    meta: dict[str, object] = {
+        "name": program.name,
+        "populations": list(program.populations),
+        "projections": list(program.projections),
+        "probes": [p.name for p in program.probes],
+        "scales": {k: dict(v) for k, v in program.scales.items()},
+    }
+    if program.report is not None:
+        meta["report"] = program.report.to_dict()
+    return json.dumps(meta, separators=(",", ":"), sort_keys=True).encode()
+
+
+def _i32(values: object) -> bytes:
+    return np.ascontiguousarray(values, dtype="<i4").tobytes()
+
+
+def _encode_population(pools: _Pools, pop: Population) -> None:
+    arrays, values = 0, []
+    for bit, key in enumerate(ARRAY_FIELDS):
+        value = getattr(pop, key)
+        if isinstance(value, np.ndarray):
+            arrays |= 1 << bit
+            value = pools.add(5, _i32(value))
+        values.append(value)
+    inits = [0 if v is None else pools.add(18, _i32(v)) for v in (pop.init_u, pop.init_v, pop.init_theta)]
+    options = (
+        pop.adaptive | pop.is_refractory << 1 | pop.has_reset << 2 | (pop.init_u is not None) << 3
+        | (pop.init_v is not None) << 4 | (pop.init_theta is not None) << 5 | pop.graded << 6
+    )  # fmt: skip
+    pools.add(
+        3,
+        POPULATION.pack(
+            KINDS.index(pop.kind), arrays, options, pop.n, *values, pop.reset_interval, pop.reset_offset,
+            pop.theta_decay, pop.theta_period, pop.theta_frac, *inits,
+        ),
+    )  # fmt: skip
+
+
+def _weight_bytes(proj: Projection) -> tuple[int, int, bytes]:
+    """Element code, alignment and bytes of the weights."""
+    if proj.sign_mode != "mixed":
+        return 1, 1, np.abs(proj.weights).astype(np.uint8).tobytes()
+    if proj.rule is None:
+        return 0, 1, (proj.weights >> 1).astype(np.int8).tobytes()
+    return 2, 2, proj.weights.astype("<i2").tobytes()
+
+
+def _encode_projection(
+    pools: _Pools, proj: Projection, pops: dict[str, int], rounding: str, tables: dict[tuple[float, bytes], int]
+) -> None:
+    element, align, data = _weight_bytes(proj)
+    weights = pools.add(8, data, align)
+    per_synapse = isinstance(proj.delays, np.ndarray)
+    delays = pools.add(9, np.asarray(proj.delays, dtype=np.uint8).tobytes()) if per_synapse else 0
+    rows = targets = 0
+    if proj.indptr is not None and proj.indices is not None:
+        length = np.diff(proj.indptr)
+        rows = pools.add(6, np.stack([proj.indptr[:-1], length, length], axis=1).astype("<u4").tobytes())
+        targets = pools.add(7, proj.indices.astype("<u4").tobytes())
+    rule = 0 if proj.rule is None else _encode_rule(pools, proj.rule, rounding, tables) + 1
+    pools.add(
+        4,
+        PROJECTION.pack(
+            pops[proj.pre], pops[proj.post], proj.layout == "sparse", SIGNS.index(proj.sign_mode), proj.graded,
+            proj.weight_exp, element, per_synapse, proj.max_delay, not proj.plastic, rule,
+            weights, proj.synapses, delays, rows, targets,
+        ),
+    )  # fmt: skip
+
+
+def _encode_rule(pools: _Pools, rule: Rule, rounding: str, tables: dict[tuple[float, bytes], int]) -> int:
+    first, count = [], []
+    for series in (rule.dw, rule.dd, rule.dt):
+        first.append(len(pools.data[11]) // 8)
+        count.append(len(series))
+        for product in series:
+            factor = len(pools.data[12]) // 4
+            for f in product.factors:
+                pools.add(12, FACTOR.pack(VARIABLES.index(f.variable), f.sgn, f.constant))
+            dependency = DEPENDENCIES.index(product.dependency)
+            pools.add(
+                11, PRODUCT.pack(dependency, product.k, product.mant, product.exp, factor, len(product.factors))
+            )
+    traces = []
+    for name in TRACES:
+        trace = rule.traces.get(name)
+        if trace is None:
+            traces.append(0)
+            continue
+        key = trace.tau, trace.table
+        if trace.tau and key not in tables:
+            tables[key] = pools.add(14, trace.decay.astype("<u8").tobytes()) + 1
+        traces.append(pools.add(13, TRACE.pack(trace.ii, trace.fi, tables.get(key, 0), trace.tau)) + 1)
+    streams = [0] * 5
+    if rounding == "shared":
+        seeds = (*range(rule.seed, rule.seed + 4), 2)
+        streams = [pools.add(15, stream_bytes(seed)) + 1 for seed in seeds]
+    flags = rule.has_tag_1 | rule.has_tag_2 << 1
+    bits = sum(1 << k for k, name in enumerate(TRACES) if name in rule.traces)
+    return pools.add(
+        10,
+        RULE.pack(
+            rule.t_epoch, GRADED_TRACES.index(rule.graded_trace), bits, flags, rule.seed,
+            *first, *count, *traces, *streams,
+        ),
+    )

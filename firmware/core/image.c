@@ -94,6 +94,7 @@ void nm_decode_factor(const nm_image *m, uint32_t i, nm_factor *f) {
     f->sgn = b[1];
     f->add = (int16_t)nm_u16(b + 2);
     const uint32_t width = f->sgn ? 9u : bits[f->var < VAR_COUNT ? f->var : 0];
+    f->bits = (uint8_t)width;
     f->hi = (int16_t)((1 << width) - 1);
     f->lo = (int16_t)-(1 << width);
 }
@@ -104,7 +105,7 @@ uint32_t nm_product_right(const nm_image *m, const nm_product *p) {
     for (uint32_t i = 0; i < p->factors; i++) {
         nm_factor f;
         nm_decode_factor(m, p->first + i, &f);
-        for (int32_t x = f.hi; x != 0; x >>= 1) bits++;
+        bits += f.bits;
     }
     bits = bits > 15 ? bits - 15 : 0;
     return nm_min(bits, 31);

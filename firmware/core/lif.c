@@ -4,11 +4,11 @@
 
 #define BLOCK 32u
 
-/* sign(x) * ((|x| * k) >> 12) in 32 bits: |x| is split at 12 bits, k <= 4096. */
+/* x * k / 4096 toward zero in 32 bits, k <= 4096. With x = 4096 h + l, 0 <= l < 4096, the floor of x k / 4096 is
+ * h k + (l k >> 12); a negative x takes the ceiling. */
 NM_INLINE int32_t tz(int32_t x, int32_t k) {
-    const uint32_t sign = (uint32_t)(x >> 31), a = ((uint32_t)x ^ sign) - sign, q = (uint32_t)k;
-    const uint32_t r = (a >> 12) * q + (((a & 4095u) * q) >> 12);
-    return (int32_t)((r ^ sign) - sign);
+    const uint32_t h = (uint32_t)(x >> 12), l = (uint32_t)x & 4095u, up = (uint32_t)(x >> 31) >> 20, q = (uint32_t)k;
+    return (int32_t)(h * q + ((l * q + up) >> 12));
 }
 
 NM_INLINE int32_t current(int32_t u, int32_t a, int32_t keep) {
@@ -32,25 +32,30 @@ static void currents(int32_t *restrict u, int32_t *restrict a, const int32_t *re
     }
 }
 
-enum { ARRAYS = 1, THRESHOLDS = 2, REFRACTORY = 4, LOW = 8 };
+enum { ARRAYS = 1, THRESHOLDS = 2, THETA = 4, REFRACTORY = 8, LOW = 16 };
 
 typedef struct {
-    const int32_t *dv, *bias, *high, *low;      /* of the block; read only with ARRAYS, THRESHOLDS, LOW */
+    const int32_t *dv, *bias;       /* of the block: with ARRAYS */
+    const int32_t *high, *low;      /* with THRESHOLDS; with LOW */
+    const int32_t *theta;           /* with THETA */
     int32_t dv0, bias0, high0;
+    uint32_t frac;
 } nm_block;
 
 /* New voltages of a block; gap[k] < 0 marks a spike. Returns the or of all gaps. */
 NM_INLINE int32_t voltages(int32_t *restrict v, const int32_t *restrict u, uint16_t *restrict refr,
                            int32_t *restrict gap, uint32_t n, const nm_block *b, uint32_t mode) {
     const int32_t *restrict dv = b->dv, *restrict bias = b->bias, *restrict high = b->high, *restrict low = b->low;
+    const int32_t *restrict theta = b->theta;
     const int32_t keep0 = 4096 - b->dv0, bias0 = b->bias0, high0 = b->high0;
+    const uint32_t frac = b->frac;
     int32_t any = 0;
     for (uint32_t k = 0; k < n; k++) {
         const int32_t keep = mode & ARRAYS ? 4096 - dv[k] : keep0;
         /* |u| may pass 2^25 after a single wrap: the clip of v hides the difference, and the sum stays in 32 bits */
-        const int32_t drive = nm_clip(u[k], -(1 << 25), 1 << 25) + (mode & ARRAYS ? bias[k] : bias0);
+        const int32_t drive = nm_clip(u[k], -(1 << 25), (1 << 25) - 1) + (mode & ARRAYS ? bias[k] : bias0);
         int32_t x = nm_clip(tz(v[k], keep) + drive, -NM_U + 1, NM_U - 1);
-        int32_t g = (mode & THRESHOLDS ? high[k] : high0) - x;
+        int32_t g = (mode & THRESHOLDS ? high[k] : mode & THETA ? high0 + (theta[k] >> frac) : high0) - x;
         if (mode & LOW) g |= x - low[k];
         if (mode & REFRACTORY) {
             const int32_t left = refr[k], rest = (0 - left) >> 31;   /* -1 while refractory */
@@ -69,17 +74,23 @@ static int32_t run_block(nm_pop *p, uint32_t i, uint32_t n, int32_t *gap, const 
     int32_t *v = p->v + i;
     const int32_t *u = p->u + i;
     uint16_t *r = p->refr ? p->refr + i : 0;
+#define RUN(m) case (m): return voltages(v, u, r, gap, n, b, (m))
     switch (mode) {     /* constants, so that each loop is compiled for its own mode */
-    case 0: return voltages(v, u, r, gap, n, b, 0);
-    case ARRAYS: return voltages(v, u, r, gap, n, b, ARRAYS);
-    case THRESHOLDS: return voltages(v, u, r, gap, n, b, THRESHOLDS);
-    case ARRAYS | THRESHOLDS: return voltages(v, u, r, gap, n, b, ARRAYS | THRESHOLDS);
-    case REFRACTORY: return voltages(v, u, r, gap, n, b, REFRACTORY);
-    case REFRACTORY | ARRAYS: return voltages(v, u, r, gap, n, b, REFRACTORY | ARRAYS);
-    case REFRACTORY | THRESHOLDS: return voltages(v, u, r, gap, n, b, REFRACTORY | THRESHOLDS);
-    case REFRACTORY | ARRAYS | THRESHOLDS: return voltages(v, u, r, gap, n, b, REFRACTORY | ARRAYS | THRESHOLDS);
+    RUN(0);
+    RUN(ARRAYS);
+    RUN(THRESHOLDS);
+    RUN(ARRAYS | THRESHOLDS);
+    RUN(THETA);
+    RUN(ARRAYS | THETA);
+    RUN(REFRACTORY);
+    RUN(REFRACTORY | ARRAYS);
+    RUN(REFRACTORY | THRESHOLDS);
+    RUN(REFRACTORY | ARRAYS | THRESHOLDS);
+    RUN(REFRACTORY | THETA);
+    RUN(REFRACTORY | ARRAYS | THETA);
     default: return voltages(v, u, r, gap, n, b, ARRAYS | THRESHOLDS | LOW);
     }
+#undef RUN
 }
 
 static int32_t value(const nm_pop *p, uint32_t which, uint32_t i) {
@@ -133,9 +144,10 @@ void nm_update(nm_pop *p, uint32_t t) {
     int32_t gap[BLOCK], high[BLOCK], low[BLOCK], dv[BLOCK], bias[BLOCK];
     uint32_t mode = p->refr ? REFRACTORY : 0;
     if (p->array[PAR_DV] || p->array[PAR_BIAS]) mode |= ARRAYS;
-    if (p->theta || p->array[PAR_VTH]) mode |= THRESHOLDS;
+    if (p->array[PAR_VTH]) mode |= THRESHOLDS;
+    else if (p->theta) mode |= THETA;
     if (p->kind == POP_TERNARY) mode = ARRAYS | THRESHOLDS | LOW;
-    nm_block b = {dv, bias, high, low, p->value[PAR_DV], p->value[PAR_BIAS], p->value[PAR_VTH] * 64};
+    nm_block b = {dv, bias, high, low, 0, p->value[PAR_DV], p->value[PAR_BIAS], p->value[PAR_VTH] * 64, p->theta_frac};
     if (mode & ARRAYS) {
         fill(dv, b.dv0);
         fill(bias, b.bias0);
@@ -148,6 +160,7 @@ void nm_update(nm_pop *p, uint32_t t) {
             b.bias = spread(p, PAR_BIAS, i, bias);
         }
         if (mode & THRESHOLDS) thresholds(p, i, m, high);
+        if (mode & THETA) b.theta = p->theta + i;
         if (mode & LOW)
             for (uint32_t k = 0; k < m; k++) low[k] = value(p, PAR_VTH_LO, i + k) * 64;
         if (run_block(p, i, m, gap, &b, mode) >= 0) continue;

@@ -9,10 +9,12 @@
 
 #if defined(__GNUC__)
 #define NM_INLINE static inline __attribute__((always_inline))
-#define NM_NOINLINE __attribute__((noinline))
+#define NM_UNROLL4 _Pragma("GCC unroll 4")
+#define NM_UNROLL8 _Pragma("GCC unroll 8")
 #else
 #define NM_INLINE static inline
-#define NM_NOINLINE
+#define NM_UNROLL4
+#define NM_UNROLL8
 #endif
 
 /* Synapses that the rule interpreter takes at once: dispatch is paid once per batch. */
@@ -74,7 +76,7 @@ typedef struct {
     uint8_t fresh;                      /* input: spikes were injected since the last step */
 } nm_pop;
 
-typedef struct { uint8_t var, sgn; int16_t add, lo, hi; } nm_factor;
+typedef struct { uint8_t var, sgn, bits; int16_t add, lo, hi; } nm_factor;   /* clipped to lo, hi = -2^bits, 2^bits - 1 */
 typedef struct {
     uint8_t dep, k, right, left;        /* shifts: right after the product, left to 7 fractional bits */
     int8_t mant;
@@ -193,6 +195,11 @@ NM_INLINE uint32_t nm_mix_inline(uint32_t x) {     /* in loops that vectorise */
     x = (x ^ (x >> 16)) * 0x7FEB352Du;
     x = (x ^ (x >> 15)) * 0x846CA68Bu;
     return x ^ (x >> 16);
+}
+/* mix(x) >> 25: its last round changes only lower bits. */
+NM_INLINE uint32_t nm_mix7(uint32_t x) {
+    x = (x ^ (x >> 16)) * 0x7FEB352Du;
+    return ((x ^ (x >> 15)) * 0x846CA68Bu) >> 25;
 }
 uint32_t nm_key(uint32_t seed, uint32_t stream, uint32_t step);
 #define NM_GOLDEN 0x9E3779B1u

@@ -4,16 +4,13 @@
  * neither holds (per-synapse delays with a right shift), groups are summed apart and shifted on the way in. */
 #include "nm_internal.h"
 
-#if defined(__GNUC__)
-#define UNROLL _Pragma("GCC unroll 4")
-#else
-#define UNROLL
-#endif
-
 /* One set of kernels per element type. `scale` is the payload of a graded spike. */
 #define KERNELS(T, name)                                                                                               \
     static void dense_##name(int32_t *restrict acc, const T *restrict w, uint32_t n) {                                 \
-        UNROLL for (uint32_t j = 0; j < n; j++) acc[j] += w[j];                                                        \
+        NM_UNROLL8 for (uint32_t j = 0; j < n; j++) acc[j] += w[j];                                                    \
+    }                                                                                                                  \
+    static void dense2_##name(int32_t *restrict acc, const T *restrict w0, const T *restrict w1, uint32_t n) {         \
+        NM_UNROLL4 for (uint32_t j = 0; j < n; j++) acc[j] += w0[j] + w1[j];                                           \
     }                                                                                                                  \
     static void dense4_##name(int32_t *restrict acc, const T *restrict w0, const T *restrict w1,                       \
                               const T *restrict w2, const T *restrict w3, uint32_t n) {                                \
@@ -24,7 +21,7 @@
     }                                                                                                                  \
     static void sparse_##name(int32_t *restrict acc, const T *restrict w, const uint32_t *restrict target,             \
                               uint32_t n) {                                                                            \
-        UNROLL for (uint32_t k = 0; k < n; k++) acc[target[k]] += w[k];                                                \
+        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) acc[target[k]] += w[k];                                            \
     }                                                                                                                  \
     static void sparse_scaled_##name(int32_t *restrict acc, const T *restrict w, const uint32_t *restrict target,      \
                                      uint32_t n, uint32_t scale) {                                                     \
@@ -33,12 +30,13 @@
             *cell = (int32_t)((uint32_t)*cell + (uint32_t)w[k] * scale);                                               \
         }                                                                                                              \
     }                                                                                                                  \
-    static void delayed_##name(int32_t *ring, const T *w, const uint8_t *delay, const uint32_t *target,                \
-                               const nm_proj *p, uint32_t slot, uint32_t n, uint32_t scale) {                          \
+    NM_INLINE void delayed_##name(int32_t *ring, const T *restrict w, const uint8_t *restrict delay,                      \
+                               const uint32_t *restrict target, uint32_t slots, uint32_t n_post, uint32_t slot,        \
+                               uint32_t n, uint32_t scale) {                                                           \
+        const uint32_t fits = slots - slot, here = slot * n_post, wrapped = here - slots * n_post;                     \
         for (uint32_t k = 0; k < n; k++) {                                                                             \
-            uint32_t s = slot + delay[k];                                                                              \
-            if (s >= p->slots) s -= p->slots;                                                                          \
-            int32_t *cell = ring + s * p->n_post + (target ? target[k] : k);                                           \
+            const uint32_t d = delay[k];                                                                               \
+            int32_t *cell = ring + (uint32_t)((d < fits ? here : wrapped) + d * n_post + (target ? target[k] : k));    \
             *cell = (int32_t)((uint32_t)*cell + (uint32_t)w[k] * scale);                                               \
         }                                                                                                              \
     }                                                                                                                  \
@@ -52,6 +50,7 @@
         }                                                                                                              \
         for (; k + 4 <= pre->count; k += 4)                                                                            \
             dense4_##name(acc, w + index[k] * n, w + index[k + 1] * n, w + index[k + 2] * n, w + index[k + 3] * n, n); \
+        for (; k + 2 <= pre->count; k += 2) dense2_##name(acc, w + index[k] * n, w + index[k + 1] * n, n);             \
         for (; k < pre->count; k++) dense_##name(acc, w + index[k] * n, n);                                            \
     }                                                                                                                  \
     static void sparse_all_##name(const nm_proj *p, const nm_pop *pre, int32_t *acc) {                                 \
@@ -74,7 +73,9 @@
                 n = row[2];                                                                                            \
                 target = p->targets + start;                                                                           \
             }                                                                                                          \
-            delayed_##name(ring, (const T *)(const void *)p->w + start, p->delays + start, target, p, slot, n, scale); \
+            const T *w = (const T *)(const void *)p->w + start;                                                        \
+            if (target) delayed_##name(ring, w, p->delays + start, target, p->slots, p->n_post, slot, n, scale);       \
+            else delayed_##name(ring, w, p->delays + start, 0, p->slots, p->n_post, slot, n, scale);                   \
         }                                                                                                              \
     }
 

@@ -106,7 +106,7 @@ static int32_t along(const nm_separable_run *c, int32_t delta) {
 }
 
 static int32_t hashed_up(const nm_separable_run *c, uint32_t row_key, uint32_t j) {
-    const int32_t r = (int32_t)(nm_mix(row_key + j * NM_SECOND) >> 25);
+    const int32_t r = (int32_t)nm_mix7(row_key + j * NM_SECOND);
     return c->p->flip ? r : 127 - r;
 }
 
@@ -123,30 +123,26 @@ static int32_t get(const nm_separable_run *c, uint32_t at) {
 
 /* A row at once: w' = clip((w * 128 + d) >> 7), d with the rounding folded in. */
 static void row_u8(uint8_t *restrict w, const int16_t *restrict d, uint32_t n) {
-    for (uint32_t j = 0; j < n; j++) w[j] = (uint8_t)nm_clip((w[j] * 128 + d[j]) >> 7, 0, 255);
+    NM_UNROLL4 for (uint32_t j = 0; j < n; j++) w[j] = (uint8_t)nm_clip((w[j] * 128 + d[j]) >> 7, 0, 255);
 }
 
 static void row_i16(int16_t *restrict w, const int32_t *restrict d, uint32_t n, int32_t up) {
-    for (uint32_t j = 0; j < n; j++) w[j] = (int16_t)nm_clip((w[j] * 128 + d[j] + up) >> 7, -256, 255);
+    NM_UNROLL4 for (uint32_t j = 0; j < n; j++) w[j] = (int16_t)nm_clip((w[j] * 128 + d[j] + up) >> 7, -256, 255);
 }
 
-static void row_hashed(const nm_separable_run *c, uint32_t start, uint32_t key, const int32_t *restrict d, uint32_t n) {
-    const uint32_t flip = c->p->flip, rest = 127u & ~flip;   /* 127 - r, or r where magnitudes are stored */
-    const int32_t lo = c->lo, hi = c->hi;
-    if (c->p->element == ELEM_U8) {
-        uint8_t *restrict w = (uint8_t *)(uintptr_t)c->p->w + start;
-        for (uint32_t j = 0; j < n; j++) {
-            const uint32_t r = nm_mix_inline(key + j * NM_SECOND) >> 25;
-            const int32_t delta = (int32_t)(((uint32_t)d[j] ^ flip) - flip), up = (int32_t)(flip ? r : rest - r);
-            w[j] = (uint8_t)nm_clip((w[j] * 128 + delta + up) >> 7, lo, hi);
-        }
-    } else {
-        int16_t *restrict w = (int16_t *)(uintptr_t)c->p->w + start;
-        for (uint32_t j = 0; j < n; j++) {
-            const uint32_t r = nm_mix_inline(key + j * NM_SECOND) >> 25;
-            w[j] = (int16_t)nm_clip((w[j] * 128 + d[j] + 127 - (int32_t)r) >> 7, lo, hi);
-        }
-    }
+/* The same with a number for each synapse; d has 127 folded in, or nothing where magnitudes of negative weights add r. */
+static void row_u8_hashed(uint8_t *restrict w, const int16_t *restrict d, uint32_t n, uint32_t key, uint32_t flip) {
+    if (flip)
+        for (uint32_t j = 0; j < n; j++, key += NM_SECOND)
+            w[j] = (uint8_t)nm_clip((w[j] * 128 + d[j] + (int32_t)nm_mix7(key)) >> 7, 0, 255);
+    else
+        NM_UNROLL4 for (uint32_t j = 0; j < n; j++, key += NM_SECOND)
+            w[j] = (uint8_t)nm_clip((w[j] * 128 + d[j] - (int32_t)nm_mix7(key)) >> 7, 0, 255);
+}
+
+static void row_i16_hashed(int16_t *restrict w, const int32_t *restrict d, uint32_t n, uint32_t key) {
+    NM_UNROLL4 for (uint32_t j = 0; j < n; j++, key += NM_SECOND)
+        w[j] = (int16_t)nm_clip((w[j] * 128 + d[j] + 127 - (int32_t)nm_mix7(key)) >> 7, -256, 255);
 }
 
 /* What the y0-product adds in row i for targets that spiked at each of c->time, by time; returns the or of all. */
@@ -164,7 +160,14 @@ NM_INLINE int32_t row_deltas(const nm_separable_run *c, uint32_t i, int32_t *by_
 }
 
 #define COLUMNS(T, lowest)                                                                                             \
-    if (c->times == 1) {                                                                                               \
+    if (hashed) {                                                                                                      \
+        const int32_t up = c->p->flip ? 0 : 127, sign = c->p->flip ? 1 : -1;                                           \
+        for (uint32_t x = 0; x < n; x++) {                                                                             \
+            const uint32_t j = col[x];                                                                                 \
+            const int32_t d = by_time[ty[j]] + up + sign * (int32_t)nm_mix7(key + j * NM_SECOND);                      \
+            w[j] = (T)nm_clip((w[j] * 128 + d) >> 7, lowest, 255);                                                     \
+        }                                                                                                              \
+    } else if (c->times == 1) {                                                                                               \
         const int32_t d = by_time[c->time[0]] + c->up;                                                                 \
         for (uint32_t x = 0; x < n; x++) w[col[x]] = (T)nm_clip((w[col[x]] * 128 + d) >> 7, lowest, 255);              \
     } else {                                                                                                           \
@@ -180,13 +183,8 @@ static void silent_row(const nm_separable_run *c, uint32_t i) {
     const uint8_t *ty = c->l->ty;
     int32_t by_time[65];
     const int32_t any = row_deltas(c, i, by_time);
-    if (c->e->rounding && (any & 127)) {
-        const uint32_t key = row_key(c, i);
-        for (uint32_t x = 0; x < n; x++) {
-            const uint32_t j = col[x];
-            put(c, start + j, nm_clip((get(c, start + j) * 128 + by_time[ty[j]] + hashed_up(c, key, j)) >> 7, c->lo, c->hi));
-        }
-    } else if (c->p->element == ELEM_U8) {
+    const uint32_t hashed = c->e->rounding && (any & 127), key = hashed ? row_key(c, i) : 0;
+    if (c->p->element == ELEM_U8) {
         uint8_t *restrict w = (uint8_t *)(uintptr_t)c->p->w + start;
         COLUMNS(uint8_t, 0)
     } else {
@@ -236,6 +234,19 @@ static void joint(const nm_separable_run *c, uint32_t i, uint32_t key) {
     }
 }
 
+static void run_row(const nm_separable_run *c, uint32_t start, uint32_t key, int exact) {
+    uint8_t *bytes = (uint8_t *)(uintptr_t)c->p->w + start;
+    int16_t *shorts = (int16_t *)(uintptr_t)c->p->w + start;
+    const uint32_t n = c->p->n_post;
+    if (c->p->element == ELEM_U8) {
+        if (exact) row_u8(bytes, c->e->fold, n);
+        else row_u8_hashed(bytes, c->e->fold, n, key, c->p->flip);
+    } else {
+        if (exact) row_i16(shorts, c->e->delta, n, c->up);
+        else row_i16_hashed(shorts, c->e->delta, n, key);
+    }
+}
+
 /* Rows whose source spiked last at time k. */
 static void spiking_rows(const nm_separable_run *c, uint32_t k) {
     const nm_plastic *l = c->l;
@@ -244,17 +255,15 @@ static void spiking_rows(const nm_separable_run *c, uint32_t k) {
     deltas(c, c->qx, k, n, delta);
     for (uint32_t j = 0; j < n; j++) any |= delta[j];
     const int exact = !c->e->rounding || (any & 127) == 0;     /* no hash is needed */
-    if (exact && c->p->element == ELEM_U8)
-        for (uint32_t j = 0; j < n; j++) c->e->fold[j] = (int16_t)nm_clip(along(c, delta[j]) + c->up, -32768, 32767);
+    const int32_t up = exact ? c->up : c->p->flip ? 0 : 127;
+    if (c->p->element == ELEM_U8)
+        for (uint32_t j = 0; j < n; j++) c->e->fold[j] = (int16_t)nm_clip(along(c, delta[j]) + up, -32768, 32767);
     for (uint32_t x = 0; x < l->nrows; x++) {
         const uint32_t i = l->rows[x], start = i * n;
         if (l->tx[i] != k) continue;
         const uint32_t key = c->e->rounding ? row_key(c, i) : 0;
         if (l->ncols) joint(c, i, key);
-        if (any == 0) { /* nothing to add */
-        } else if (!exact) row_hashed(c, start, key, delta, n);
-        else if (c->p->element == ELEM_U8) row_u8((uint8_t *)(uintptr_t)c->p->w + start, c->e->fold, n);
-        else row_i16((int16_t *)(uintptr_t)c->p->w + start, delta, n, c->up);
+        if (any != 0) run_row(c, start, key, exact);
         for (uint32_t y = 0; y < l->ncols; y++) put(c, start + l->cols[y], c->e->joint[y]);
     }
 }

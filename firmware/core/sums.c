@@ -1,0 +1,315 @@
+/* The interpreter of sums of products, docs/semantics.md 4.3, on lanes of synapses that share one neuron. Dispatch is
+ * paid once per product and batch. All factors multiply with 32-bit wrap, which commutes: what does not vary along the
+ * lanes folds into one scalar. */
+#include "lanes.h"
+
+void nm_line_start(nm_line *c, nm_engine *e, uint32_t index, nm_proj *p) {
+    const nm_line fresh = {.e = e, .p = p, .l = p->plastic, .r = p->plastic->rule};
+    *c = fresh;
+    for (uint32_t s = 0; s < 3; s++) {
+        c->old[s] = e->lane + s * NM_BATCH;
+        if (e->rounding) c->key[s] = nm_key(e->seed, 16u * index + HASH_SUM + s, e->now);
+    }
+    c->acc = e->lane + 3 * NM_BATCH;
+    c->p1 = e->lane + 4 * NM_BATCH;
+    c->p2 = e->lane + 5 * NM_BATCH;
+    if (!e->rounding) c->number = nm_round_number(e, c->r);
+}
+
+/* ---- factors ---- */
+
+/* Is the factor the same for all lanes? */
+static int is_scalar(const nm_line *c, const nm_product *q, uint32_t var) {
+    if (var == VAR_ONE) return 1;
+    if (c->column) return var == VAR_Y0 || (var >= VAR_Y1 && var <= VAR_Y3);
+    if (var == VAR_X1 || var == VAR_X2) return q->dep != DEP_Y0 || c->r->t_epoch == 1;
+    return var == VAR_X0;
+}
+
+/* Where in the epoch a product reads the traces; columns run y0-products only. */
+static uint32_t history_time(const nm_line *c, const nm_product *q) {
+    return q->dep == DEP_X0 || c->column ? c->when : c->r->t_epoch;
+}
+
+static int32_t scalar(const nm_line *c, const nm_product *q, const nm_factor *f) {
+    int32_t x = 0;
+    if (f->var == VAR_X0 || f->var == VAR_Y0) x = c->when != 0;
+    else if (f->var != VAR_ONE) x = nm_history(c->e, c->p, f->var - VAR_X1 + TR_X1, history_time(c, q))[c->self];
+    return nm_factor_value(f, x);
+}
+
+static void fetch(int32_t *restrict out, const uint8_t *restrict from, const nm_lanes *a) {
+    const uint32_t n = a->n, *other = a->other;
+    if (other) {
+        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = from[other[k]];
+    } else {
+        from += a->first;
+        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = from[k];
+    }
+}
+
+static void fetch_spiked(int32_t *out, const uint8_t *when, const nm_lanes *a) {
+    fetch(out, when, a);
+    for (uint32_t k = 0; k < a->n; k++) out[k] = out[k] != 0;
+}
+
+/* A trace at the time of each target's last spike; lanes without one are masked by the dependency. */
+static void fetch_at_ty(const nm_line *c, int32_t *out, uint32_t trace, const nm_lanes *a) {
+    for (uint32_t k = 0; k < a->n; k++) {
+        const uint32_t j = a->other ? a->other[k] : a->first + k, when = c->l->ty[j];
+        out[k] = when ? nm_history(c->e, c->p, trace, when)[trace < TR_Y1 ? c->self : j] : 0;
+    }
+}
+
+/* Add the factor's constant and limit it to its width, in place. Of the plain values only x1 can pass its width. */
+static void shape(int32_t *v, uint32_t n, const nm_factor *f) {
+    const int32_t add = f->add, lo = f->lo, hi = f->hi;
+    if (f->sgn) {
+        for (uint32_t k = 0; k < n; k++) v[k] = (v[k] + add > 0) - (v[k] + add < 0);
+    } else if (add || f->var == VAR_X1) {
+        for (uint32_t k = 0; k < n; k++) v[k] = nm_clip(v[k] + add, lo, hi);
+    }
+}
+
+/* The values of a factor along the lanes: in `buffer`, or where they lie already. */
+static const int32_t *vector(const nm_line *c, const nm_product *q, const nm_factor *f, const nm_lanes *a,
+                             int32_t *buffer) {
+    const uint32_t var = f->var;
+    if (var >= VAR_W) {
+        const int32_t *old = c->old[var - VAR_W];
+        if (!f->sgn && !f->add) return old;
+        for (uint32_t k = 0; k < a->n; k++) buffer[k] = old[k];
+    } else if (var <= VAR_Y0) {
+        fetch_spiked(buffer, var == VAR_X0 ? c->l->tx : c->l->ty, a);
+    } else {
+        const uint32_t trace = var - VAR_X1 + TR_X1;
+        if (!c->column && q->dep == DEP_Y0 && c->r->t_epoch > 1) fetch_at_ty(c, buffer, trace, a);
+        else fetch(buffer, nm_history(c->e, c->p, trace, history_time(c, q)), a);
+    }
+    shape(buffer, a->n, f);
+    return buffer;
+}
+
+/* ---- products ---- */
+
+static void multiply(int32_t *out, const int32_t *a, const int32_t *b, uint32_t n) {
+    for (uint32_t k = 0; k < n; k++) out[k] = (int32_t)((uint32_t)a[k] * (uint32_t)b[k]);
+}
+
+static int due(const nm_line *c, const nm_product *q, uint32_t active) {
+    if (q->dep == DEP_Y0) return active != 0;
+    return !c->column && (q->dep == DEP_X0 ? c->when != 0 : nm_u_due(c->r, q));
+}
+
+/* Everything of a product that is the same for all lanes, times its mantissa. */
+static uint32_t scalar_part(const nm_line *c, const nm_product *q) {
+    uint32_t s = (uint32_t)(int32_t)q->mant;
+    for (uint32_t k = 0; k < q->factors; k++) {
+        const nm_factor *f = c->e->factor + q->first + k;
+        if (is_scalar(c, q, f->var)) s *= (uint32_t)scalar(c, q, f);
+    }
+    return s;
+}
+
+/* Everything of a product that varies along the lanes. */
+static const int32_t *vector_part(const nm_line *c, const nm_product *q, const nm_lanes *a) {
+    const int32_t *v = 0;
+    if (q->dep == DEP_Y0 && a->active == 1) {
+        fetch_spiked(c->p1, c->l->ty, a);
+        v = c->p1;
+    }
+    for (uint32_t k = 0; k < q->factors; k++) {
+        const nm_factor *f = c->e->factor + q->first + k;
+        if (is_scalar(c, q, f->var)) continue;
+        const int32_t *x = vector(c, q, f, a, v ? c->p2 : c->p1);
+        if (v) {
+            multiply(c->p1, v, x, a->n);
+            v = c->p1;
+        } else {
+            v = x;
+        }
+    }
+    if (v) return v;
+    for (uint32_t k = 0; k < a->n; k++) c->p1[k] = 1;
+    return c->p1;
+}
+
+/* Can the product leave -32767..32767 before or after its shifts, for any values of its factors? */
+static int may_saturate(const nm_line *c, const nm_product *q, uint32_t s) {
+    uint32_t most = (int32_t)s < 0 ? 0u - s : s;
+    for (uint32_t k = 0; k < q->factors; k++) {
+        const nm_factor *f = c->e->factor + q->first + k;
+        if (is_scalar(c, q, f->var)) continue;
+        if (most > 0x7FFFFFFFu >> f->bits) return 1;
+        most <<= f->bits;
+    }
+    return (most >> q->right) + 1u > 32767u >> q->left;
+}
+
+/* ---- sums ---- */
+
+enum { FIRST = 1, LAST = 2, HASHED = 4, BYTE = 8 };
+
+typedef struct {
+    uint32_t s, right, left;
+    int32_t up, lo, hi;
+    uint32_t row, column;       /* hashed: the lane's number is mix(mix(row + i * NM_GOLDEN) + column + j * NM_SECOND) */
+} nm_pass;
+
+/* 127 - r of a lane. A column mixes in two rounds; along a row the first is the same for all. */
+NM_INLINE int32_t hashed_up(const nm_pass *x, uint32_t other, uint32_t along_column) {
+    const uint32_t h = along_column ? nm_mix_inline(x->row + other * NM_GOLDEN) + x->column : x->row + other * NM_SECOND;
+    return 127 - (int32_t)nm_mix7(h);
+}
+
+/* One product into the sum. FIRST: the sum starts from the old values. LAST: it ends as new values; then what the sign
+ * mode and the limits of the sum would do is done by the range of the values. BYTE: that is 0..255. */
+NM_INLINE void pass(int32_t *restrict acc, const int32_t *restrict old, const int32_t *restrict v, const nm_lanes *a,
+                    const nm_pass *x, uint32_t along_column, uint32_t mode) {
+    const uint32_t n = a->n, s = x->s, right = x->right, left = x->left, first = a->first, *restrict other = a->other;
+    const int32_t up = x->up, lo = mode & BYTE ? 0 : x->lo, hi = mode & BYTE ? 255 : x->hi;
+    const nm_pass local = *x;
+    NM_UNROLL4 for (uint32_t k = 0; k < n; k++) {
+        const int32_t p = (int32_t)((uint32_t)((int32_t)((uint32_t)v[k] * s) >> right) << left);
+        const int32_t sum = (mode & FIRST ? old[k] * 128 : acc[k]) + p;
+        if (mode & HASHED) acc[k] = nm_clip((sum + hashed_up(&local, other ? other[k] : first + k, along_column)) >> 7, lo, hi);
+        else if (mode & LAST) acc[k] = nm_clip((sum + up) >> 7, lo, hi);
+        else acc[k] = nm_clip(sum, -32769, 32767);
+    }
+}
+
+static void run_pass(nm_line *c, const int32_t *old, const int32_t *v, const nm_lanes *a, const nm_pass *x, uint32_t mode) {
+#define RUN(m) case (m): pass(c->acc, old, v, a, x, 0, (m)); break
+    switch (mode) {     /* constants, so that each loop is compiled for its own mode */
+    RUN(0);
+    RUN(LAST);
+    RUN(LAST | BYTE);
+    RUN(FIRST);
+    RUN(FIRST | LAST);
+    RUN(FIRST | LAST | BYTE);
+    RUN(LAST | HASHED | BYTE);
+    RUN(FIRST | LAST | HASHED | BYTE);
+    RUN(LAST | HASHED);
+    default: pass(c->acc, old, v, a, x, 0, FIRST | LAST | HASHED); break;
+    }
+#undef RUN
+}
+
+/* The same for the few lanes of a column, hashed. */
+static void run_hashed_column(nm_line *c, const int32_t *old, const int32_t *v, const nm_lanes *a, const nm_pass *x,
+                              uint32_t mode) {
+    if (mode & FIRST) pass(c->acc, old, v, a, x, 1, FIRST | LAST | HASHED);
+    else pass(c->acc, old, v, a, x, 1, LAST | HASHED);
+}
+
+/* s: the scalar part of the product; order: FIRST, LAST or both. */
+static void add_product(nm_line *c, uint32_t sum, const nm_product *q, uint32_t s, const nm_lanes *a, uint32_t order) {
+    static const int16_t ranges[5][2] = {{-256, 255}, {0, 255}, {-255, 0}, {0, 255}, {-257, 255}};
+    const uint32_t which = sum == SUM_W ? c->p->sign : sum + 2u;
+    nm_pass x = {s, q->right, q->left, 127 - (int32_t)c->number, ranges[which][0], ranges[which][1], 0, 0};
+    const int32_t *v = s ? vector_part(c, q, a) : c->old[sum];
+    if (may_saturate(c, q, s)) {
+        for (uint32_t k = 0; k < a->n; k++) c->p1[k] = nm_product_end((int32_t)((uint32_t)v[k] * s), q);
+        v = c->p1;
+        x.s = 1;
+        x.right = x.left = 0;
+    }
+    if (sum == SUM_T) order &= FIRST;       /* the range of tag_1 lies below that of the sum: finish_tag1 */
+    if ((order & LAST) && x.lo == 0) order |= BYTE;
+    const uint32_t whole = (order & FIRST) && x.left >= 7;      /* whole numbers: nothing to round */
+    if ((order & LAST) && c->e->rounding && !whole) {
+        order |= HASHED;
+        x.row = c->column ? c->key[sum] : nm_mix(c->key[sum] + c->self * NM_GOLDEN);
+        x.column = c->self * NM_SECOND;
+    }
+    if (c->column && (order & HASHED)) run_hashed_column(c, c->old[sum], v, a, &x, order);
+    else run_pass(c, c->old[sum], v, a, &x, order);
+}
+
+/* acc -> new values of tag_1; those at -257 are remembered. */
+static void finish_tag1(nm_line *c, const nm_lanes *a) {
+    for (uint32_t k = 0; k < a->n; k++) {
+        const uint32_t other = a->other ? a->other[k] : a->first + k;
+        const uint32_t i = c->column ? other : c->self, j = c->column ? c->self : other;
+        const uint32_t h = nm_mix(c->key[SUM_T] + i * NM_GOLDEN) + j * NM_SECOND;
+        const uint32_t r = c->e->rounding ? nm_mix7(h) : c->number;
+        c->acc[k] = nm_clip((c->acc[k] + 127 - (int32_t)r) >> 7, -257, 255);
+        c->floor_tag |= c->acc[k] == -257;
+    }
+}
+
+/* ---- weights and tags ---- */
+
+static void load_bytes(int32_t *restrict out, const uint8_t *restrict w, const nm_lanes *a, int32_t flip) {
+    const uint32_t n = a->n, stride = a->stride, *restrict syn = a->syn;
+    w += a->base;
+    if (syn) for (uint32_t k = 0; k < n; k++) out[k] = (w[syn[k] * stride] ^ flip) - flip;
+    else if (flip) for (uint32_t k = 0; k < n; k++) out[k] = -w[k];
+    else NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = w[k];
+}
+
+static void store_bytes(uint8_t *restrict w, const int32_t *restrict value, const nm_lanes *a, int32_t flip) {
+    const uint32_t n = a->n, stride = a->stride, *restrict syn = a->syn;
+    w += a->base;
+    if (syn) for (uint32_t k = 0; k < n; k++) w[syn[k] * stride] = (uint8_t)((value[k] ^ flip) - flip);
+    else if (flip) for (uint32_t k = 0; k < n; k++) w[k] = (uint8_t)-value[k];
+    else NM_UNROLL4 for (uint32_t k = 0; k < n; k++) w[k] = (uint8_t)value[k];
+}
+
+static int16_t *shorts(const nm_line *c, uint32_t sum) {
+    return sum == SUM_W ? (int16_t *)(uintptr_t)c->p->w : sum == SUM_D ? c->l->tag2 : c->l->tag1;
+}
+
+static void load(const nm_line *c, uint32_t sum, const nm_lanes *a) {
+    int32_t *restrict out = c->old[sum];
+    const uint32_t n = a->n, stride = a->stride, *restrict syn = a->syn;
+    if (sum == SUM_W && c->p->element == ELEM_U8) {
+        load_bytes(out, c->p->w, a, (int32_t)c->p->flip);
+        return;
+    }
+    const int16_t *restrict w = shorts(c, sum) + a->base;
+    if (syn) for (uint32_t k = 0; k < n; k++) out[k] = w[syn[k] * stride];
+    else NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = w[k];
+}
+
+static void store(const nm_line *c, uint32_t sum, const nm_lanes *a) {
+    const int32_t *restrict value = c->acc;
+    const uint32_t n = a->n, stride = a->stride, *restrict syn = a->syn;
+    if (sum == SUM_W && c->p->element == ELEM_U8) {
+        store_bytes((uint8_t *)(uintptr_t)c->p->w, value, a, (int32_t)c->p->flip);
+        return;
+    }
+    int16_t *restrict w = shorts(c, sum) + a->base;
+    if (syn) for (uint32_t k = 0; k < n; k++) w[syn[k] * stride] = (int16_t)value[k];
+    else NM_UNROLL4 for (uint32_t k = 0; k < n; k++) w[k] = (int16_t)value[k];
+}
+
+/* One sum. The product found last is held back, since only the one that follows tells whether it ends the sum. */
+static void run_sum(nm_line *c, uint32_t sum, const nm_lanes *a) {
+    const nm_product *q = c->e->product + c->r->first[sum], *held = 0;
+    const int sunk = sum == SUM_T && c->l->floor_tag;   /* tag_1 = -257 lies below acc: products of 0 matter too */
+    uint32_t held_s = 0, order = FIRST;
+    for (uint32_t k = 0; k < c->r->count[sum]; k++, q++) {
+        const uint32_t s = due(c, q, a->active) ? scalar_part(c, q) : 0;
+        if (s == 0 && !sunk) continue;
+        if (held) {
+            add_product(c, sum, held, held_s, a, order);
+            order = 0;
+        } else if (!(c->r->reads & (1u << sum))) {
+            load(c, sum, a);
+        }
+        held = q;
+        held_s = s;
+    }
+    if (!held) return;
+    add_product(c, sum, held, held_s, a, order | LAST);
+    if (sum == SUM_T) finish_tag1(c, a);
+    store(c, sum, a);
+}
+
+/* The three sums of some synapses, all from their old values. */
+void nm_run_lanes(nm_line *c, const nm_lanes *a) {
+    for (uint32_t sum = 0; sum < 3; sum++)
+        if (c->r->reads & (1u << sum)) load(c, sum, a);
+    for (uint32_t sum = 0; sum < 3; sum++) run_sum(c, sum, a);
+}

@@ -1,0 +1,93 @@
+"""Measure, and write the tables of the README: ``python docs/figures.py [accuracy] [speed]`` (default: both)."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+SPLITS = "0-4"
+NETWORKS = ("N1", "N2", "N3", "N4")
+BOARDS = ("mcu:m4", "mcu:m3", "mcu:m0")
+
+
+def main(wanted: list[str]) -> None:
+    """Measure what is wanted and write it between its marks."""
+    for name in wanted or ["accuracy", "speed"]:
+        table = {"accuracy": accuracy, "speed": speed}[name]()
+        text = README.read_text(encoding="utf-8")
+        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+        text = re.sub(f"{begin}.*?{end}", lambda _: f"{begin}\n{table}\n{end}", text, flags=re.DOTALL)  # noqa: B023
+        README.write_text(text, encoding="utf-8")
+
+
+def neuromorph(*words: str) -> Any:
+    """What a command says in JSON; None if it could not run."""
+    done = subprocess.run(
+        [sys.executable, "-m", "neuromorph", *words, "--json"], capture_output=True, text=True, check=False
+    )
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+def accuracy() -> str:
+    """Share of held-out digits read, for one showing of the images and for three."""
+    rows = ["| target | images shown | mean of 5 splits | lowest | highest |", "|---|---|---|---|---|"]
+    for target, passes in (("cpu:float", 1), ("mcu", 1), ("cpu", 3)):
+        data = neuromorph(
+            "demo", "--score", "--all", "--split", SPLITS, "--targets", target, "--passes", str(passes)
+        )["targets"][target]  # fmt: skip
+        shown = "1,257 once" if passes == 1 else "1,257 three times"
+        low, high = data["min"], max(data["splits"])
+        rows.append(f"| `{target}` | {shown} | **{data['mean']:.1%}** | {low:.1%} | {high:.1%} |".replace("%", " %"))
+    return "\n".join(rows)
+
+
+def speed() -> str:
+    """Time of the engines on this computer, and exact instructions on the emulated boards."""
+    head = ["", *NETWORKS]
+    rows = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for target, repeats in (("cpu", 5), ("cpu:ref", 1)):
+        found = [neuromorph("bench", n, "--target", target, "--repeats", str(repeats)) for n in NETWORKS]
+        cells = [_number(row["cpu_us_per_step"]) for row in found]
+        rows.append(f"| `{target}`, CPU µs per step | {' | '.join(cells)} |")
+        if target == "cpu":
+            events = [f"{row['synaptic_events'] / row['steps']:,.0f}" for row in found]
+            updates = [f"{row['plastic_updates'] / row['steps']:,.0f}" for row in found]
+    rows.append(f"| synaptic events per step | {' | '.join(events)} |")
+    rows.append(f"| plastic updates per step | {' | '.join(updates)} |")
+    for board in BOARDS:
+        found = [neuromorph("bench", n, "--target", board) for n in NETWORKS]
+        cells = ["too large" if row is None else f"{row['instructions_per_step']:,.0f}" for row in found]
+        rows.append(f"| `{board}`, instructions per step | {' | '.join(cells)} |")
+    python = f"Python {platform.python_version()}, {_processor()}; the fastest of 5 runs, of `cpu:ref` one of 200 steps"
+    return "\n".join([*rows, "", f"({python}; on boards 200 steps.)", "", kernels()])
+
+
+def kernels() -> str:
+    """Exact instructions per element of work."""
+    costs = {board: neuromorph("bench", "--kernels", "--target", board)["instructions"] for board in BOARDS}
+    rows = [f"| instructions per | {' | '.join(f'`{b}`' for b in BOARDS)} |", "|---" * (len(BOARDS) + 1) + "|"]
+    for work in costs[BOARDS[0]]:
+        rows.append(f"| {work} | {' | '.join(f'{costs[b][work]:.1f}' for b in BOARDS)} |")
+    return "\n".join(rows)
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def _processor() -> str:
+    try:
+        model = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        model = None
+    return model[1] if model else platform.machine()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -79,7 +79,8 @@ static void place_proj(const nm_image *m, nm_alloc *a, nm_proj *p, nm_scratch *s
     s->history = u32_max(s->history, history > 0x80000000u ? UINT32_MAX : (uint32_t)history);
     if (p->layout == 0) {
         s->delta = u32_max(s->delta, u32_max(p->n_pre, p->n_post));
-        s->fold = u32_max(s->fold, p->n_post);
+        const uint32_t tags = (rule.flags & 1u) + (rule.flags >> 1);
+        s->fold = u32_max(s->fold, p->n_post * (tags == 2 ? 3u : 2u));
     }
 }
 
@@ -132,7 +133,7 @@ uint32_t nm_layout(const nm_image *m, uint8_t *arena) {
     int32_t *stage = take(&a, s.stage, 4);
     uint8_t *history = take(&a, s.history, 1);
     int32_t *delta = take(&a, s.delta, 4);
-    int16_t *fold = take(&a, s.fold, 2), *joint = take(&a, s.fold, 2);
+    int16_t *fold = take(&a, s.fold, 2);
     int32_t *lane = take(&a, 6 * plastic, 4);
     uint32_t *pick = take(&a, 2 * plastic, 4);
     if (arena && a.used != UINT32_MAX) {
@@ -148,7 +149,6 @@ uint32_t nm_layout(const nm_image *m, uint8_t *arena) {
         e->history = history;
         e->delta = delta;
         e->fold = fold;
-        e->joint = joint;
         e->lane = lane;
         e->pick = pick;
     }

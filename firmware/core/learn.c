@@ -2,18 +2,45 @@
  * sources that spiked, and the columns of targets that spiked. */
 #include "lanes.h"
 
-static void whole_row(nm_line *c) {
-    const uint32_t *row = c->p->rows + 3u * c->self, sparse = c->p->layout;
-    const uint32_t start = sparse ? row[0] : c->self * c->p->n_post, length = sparse ? row[2] : c->p->n_post;
-    const uint32_t *col = c->l->cols, *end = col + c->l->ncols;
+/* The stored values of one sum at the active columns of a dense row, to e->fold or back. */
+static void keep_columns(const nm_line *c, uint32_t sum, uint32_t start, int back) {
+    const uint32_t n = c->l->ncols, *col = c->l->cols;
+    int16_t *kept = c->e->fold + sum * c->p->n_post;
+    uint8_t *bytes = (uint8_t *)(uintptr_t)c->p->w + start;
+    int16_t *shorts = sum == SUM_D ? c->l->tag2 : sum == SUM_T ? c->l->tag1 : (int16_t *)(uintptr_t)c->p->w;
+    const int is_byte = sum == SUM_W && c->p->element == ELEM_U8;
+    for (uint32_t x = 0; x < n; x++) {
+        if (is_byte && back) bytes[col[x]] = (uint8_t)kept[x];
+        else if (is_byte) kept[x] = bytes[col[x]];
+        else if (back) shorts[start + col[x]] = kept[x];
+        else kept[x] = shorts[start + col[x]];
+    }
+}
+
+/* First as if no target had spiked, in one go; then the active columns again, from their old values, with all products. */
+static void whole_dense_row(nm_line *c) {
+    const uint32_t start = c->self * c->p->n_post, length = c->p->n_post;
+    const uint32_t again = c->r->deps & (1u << DEP_Y0) ? c->l->ncols : 0;
+    for (uint32_t sum = 0; sum < 3 && again; sum++)
+        if (c->r->count[sum]) keep_columns(c, sum, start, 0);
     for (uint32_t k = 0; k < length; k += NM_BATCH) {
-        nm_lanes a = {nm_min(NM_BATCH, length - k), 0, k, 0, start + k, 1, c->l->ncols != 0};
-        if (sparse) {
-            a.other = c->p->targets + start + k;
-        } else {
-            while (col < end && *col < k) col++;        /* cols ascend */
-            a.active = col < end && *col < k + a.n;
-        }
+        const nm_lanes a = {nm_min(NM_BATCH, length - k), 0, k, 0, start + k, 1, 0};
+        nm_run_lanes(c, &a);
+    }
+    for (uint32_t sum = 0; sum < 3 && again; sum++)
+        if (c->r->count[sum]) keep_columns(c, sum, start, 1);
+    for (uint32_t k = 0; k < again; k += NM_BATCH) {
+        const uint32_t *col = c->l->cols + k;
+        const nm_lanes a = {nm_min(NM_BATCH, again - k), col, 0, col, start, 1, 2};
+        nm_run_lanes(c, &a);
+    }
+}
+
+static void whole_sparse_row(nm_line *c) {
+    const uint32_t *row = c->p->rows + 3u * c->self;
+    for (uint32_t k = 0; k < row[2]; k += NM_BATCH) {
+        nm_lanes a = {nm_min(NM_BATCH, row[2] - k), c->p->targets + row[0] + k, 0, 0, row[0] + k, 1, 0};
+        for (uint32_t x = 0; x < a.n && c->l->ncols; x++) a.active |= c->l->ty[a.other[x]] != 0;
         nm_run_lanes(c, &a);
     }
 }
@@ -87,7 +114,8 @@ static void interpret(nm_engine *e, uint32_t index, nm_proj *p) {
         c.self = i;
         c.when = l->tx[i];
         const int by_source = rows && c.when;
-        if (all || by_source) whole_row(&c);
+        if ((all || by_source) && p->layout) whole_sparse_row(&c);
+        else if (all || by_source) whole_dense_row(&c);
         /* a row may have run for its tags alone: then its columns are only counted */
         if (columns && p->layout && !due_all && !by_source) e->work.plastic_updates += active_in_row(&c, !all);
     }

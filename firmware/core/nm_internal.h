@@ -19,7 +19,11 @@
 
 /* Synapses that the rule interpreter takes at once: dispatch is paid once per batch. */
 #ifndef NM_BATCH
-#define NM_BATCH 64u
+#if defined(__ARM_ARCH_6M__)
+#define NM_BATCH 64u            /* boards with such a core are small */
+#else
+#define NM_BATCH 128u
+#endif
 #endif
 
 #define NM_U (1 << 23)          /* bound of u and v */
@@ -151,7 +155,7 @@ struct nm_engine {
     int32_t *stage;                     /* scratch: [slots][n_post] of a staged projection */
     uint8_t *history;                   /* scratch: h[1..t_epoch-1] of each trace */
     int32_t *delta;                     /* scratch of stdp.c: max(n_pre, n_post) */
-    int16_t *fold, *joint;              /* scratch of stdp.c: n_post each */
+    int16_t *fold;                      /* scratch of stdp.c and learn.c: 2 or 3 rows of n_post */
     int32_t *lane;                      /* scratch of learn.c: 6 x NM_BATCH */
     uint32_t *pick;                     /* scratch of learn.c: 2 x NM_BATCH */
     uint32_t bound;                     /* nm_record_bound */

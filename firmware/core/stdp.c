@@ -218,7 +218,7 @@ static void silent_rows(const nm_separable_run *c) {
     for (uint32_t x = 0; x < n; x++) silent_row(&local, (uint32_t)list[x]);
 }
 
-/* Synapses between a source and a target that both spiked: both products, in their order. To e->joint. */
+/* Synapses between a source and a target that both spiked: both products, in their order. To the second row of e->fold. */
 static void joint(const nm_separable_run *c, uint32_t i, uint32_t key) {
     const nm_plastic *l = c->l;
     int32_t y[65];
@@ -230,7 +230,7 @@ static void joint(const nm_separable_run *c, uint32_t i, uint32_t key) {
         acc = nm_clip(acc + (c->x_first ? dx : dy), c->acc_lo, c->acc_hi);
         acc = nm_clip(acc + (c->x_first ? dy : dx), c->acc_lo, c->acc_hi);
         const int32_t up = c->e->rounding ? hashed_up(c, key, j) : c->up;
-        c->e->joint[x] = (int16_t)nm_clip((acc + up) >> 7, c->lo, c->hi);
+        c->e->fold[c->p->n_post + x] = (int16_t)nm_clip((acc + up) >> 7, c->lo, c->hi);
     }
 }
 
@@ -264,7 +264,7 @@ static void spiking_rows(const nm_separable_run *c, uint32_t k) {
         const uint32_t key = c->e->rounding ? row_key(c, i) : 0;
         if (l->ncols) joint(c, i, key);
         if (any != 0) run_row(c, start, key, exact);
-        for (uint32_t y = 0; y < l->ncols; y++) put(c, start + l->cols[y], c->e->joint[y]);
+        for (uint32_t y = 0; y < l->ncols; y++) put(c, start + l->cols[y], c->e->fold[n + y]);
     }
 }
 

@@ -148,65 +148,69 @@ static int may_saturate(const nm_line *c, const nm_product *q, uint32_t s) {
 
 /* ---- sums ---- */
 
-enum { FIRST = 1, LAST = 2, HASHED = 4, BYTE = 8 };
+/* 127 - r of each lane, synapse rounding. Along a row the first of two mixing rounds is the same for all. */
+static void fetch_rounding(const nm_line *c, uint32_t sum, const nm_lanes *a, int32_t *restrict out) {
+    const uint32_t n = a->n, key = c->key[sum], row = nm_mix(key + c->self * NM_GOLDEN), column = c->self * NM_SECOND;
+    const uint32_t *restrict other = a->other;
+    if (c->column) {            /* these always have a list */
+        for (uint32_t k = 0; k < n; k++)
+            out[k] = 127 - (int32_t)nm_mix7(nm_mix_inline(key + other[k] * NM_GOLDEN) + column);
+    } else if (other) {
+        for (uint32_t k = 0; k < n; k++) out[k] = 127 - (int32_t)nm_mix7(row + other[k] * NM_SECOND);
+    } else {
+        uint32_t h = row + a->first * NM_SECOND;
+        NM_UNROLL4 for (uint32_t k = 0; k < n; k++, h += NM_SECOND) out[k] = 127 - (int32_t)nm_mix7(h);
+    }
+}
+
+enum { FIRST = 1, LAST = 2, EACH = 4, BYTE = 8, NEGATIVE = 16 };
 
 typedef struct {
     uint32_t s, right, left;
-    int32_t up, lo, hi;
-    uint32_t row, column;       /* hashed: the lane's number is mix(mix(row + i * NM_GOLDEN) + column + j * NM_SECOND) */
+    int32_t up;                 /* 127 - r, the same for all */
+    const int32_t *each;        /* with EACH: 127 - r of each lane */
 } nm_pass;
 
-/* 127 - r of a lane. A column mixes in two rounds; along a row the first is the same for all. */
-NM_INLINE int32_t hashed_up(const nm_pass *x, uint32_t other, uint32_t along_column) {
-    const uint32_t h = along_column ? nm_mix_inline(x->row + other * NM_GOLDEN) + x->column : x->row + other * NM_SECOND;
-    return 127 - (int32_t)nm_mix7(h);
-}
-
 /* One product into the sum. FIRST: the sum starts from the old values. LAST: it ends as new values; then what the sign
- * mode and the limits of the sum would do is done by the range of the values. BYTE: that is 0..255. */
-NM_INLINE void pass(int32_t *restrict acc, const int32_t *restrict old, const int32_t *restrict v, const nm_lanes *a,
-                    const nm_pass *x, uint32_t along_column, uint32_t mode) {
-    const uint32_t n = a->n, s = x->s, right = x->right, left = x->left, first = a->first, *restrict other = a->other;
-    const int32_t up = x->up, lo = mode & BYTE ? 0 : x->lo, hi = mode & BYTE ? 255 : x->hi;
-    const nm_pass local = *x;
+ * mode and the limits of the sum would do is done by the range of the values: BYTE 0..255, NEGATIVE -255..0, else
+ * -256..255. */
+NM_INLINE void pass(int32_t *restrict acc, const int32_t *restrict old, const int32_t *restrict v, uint32_t n,
+                    const nm_pass *x, uint32_t mode) {
+    const uint32_t s = x->s, right = x->right, left = x->left;
+    const int32_t up = x->up, lo = mode & BYTE ? 0 : mode & NEGATIVE ? -255 : -256, hi = mode & NEGATIVE ? 0 : 255;
+    const int32_t *restrict each = x->each;
     NM_UNROLL4 for (uint32_t k = 0; k < n; k++) {
         const int32_t p = (int32_t)((uint32_t)((int32_t)((uint32_t)v[k] * s) >> right) << left);
         const int32_t sum = (mode & FIRST ? old[k] * 128 : acc[k]) + p;
-        if (mode & HASHED) acc[k] = nm_clip((sum + hashed_up(&local, other ? other[k] : first + k, along_column)) >> 7, lo, hi);
-        else if (mode & LAST) acc[k] = nm_clip((sum + up) >> 7, lo, hi);
+        if (mode & LAST) acc[k] = nm_clip((sum + (mode & EACH ? each[k] : up)) >> 7, lo, hi);
         else acc[k] = nm_clip(sum, -32769, 32767);
     }
 }
 
-static void run_pass(nm_line *c, const int32_t *old, const int32_t *v, const nm_lanes *a, const nm_pass *x, uint32_t mode) {
-#define RUN(m) case (m): pass(c->acc, old, v, a, x, 0, (m)); break
+static void run_pass(nm_line *c, const int32_t *old, const int32_t *v, uint32_t n, const nm_pass *x, uint32_t mode) {
+#define RUN(m) case (m): pass(c->acc, old, v, n, x, (m)); break
     switch (mode) {     /* constants, so that each loop is compiled for its own mode */
     RUN(0);
+    RUN(FIRST);
     RUN(LAST);
     RUN(LAST | BYTE);
-    RUN(FIRST);
+    RUN(LAST | NEGATIVE);
     RUN(FIRST | LAST);
     RUN(FIRST | LAST | BYTE);
-    RUN(LAST | HASHED | BYTE);
-    RUN(FIRST | LAST | HASHED | BYTE);
-    RUN(LAST | HASHED);
-    default: pass(c->acc, old, v, a, x, 0, FIRST | LAST | HASHED); break;
+    RUN(FIRST | LAST | NEGATIVE);
+    RUN(LAST | EACH);
+    RUN(LAST | EACH | BYTE);
+    RUN(LAST | EACH | NEGATIVE);
+    RUN(FIRST | LAST | EACH);
+    RUN(FIRST | LAST | EACH | BYTE);
+    default: pass(c->acc, old, v, n, x, FIRST | LAST | EACH | NEGATIVE); break;
     }
 #undef RUN
 }
 
-/* The same for the few lanes of a column, hashed. */
-static void run_hashed_column(nm_line *c, const int32_t *old, const int32_t *v, const nm_lanes *a, const nm_pass *x,
-                              uint32_t mode) {
-    if (mode & FIRST) pass(c->acc, old, v, a, x, 1, FIRST | LAST | HASHED);
-    else pass(c->acc, old, v, a, x, 1, LAST | HASHED);
-}
-
 /* s: the scalar part of the product; order: FIRST, LAST or both. */
 static void add_product(nm_line *c, uint32_t sum, const nm_product *q, uint32_t s, const nm_lanes *a, uint32_t order) {
-    static const int16_t ranges[5][2] = {{-256, 255}, {0, 255}, {-255, 0}, {0, 255}, {-257, 255}};
-    const uint32_t which = sum == SUM_W ? c->p->sign : sum + 2u;
-    nm_pass x = {s, q->right, q->left, 127 - (int32_t)c->number, ranges[which][0], ranges[which][1], 0, 0};
+    nm_pass x = {s, q->right, q->left, 127 - (int32_t)c->number, c->p2};
     const int32_t *v = s ? vector_part(c, q, a) : c->old[sum];
     if (may_saturate(c, q, s)) {
         for (uint32_t k = 0; k < a->n; k++) c->p1[k] = nm_product_end((int32_t)((uint32_t)v[k] * s), q);
@@ -215,25 +219,24 @@ static void add_product(nm_line *c, uint32_t sum, const nm_product *q, uint32_t 
         x.right = x.left = 0;
     }
     if (sum == SUM_T) order &= FIRST;       /* the range of tag_1 lies below that of the sum: finish_tag1 */
-    if ((order & LAST) && x.lo == 0) order |= BYTE;
-    const uint32_t whole = (order & FIRST) && x.left >= 7;      /* whole numbers: nothing to round */
-    if ((order & LAST) && c->e->rounding && !whole) {
-        order |= HASHED;
-        x.row = c->column ? c->key[sum] : nm_mix(c->key[sum] + c->self * NM_GOLDEN);
-        x.column = c->self * NM_SECOND;
+    if (order & LAST) {
+        const uint32_t whole = (order & FIRST) && x.left >= 7;      /* whole numbers: nothing to round */
+        if (sum == SUM_D || c->p->sign == SIGN_EXC) order |= BYTE;
+        else if (c->p->sign == SIGN_INH) order |= NEGATIVE;
+        if (c->e->rounding && !whole) {
+            order |= EACH;
+            fetch_rounding(c, sum, a, c->p2);
+        }
     }
-    if (c->column && (order & HASHED)) run_hashed_column(c, c->old[sum], v, a, &x, order);
-    else run_pass(c, c->old[sum], v, a, &x, order);
+    run_pass(c, c->old[sum], v, a->n, &x, order);
 }
 
 /* acc -> new values of tag_1; those at -257 are remembered. */
 static void finish_tag1(nm_line *c, const nm_lanes *a) {
+    if (c->e->rounding) fetch_rounding(c, SUM_T, a, c->p2);
     for (uint32_t k = 0; k < a->n; k++) {
-        const uint32_t other = a->other ? a->other[k] : a->first + k;
-        const uint32_t i = c->column ? other : c->self, j = c->column ? c->self : other;
-        const uint32_t h = nm_mix(c->key[SUM_T] + i * NM_GOLDEN) + j * NM_SECOND;
-        const uint32_t r = c->e->rounding ? nm_mix7(h) : c->number;
-        c->acc[k] = nm_clip((c->acc[k] + 127 - (int32_t)r) >> 7, -257, 255);
+        const int32_t up = c->e->rounding ? c->p2[k] : 127 - (int32_t)c->number;
+        c->acc[k] = nm_clip((c->acc[k] + up) >> 7, -257, 255);
         c->floor_tag |= c->acc[k] == -257;
     }
 }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromorph.engine import Engine
+from neuromorph.engine import Accounting, Engine
 from neuromorph.errors import NeuromorphError, TargetError, ValidationError
 from neuromorph.program import Program
 from neuromorph.recorder import Recorder
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from neuromorph.engine import Engine
     from neuromorph.graph import Graph
     from neuromorph.network import Network
+    from neuromorph.report import Section
     from neuromorph.trace import Trace
 
 __all__ = ["Progress", "Session", "Stimulus", "open", "run", "steps_of"]
@@ -202,6 +203,12 @@ class Session:
             self._keep_partial(recorder, error)
             raise
 
+    def account(self, trace: Trace) -> Section | None:
+        """What a run of this session costs on the machine that its target stands for; None if that cannot be told."""
+        if not isinstance(self.engine, Accounting):
+            return None
+        return self.engine.account(trace.counters, trace.steps)
+
     def _records(self, inputs: Mapping[Any, Any] | Stimulus, start: int, steps: int) -> bytes:
         """Input records of steps start + 1 .. start + steps."""
         if isinstance(inputs, Stimulus):
@@ -299,7 +306,7 @@ class Session:
         item = self._item(name, variable)
         if physical:
             values = np.rint(np.asarray(values, dtype=np.float64) / self.scale(name, variable))
-        data = item.encode(checked(item, values))
+        data = item.encode(checked(self.program, item, values))
         with self._machine(f"given {item.name}"):
             self.engine.write_item(self._index[name, variable], 0, data)
 

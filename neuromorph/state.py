@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from neuromorph.program import Population, Program, Projection
 
-__all__ = ["Item", "State", "checked", "items"]
+__all__ = ["Item", "State", "checked", "items", "problem"]
 
 MAGIC = b"NMS\x1a"
 MAJOR, MINOR, SEMANTICS = 1, 0, 1
@@ -210,11 +210,9 @@ class State:
         found: dict[str, NDArray[np.int64]] = {}
         for item, data in self.split(program):
             values = item.decode(data)
-            problem = item.check(values)
-            if not problem and item.variable == "refr":
-                problem = _check_refractory(item, values, program.populations[item.object])
-            if problem:
-                raise ImageError(f"the state is not valid: {problem}")
+            wrong = problem(program, item, values)
+            if wrong:
+                raise ImageError(f"the state is not valid: {wrong}")
             found[item.name] = values
         return found
 
@@ -290,15 +288,20 @@ def _shared(program: Program) -> bool:
     return program.rounding == "shared"
 
 
-def _check_refractory(item: Item, values: NDArray[np.int64], pop: Population) -> str:
-    over = np.flatnonzero(values > pop.per_neuron("refractory"))
+def problem(program: Program, item: Item, values: NDArray[np.int64], first: int = 0) -> str:
+    """An empty string, or which of the values, from number `first` on, an item of the program cannot have."""
+    found = item.check(values)
+    if found or item.variable != "refr":
+        return found
+    period = program.populations[item.object].per_neuron("refractory")[first : first + values.size]
+    over = np.flatnonzero(values > period)
     if not over.size:
         return ""
     k = int(over[0])
-    return f"{item.name}[{k}] = {values[k]} is longer than its refractory period, {pop.per_neuron('refractory')[k]}"
+    return f"{item.name}[{first + k}] = {values[k]} is longer than its refractory period, {period[k]}"
 
 
-def checked(item: Item, values: object) -> NDArray[np.int64]:
+def checked(program: Program, item: Item, values: object) -> NDArray[np.int64]:
     """What a user wants to write into an item, checked and as int64 in its shape.
 
     Raises
@@ -317,7 +320,7 @@ def checked(item: Item, values: object) -> NDArray[np.int64]:
         if array.ndim != 0:
             raise ValidationError(f"{item.name}: values of shape {array.shape}, needed {item.shape} or a scalar")
         array = np.broadcast_to(array, item.shape)
-    problem = item.check(array)
-    if problem:
-        raise ValidationError(problem)
+    wrong = problem(program, item, array)
+    if wrong:
+        raise ValidationError(wrong)
     return array.astype(np.int64)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from neuromorph.errors import TargetError, ValidationError
 from neuromorph.image import decode
-from neuromorph.program import Probe, Program
-from neuromorph.state import Item, items
+from neuromorph.program import Probe, Program, U
+from neuromorph.records import decode_records
+from neuromorph.state import Item, items, problem
 from neuromorph_cpu.ref import Reference
 
 __all__ = ["RefEngine"]
@@ -115,10 +116,9 @@ class RefEngine:
         width = self._items[item].dtype.itemsize if 0 <= item < len(self._items) else 1
         held = self._item(item, first, len(data) // width)
         values = np.frombuffer(data, held.dtype).astype(np.int64)
-        if values.size and (int(values.min()) < held.low or int(values.max()) > held.high):
-            raise ValidationError(
-                f"{self.target}: a value for {held.name} is outside {held.low}..{held.high}; nothing was written"
-            )
+        wrong = problem(self.machine.program, held, values, first)
+        if wrong:
+            raise ValidationError(f"{self.target}: {wrong}; nothing was written")
         flat = self.machine.state[held.object, held.variable].ravel()
         flat[first : first + values.size] = values
         self.machine.state[held.object, held.variable] = flat.reshape(held.shape)
@@ -151,23 +151,28 @@ def _inputs(program: Program, records: bytes, start: int, steps: int) -> dict[in
     """Dense payloads by step and input; ValidationError on records that do not belong to the run."""
     names = list(program.populations)
     found: dict[int, dict[str, Ints]] = {}
-    at = 0
-    while at < len(records):
-        step, index, form, _, first, count, _ = _RECORD.unpack_from(records, at)
-        at += _RECORD.size
-        if index >= len(names) or program.populations[names[index]].kind != "input" or form > 1:
-            raise ValidationError(f"input record for object {index} of format {form}: no such input")
-        if not start < step <= start + steps:
-            raise ValidationError(f"input record for step {step} in a run of steps {start + 1}..{start + steps}")
-        pop = program.populations[names[index]]
-        where = np.frombuffer(records, "<u2", count, at).astype(np.int64) + first
-        at += 2 * count + (-2 * count) % 4
-        payload = np.ones(count, np.int64)
-        if form == 1:
-            payload = np.frombuffer(records, "<i4", count, at).astype(np.int64)
-            at += 4 * count
-        if count and (int(where.max()) >= pop.n or np.any(np.diff(where) <= 0)):
+    read = decode_records(records)
+    wrong = (read.step <= start) | (read.step > start + steps)
+    wrong[1:] |= np.diff(read.step) < 0
+    if wrong.any():
+        step = int(read.step[wrong.argmax()])
+        raise ValidationError(f"input record for step {step}: they must rise within {start + 1}..{start + steps}")
+    if np.any(read.first & 0xFFFF) or np.any(read.data[read.at[:, None] + [7, 14, 15]]):
+        raise ValidationError("input record with an odd first index or reserved bytes that are not 0")
+    for number in np.unique(read.object).tolist():
+        pop = program.populations[names[number]] if number < len(names) else None
+        mine = read.format[read.object == number]
+        if pop is None or pop.kind != "input" or mine.max() > int(pop.graded):
+            raise ValidationError(f"input record for object {number} of format {mine.max()}: no such input")
+        events = read.events(number)
+        place = events.steps * pop.n + events.indices
+        if np.any(np.diff(place) <= 0) or int(events.indices.max(initial=0)) >= pop.n:
             raise ValidationError(f"input record for {pop.name!r}: indices must ascend within 0..{pop.n - 1}")
-        dense = found.setdefault(step, {}).setdefault(pop.name, np.zeros(pop.n, np.int64))
-        dense[where] = payload
+        payloads = np.ones_like(place) if events.payloads is None else events.payloads
+        if np.any(np.abs(payloads) >= U):
+            raise ValidationError(f"input record for {pop.name!r}: a payload is outside -2^23 + 1..2^23 - 1")
+        for step in np.unique(events.steps).tolist():
+            here = slice(*np.searchsorted(events.steps, (step, step + 1)))
+            dense = found.setdefault(step, {}).setdefault(pop.name, np.zeros(pop.n, np.int64))
+            dense[events.indices[here]] = payloads[here]
     return found

@@ -125,9 +125,9 @@ static int check_machine(nm_check *c) {
     if (zeros(p, 8) || (p[7] & 0x80u)) return bad_at(c, 8, p);
     c->rounding = p[12];
     if (c->rounding > 1) return bad_at(c, 8, p + 12);
-    if (!zeros(p + 13, 3) || !zeros(p + 24, 8)) return bad_at(c, 8, p + 13);
-    static const uint8_t types[4] = {SEC_POPS, SEC_PROJS, SEC_RULES, SEC_PROBES};
-    for (uint32_t k = 0; k < 4; k++)
+    if (!zeros(p + 13, 3) || !zeros(p + 22, 10)) return bad_at(c, 8, p + 13);
+    static const uint8_t types[3] = {SEC_POPS, SEC_PROJS, SEC_RULES};
+    for (uint32_t k = 0; k < 3; k++)
         if (nm_u16(p + 16 + 2 * k) != count_of(c, types[k])) return bad_at(c, 6, p + 16 + 2 * k);
     return 0;
 }

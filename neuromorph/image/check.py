@@ -95,9 +95,9 @@ class _Checker:
         self.need(1 <= int.from_bytes(b[:8], "little") < 1 << 63, 8, at, "dt is outside 1..2^63 - 1 ns")
         self.rounding = b[12]
         self.need(self.rounding <= 1, 8, at + 12, f"rounding {self.rounding} is unknown")
-        self.need(not any(b[13:16]) and not any(b[24:32]), 8, at + 13, "reserved bytes are not 0")
-        counts = struct.unpack_from("<4H", b, 16)
-        for k, kind in enumerate((_POPS, _PROJS, _RULES, _PROBES)):
+        self.need(not any(b[13:16]) and not any(b[22:32]), 8, at + 13, "reserved bytes are not 0")
+        counts = struct.unpack_from("<3H", b, 16)
+        for k, kind in enumerate((_POPS, _PROJS, _RULES)):
             said = f"the machine record says {counts[k]} records in section {kind}, it has {self.count(kind)}"
             self.need(counts[k] == self.count(kind), 6, at + 16 + 2 * k, said)
 

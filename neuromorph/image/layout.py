@@ -27,7 +27,7 @@ VARIABLE_OF = {code: name for name, code in PROBE_CODES.items()}
 ARRAY_FIELDS = ("du", "dv", "vth", "bias", "refractory", "vth_lo", "theta_inc")
 
 ENTRY = struct.Struct("<HHIIIII")
-MACHINE = struct.Struct("<QIB3xHHHH8x")
+MACHINE = struct.Struct("<QIB3xHHH10x")
 POPULATION = struct.Struct("<BBBxI7iIIHBBIII4x")
 PROJECTION = struct.Struct("<HHBBBbBBBBHxxIIIII28x")
 RULE = struct.Struct("<BBBBI3H3H5Hxx5I12x")

@@ -110,11 +110,12 @@ def _metadata_of(reader: _Reader) -> dict[str, Any]:
 
 
 def _decode(reader: _Reader) -> Program:
-    ((dt_ns, seed, rounding, n_pops, n_projs, _, n_probes),) = reader.records(1, MACHINE)
+    ((dt_ns, seed, rounding, n_pops, n_projs, _),) = reader.records(1, MACHINE)
     meta = _metadata_of(reader)
     pop_names = meta.get("populations") or [f"population{i}" for i in range(n_pops)]
     proj_names = meta.get("projections") or [f"projection{i}" for i in range(n_projs)]
-    probe_names = meta.get("probes") or [f"probe{i}" for i in range(n_probes)]
+    probe_records = reader.records(17, PROBE)
+    probe_names = meta.get("probes") or [f"probe{i}" for i in range(len(probe_records))]
     pops = [_decode_population(reader, r, n) for r, n in zip(reader.records(3, POPULATION), pop_names, strict=True)]
     rules = [_decode_rule(reader, r, rounding == 0) for r in reader.records(10, RULE)]
     projs = [
@@ -129,7 +130,7 @@ def _decode(reader: _Reader) -> Program:
     )
     probes = tuple(
         Probe(name, (projs if kind else pops)[obj].name, VARIABLE_OF[code], every, phase)
-        for name, (kind, code, obj, every, phase) in zip(probe_names, reader.records(17, PROBE), strict=True)
+        for name, (kind, code, obj, every, phase) in zip(probe_names, probe_records, strict=True)
     )
     return Program(
         dt=dt_ns / 1e9,

@@ -88,7 +88,7 @@ def encode(program: Program) -> bytes:
         1,
         MACHINE.pack(
             round(program.dt * 1e9), program.seed, ("shared", "synapse").index(program.rounding),
-            len(pop_index), len(proj_index), len(rules), len(program.probes),
+            len(pop_index), len(proj_index), len(rules),
         ),
     )  # fmt: skip
     for pop in program.populations.values():

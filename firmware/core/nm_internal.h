@@ -9,10 +9,12 @@
 
 #if defined(__GNUC__)
 #define NM_INLINE static inline __attribute__((always_inline))
+#define NM_NOINLINE __attribute__((noinline))
 #define NM_UNROLL4 _Pragma("GCC unroll 4")
 #define NM_UNROLL8 _Pragma("GCC unroll 8")
 #else
 #define NM_INLINE static inline
+#define NM_NOINLINE
 #define NM_UNROLL4
 #define NM_UNROLL8
 #endif

@@ -12,6 +12,7 @@ typedef struct {
     uint32_t x_first;               /* order of the two products: the sum saturates after each */
     uint32_t key;                   /* synapse rounding */
     int32_t up;                     /* added before the shift that drops 7 fractional bits */
+    int32_t hashed_up, sign;        /* the same where each synapse has its own number: hashed_up + sign * r */
     int32_t acc_lo, acc_hi, lo, hi; /* limits of the sum and of a weight */
     uint8_t y_at[65], x_at[65];     /* some target's, some source's last spike was at k of the epoch */
     uint32_t times;                 /* how many k have y_at, and which */
@@ -106,8 +107,7 @@ static int32_t along(const nm_separable_run *c, int32_t delta) {
 }
 
 static int32_t hashed_up(const nm_separable_run *c, uint32_t row_key, uint32_t j) {
-    const int32_t r = (int32_t)nm_mix7(row_key + j * NM_SECOND);
-    return c->p->flip ? r : 127 - r;
+    return c->hashed_up + c->sign * (int32_t)nm_mix7(row_key + j * NM_SECOND);
 }
 
 static uint32_t row_key(const nm_separable_run *c, uint32_t i) { return nm_mix(c->key + i * NM_GOLDEN); }
@@ -121,29 +121,52 @@ static int32_t get(const nm_separable_run *c, uint32_t at) {
     return c->p->element == ELEM_U8 ? c->p->w[at] : ((const int16_t *)(const void *)c->p->w)[at];
 }
 
-/* A row at once: w' = clip((w * 128 + d) >> 7), d with the rounding folded in. */
-static void row_u8(uint8_t *restrict w, const int16_t *restrict d, uint32_t n) {
-    NM_UNROLL4 for (uint32_t j = 0; j < n; j++) w[j] = (uint8_t)nm_clip((w[j] * 128 + d[j]) >> 7, 0, 255);
-}
+/* The kernels: w' = clip((w * 128 + d) >> 7), with the rounding folded into d: 127 - r, or r where magnitudes of
+ * negative weights are stored. Hashed ones fold 127 or 0 and take r for each synapse; `sign` is -1 or 1. Kept out of
+ * line: together they would run out of registers on small cores. */
+#define KERNELS(T, name, D, lowest)                                                                                    \
+    static NM_NOINLINE void row_##name(T *restrict w, const D *restrict d, uint32_t n, int32_t up) {                   \
+        NM_UNROLL4 for (uint32_t j = 0; j < n; j++) w[j] = (T)nm_clip((w[j] * 128 + d[j] + up) >> 7, lowest, 255);     \
+    }                                                                                                                  \
+    static NM_NOINLINE void row_hashed_##name(T *restrict w, const D *restrict d, uint32_t n, uint32_t key,            \
+                                              int32_t up, int32_t sign) {                                              \
+        if (sign < 0)                                                                                                  \
+            for (uint32_t j = 0; j < n; j++, key += NM_SECOND)                                                         \
+                w[j] = (T)nm_clip((w[j] * 128 + d[j] + up - (int32_t)nm_mix7(key)) >> 7, lowest, 255);                 \
+        else                                                                                                           \
+            for (uint32_t j = 0; j < n; j++, key += NM_SECOND)                                                         \
+                w[j] = (T)nm_clip((w[j] * 128 + d[j] + up + (int32_t)nm_mix7(key)) >> 7, lowest, 255);                 \
+    }                                                                                                                  \
+    static NM_NOINLINE void columns_##name(T *restrict w, const uint32_t *restrict col, uint32_t n, int32_t d) {       \
+        for (uint32_t x = 0; x < n; x++) w[col[x]] = (T)nm_clip((w[col[x]] * 128 + d) >> 7, lowest, 255);              \
+    }                                                                                                                  \
+    static NM_NOINLINE void columns_timed_##name(T *restrict w, const uint32_t *restrict col, uint32_t n,              \
+                                                 const uint8_t *restrict ty, const int32_t *restrict by_time) {        \
+        for (uint32_t x = 0; x < n; x++) {                                                                             \
+            const uint32_t j = col[x];                                                                                 \
+            w[j] = (T)nm_clip((w[j] * 128 + by_time[ty[j]]) >> 7, lowest, 255);                                        \
+        }                                                                                                              \
+    }                                                                                                                  \
+    static NM_NOINLINE void columns_hashed_##name(T *restrict w, const uint32_t *restrict col, uint32_t n,             \
+                                                  const uint8_t *restrict ty, const int32_t *restrict by_time,         \
+                                                  uint32_t key, int32_t sign) {                                        \
+        for (uint32_t x = 0; x < n; x++) {                                                                             \
+            const uint32_t j = col[x];                                                                                 \
+            const int32_t r = (int32_t)nm_mix7(key + j * NM_SECOND);                                                   \
+            w[j] = (T)nm_clip((w[j] * 128 + by_time[ty[j]] + sign * r) >> 7, lowest, 255);                             \
+        }                                                                                                              \
+    }                                                                                                                  \
+    static void silent_##name(const nm_separable_run *c, uint32_t start, int32_t *by_time, uint32_t hashed,            \
+                              uint32_t key) {                                                                          \
+        T *w = (T *)(uintptr_t)c->p->w + start;                                                                        \
+        const nm_plastic *l = c->l;                                                                                    \
+        if (hashed) columns_hashed_##name(w, l->cols, l->ncols, l->ty, by_time, key, c->sign);                         \
+        else if (c->times == 1) columns_##name(w, l->cols, l->ncols, by_time[c->time[0]]);                             \
+        else columns_timed_##name(w, l->cols, l->ncols, l->ty, by_time);                                               \
+    }
 
-static void row_i16(int16_t *restrict w, const int32_t *restrict d, uint32_t n, int32_t up) {
-    NM_UNROLL4 for (uint32_t j = 0; j < n; j++) w[j] = (int16_t)nm_clip((w[j] * 128 + d[j] + up) >> 7, -256, 255);
-}
-
-/* The same with a number for each synapse; d has 127 folded in, or nothing where magnitudes of negative weights add r. */
-static void row_u8_hashed(uint8_t *restrict w, const int16_t *restrict d, uint32_t n, uint32_t key, uint32_t flip) {
-    if (flip)
-        for (uint32_t j = 0; j < n; j++, key += NM_SECOND)
-            w[j] = (uint8_t)nm_clip((w[j] * 128 + d[j] + (int32_t)nm_mix7(key)) >> 7, 0, 255);
-    else
-        NM_UNROLL4 for (uint32_t j = 0; j < n; j++, key += NM_SECOND)
-            w[j] = (uint8_t)nm_clip((w[j] * 128 + d[j] - (int32_t)nm_mix7(key)) >> 7, 0, 255);
-}
-
-static void row_i16_hashed(int16_t *restrict w, const int32_t *restrict d, uint32_t n, uint32_t key) {
-    NM_UNROLL4 for (uint32_t j = 0; j < n; j++, key += NM_SECOND)
-        w[j] = (int16_t)nm_clip((w[j] * 128 + d[j] + 127 - (int32_t)nm_mix7(key)) >> 7, -256, 255);
-}
+KERNELS(uint8_t, u8, int16_t, 0)
+KERNELS(int16_t, i16, int32_t, -256)
 
 /* What the y0-product adds in row i for targets that spiked at each of c->time, by time; returns the or of all. */
 NM_INLINE int32_t row_deltas(const nm_separable_run *c, uint32_t i, int32_t *by_time) {
@@ -159,38 +182,14 @@ NM_INLINE int32_t row_deltas(const nm_separable_run *c, uint32_t i, int32_t *by_
     return any;
 }
 
-#define COLUMNS(T, lowest)                                                                                             \
-    if (hashed) {                                                                                                      \
-        const int32_t up = c->p->flip ? 0 : 127, sign = c->p->flip ? 1 : -1;                                           \
-        for (uint32_t x = 0; x < n; x++) {                                                                             \
-            const uint32_t j = col[x];                                                                                 \
-            const int32_t d = by_time[ty[j]] + up + sign * (int32_t)nm_mix7(key + j * NM_SECOND);                      \
-            w[j] = (T)nm_clip((w[j] * 128 + d) >> 7, lowest, 255);                                                     \
-        }                                                                                                              \
-    } else if (c->times == 1) {                                                                                               \
-        const int32_t d = by_time[c->time[0]] + c->up;                                                                 \
-        for (uint32_t x = 0; x < n; x++) w[col[x]] = (T)nm_clip((w[col[x]] * 128 + d) >> 7, lowest, 255);              \
-    } else {                                                                                                           \
-        const int32_t up = c->up;                                                                                      \
-        for (uint32_t x = 0; x < n; x++) {                                                                             \
-            const uint32_t j = col[x];                                                                                 \
-            w[j] = (T)nm_clip((w[j] * 128 + by_time[ty[j]] + up) >> 7, lowest, 255);                                   \
-        }                                                                                                              \
-    }
-
 static void silent_row(const nm_separable_run *c, uint32_t i) {
-    const uint32_t n = c->l->ncols, *restrict col = c->l->cols, start = i * c->p->n_post;
-    const uint8_t *ty = c->l->ty;
+    const uint32_t start = i * c->p->n_post;
     int32_t by_time[65];
     const int32_t any = row_deltas(c, i, by_time);
     const uint32_t hashed = c->e->rounding && (any & 127), key = hashed ? row_key(c, i) : 0;
-    if (c->p->element == ELEM_U8) {
-        uint8_t *restrict w = (uint8_t *)(uintptr_t)c->p->w + start;
-        COLUMNS(uint8_t, 0)
-    } else {
-        int16_t *restrict w = (int16_t *)(uintptr_t)c->p->w + start;
-        COLUMNS(int16_t, -256)
-    }
+    for (uint32_t x = 0; x < c->times; x++) by_time[c->time[x]] += hashed ? c->hashed_up : c->up;
+    if (c->p->element == ELEM_U8) silent_u8(c, start, by_time, hashed, key);
+    else silent_i16(c, start, by_time, hashed, key);
 }
 
 /* Rows whose source was silent: only columns of targets that spiked. Traces are 0 or not at random, so the rows that
@@ -237,14 +236,11 @@ static void joint(const nm_separable_run *c, uint32_t i, uint32_t key) {
 static void run_row(const nm_separable_run *c, uint32_t start, uint32_t key, int exact) {
     uint8_t *bytes = (uint8_t *)(uintptr_t)c->p->w + start;
     int16_t *shorts = (int16_t *)(uintptr_t)c->p->w + start;
-    const uint32_t n = c->p->n_post;
-    if (c->p->element == ELEM_U8) {
-        if (exact) row_u8(bytes, c->e->fold, n);
-        else row_u8_hashed(bytes, c->e->fold, n, key, c->p->flip);
-    } else {
-        if (exact) row_i16(shorts, c->e->delta, n, c->up);
-        else row_i16_hashed(shorts, c->e->delta, n, key);
-    }
+    const uint32_t n = c->p->n_post, is_byte = c->p->element == ELEM_U8;
+    if (is_byte && exact) row_u8(bytes, c->e->fold, n, 0);
+    else if (is_byte) row_hashed_u8(bytes, c->e->fold, n, key, 0, c->sign);
+    else if (exact) row_i16(shorts, c->e->delta, n, c->up);
+    else row_hashed_i16(shorts, c->e->delta, n, key, c->hashed_up, c->sign);
 }
 
 /* Rows whose source spiked last at time k. */
@@ -255,7 +251,7 @@ static void spiking_rows(const nm_separable_run *c, uint32_t k) {
     deltas(c, c->qx, k, n, delta);
     for (uint32_t j = 0; j < n; j++) any |= delta[j];
     const int exact = !c->e->rounding || (any & 127) == 0;     /* no hash is needed */
-    const int32_t up = exact ? c->up : c->p->flip ? 0 : 127;
+    const int32_t up = exact ? c->up : c->hashed_up;
     if (c->p->element == ELEM_U8)
         for (uint32_t j = 0; j < n; j++) c->e->fold[j] = (int16_t)nm_clip(along(c, delta[j]) + up, -32768, 32767);
     for (uint32_t x = 0; x < l->nrows; x++) {
@@ -281,6 +277,8 @@ void nm_learn_separable(nm_engine *e, uint32_t index, nm_proj *p) {
     }
     c.acc_lo = opposite ? -32767 : -32769;
     c.acc_hi = opposite ? 32769 : 32767;
+    c.hashed_up = opposite ? 0 : 127;
+    c.sign = opposite ? 1 : -1;
     c.lo = magnitude ? 0 : -256;
     c.hi = 255;
     if (e->rounding) {

@@ -79,8 +79,8 @@ static void place_proj(const nm_image *m, nm_alloc *a, nm_proj *p, nm_scratch *s
     s->history = u32_max(s->history, history > 0x80000000u ? UINT32_MAX : (uint32_t)history);
     if (p->layout == 0) {
         s->delta = u32_max(s->delta, u32_max(p->n_pre, p->n_post));
-        const uint32_t tags = (rule.flags & 1u) + (rule.flags >> 1);
-        s->fold = u32_max(s->fold, p->n_post * (tags == 2 ? 3u : 2u));
+        /* one row per sum, tag_1's is the third */
+        s->fold = u32_max(s->fold, p->n_post * (rule.flags & FLAG_TAG1 ? 3u : 2u));
     }
 }
 

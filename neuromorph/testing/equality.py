@@ -88,6 +88,9 @@ def trace_of(drawn: Draw, engine: Engine) -> Trace:
         return session.run(steps=drawn.steps, inputs=inputs)
     stimulus = Stimulus.of(program, inputs, drawn.steps)
     before = session.run(steps=drawn.pause, inputs=stimulus)
+    if drawn.restart:
+        session.reset()
+        return session.run(steps=drawn.steps, inputs=stimulus)
     state = session.snapshot()
     engine.load(program.image)
     session.restore(state)

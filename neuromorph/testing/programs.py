@@ -35,13 +35,16 @@ class Draw:
     steps : int
         Length of the run.
     pause : int
-        After this step the state is saved and put back into the machine started anew; 0: the run is not interrupted.
+        Step after which the run is interrupted, 0: never.
+    restart : bool
+        Interrupted to begin again at step 0; else the state is saved, the machine started anew, and the state restored.
     """
 
     program: Program
     events: Events
     steps: int
-    pause: int
+    pause: int = 0
+    restart: bool = False
 
 
 def draw(seed: int, attempt: int = 0, steps: int = STEPS) -> Draw:
@@ -49,7 +52,15 @@ def draw(seed: int, attempt: int = 0, steps: int = STEPS) -> Draw:
     rng = np.random.default_rng([seed, attempt])
     program = _program(rng, seed, steps)
     events = {p.name: _events(rng, p, steps) for p in program.populations.values() if p.kind == "input"}
-    return Draw(_with_all_probes(program), events, steps, int(rng.integers(1, steps)) if rng.random() < 0.5 else 0)
+    return Draw(_with_all_probes(program), events, steps, _pause(rng, program, steps), bool(rng.random() < 0.4))
+
+
+def _pause(rng: np.random.Generator, program: Program, steps: int) -> int:
+    """Half of the runs are interrupted, often where the schedule acts."""
+    scheduled = [entry.step for entry in program.schedule if 0 < entry.step < steps]
+    if rng.random() < 0.5:
+        return 0
+    return int(rng.choice(scheduled) if scheduled and rng.random() < 0.5 else rng.integers(1, steps))
 
 
 def _with_all_probes(program: Program) -> Program:
@@ -184,7 +195,7 @@ def _neurons(
 def _rule(rng: np.random.Generator) -> Rule:
     epoch = int(rng.choice([1, 1, 1, 2, 3, 4, 7, 8, 8, 20], p=[0.1] * 10))
     traces = {
-        name: Trace(int(rng.integers(0, 128)), int(rng.integers(0, 256)), float(rng.choice([0, 0.4, 2, 10, 35.5, 300])))
+        name: Trace(int(rng.integers(0, 128)), _fraction(rng), float(rng.choice([0, 0.4, 2, 10, 35.5, 300])))
         for name in TRACES
         if rng.random() < 0.85
     }
@@ -192,20 +203,26 @@ def _rule(rng: np.random.Generator) -> Rule:
     if rng.random() < 0.25:
         graded = str(rng.choice(GRADED_TRACES[1:]))
         traces["x1"] = Trace(0, 0, float(rng.choice([0, 2, 10, 300])))
-    if rng.random() < 0.35:
+    if rng.random() < 0.45:
         dw, dd, dt = _pair(rng, traces), _NOTHING, _NOTHING
     else:
         dw = tuple(_product(rng, traces) for _ in range(rng.integers(1, 6)))
         dd, dt = (
-            tuple(_product(rng, traces) for _ in range(rng.integers(1, 4))) if rng.random() < 0.25 else () for _ in "dt"
+            tuple(_product(rng, traces) for _ in range(rng.integers(1, 4))) if rng.random() < 0.35 else () for _ in "dt"
         )
     return Rule(
         dw, dd, dt, traces=traces, t_epoch=epoch, seed=int(rng.integers(0, 2**32 - 4)), graded_trace=graded
     )  # fmt: skip
 
 
+def _fraction(rng: np.random.Generator) -> int:
+    """In 1/256; the ends decide what a comparison with a random number means."""
+    return int(rng.choice([0, 1, 255]) if rng.random() < 0.3 else rng.integers(0, 256))
+
+
 def _scale(rng: np.random.Generator) -> tuple[int, int]:
-    return int(rng.choice([-8, -3, -1, 1, 2, 7])), int(rng.integers(-7, 9))
+    """Mantissa and exponent, now and then so large that sums saturate."""
+    return int(rng.choice([-8, -3, -1, 1, 2, 7])), 8 if rng.random() < 0.1 else int(rng.integers(-7, 9))
 
 
 def _pair(rng: np.random.Generator, traces: dict[str, Trace]) -> tuple[Product, ...]:

@@ -70,10 +70,18 @@ NM_INLINE int32_t voltages(int32_t *restrict v, const int32_t *restrict u, uint1
     return any;
 }
 
+/* Is any neuron of a block refractory? Mostly none is, and the plain loop will do. */
+static int any_refractory(const uint16_t *refr, uint32_t n) {
+    uint32_t any = 0;
+    NM_UNROLL8 for (uint32_t k = 0; k < n; k++) any |= refr[k];
+    return any != 0;
+}
+
 static int32_t run_block(nm_pop *p, uint32_t i, uint32_t n, int32_t *gap, const nm_block *b, uint32_t mode) {
     int32_t *v = p->v + i;
     const int32_t *u = p->u + i;
     uint16_t *r = p->refr ? p->refr + i : 0;
+    if ((mode & REFRACTORY) && !any_refractory(r, n)) mode &= ~(uint32_t)REFRACTORY;
 #define RUN(m) case (m): return voltages(v, u, r, gap, n, b, (m))
     switch (mode) {     /* constants, so that each loop is compiled for its own mode */
     RUN(0);

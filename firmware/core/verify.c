@@ -10,6 +10,7 @@ typedef struct {
     uint32_t features;      /* bits that the contents need */
     uint32_t rounding;
     uint32_t tags;          /* tags that the rule under check mentions */
+    uint64_t work;          /* values looked at: pools may be shared, but not so often that checking takes for ever */
     nm_image m;
 } nm_check;
 
@@ -34,6 +35,12 @@ static uint32_t count_of(const nm_check *c, uint32_t type) { return c->m.sec[typ
 static int inside(uint32_t first, uint32_t n, uint32_t count) { return first <= count && n <= count - first; }
 
 static int in_range(int32_t x, int32_t lo, int32_t hi) { return x >= lo && x <= hi; }
+
+/* Account for looking at n values. */
+static int spend(nm_check *c, uint32_t n, const uint8_t *at) {
+    c->work += n;
+    return c->work > 8 * (uint64_t)c->len ? bad_at(c, 6, at) : 0;
+}
 
 /* ---- header and section table ---- */
 
@@ -137,6 +144,7 @@ static int check_machine(nm_check *c) {
 static int check_values(nm_check *c, uint32_t type, uint32_t first, uint32_t n, int32_t lo, int32_t hi,
                         const uint8_t *at) {
     if (!inside(first, n, count_of(c, type))) return bad_at(c, 7, at);
+    if (spend(c, n, at)) return 1;
     for (uint32_t i = 0; i < n; i++) {
         const uint8_t *p = nm_rec(&c->m, type, first + i);
         if (!in_range((int32_t)nm_u32(p), lo, hi)) return bad_at(c, 8, p);
@@ -214,6 +222,7 @@ static int check_sparse(nm_check *c, const nm_proj *p, uint32_t n_pre, uint32_t 
     uint32_t start = 0;
     if (!inside(p->row0, n_pre, count_of(c, SEC_ROWS))) return bad_at(c, 7, b + 28);
     if (!inside(p->target0, p->w_count, count_of(c, SEC_TARGETS))) return bad_at(c, 7, b + 32);
+    if (spend(c, n_pre, b + 28) || spend(c, p->w_count, b + 32)) return 1;
     for (uint32_t i = 0; i < n_pre; i++) {
         const uint8_t *row = nm_rec(&c->m, SEC_ROWS, p->row0 + i);
         const uint32_t capacity = nm_u32(row + 4);
@@ -231,6 +240,7 @@ static int check_weights(nm_check *c, const nm_proj *p, const uint8_t *b) {
     if (p->element != element) return bad_at(c, 8, b + 8);
     if ((p->w_off & (size - 1)) != 0 || p->w_off > pool || (uint64_t)p->w_count * size > pool - p->w_off) return bad_at(c, 7, b + 16);
     if (p->element != ELEM_I16) return 0;      /* bytes cannot leave their range */
+    if (spend(c, p->w_count, b + 20)) return 1;
     for (uint32_t k = 0; k < p->w_count; k++) {
         const uint8_t *at = nm_rec(&c->m, SEC_WEIGHTS, p->w_off + 2 * k);
         if (!in_range((int16_t)nm_u16(at), -256, 255)) return bad_at(c, 8, at);
@@ -242,6 +252,7 @@ static int check_delays(nm_check *c, const nm_proj *p, const uint8_t *b) {
     uint32_t largest = 0;
     if (p->delay_kind == 0) return 0;
     if (!inside(p->d_off, p->w_count, count_of(c, SEC_DELAYS))) return bad_at(c, 7, b + 24);
+    if (spend(c, p->w_count, b + 24)) return 1;
     for (uint32_t k = 0; k < p->w_count; k++) {
         const uint8_t *at = nm_rec(&c->m, SEC_DELAYS, p->d_off + k);
         if (*at > p->delay) return bad_at(c, 8, at);
@@ -305,6 +316,7 @@ static int check_reads(nm_check *c, const nm_rule *r, uint32_t product) {
     nm_product q;
     nm_factor f;
     nm_decode_product(&c->m, product, &q);
+    if (spend(c, 1u + q.factors, nm_rec(&c->m, SEC_PRODUCTS, product))) return 1;
     for (uint32_t k = 0; k < q.factors; k++) {
         const uint8_t *b = nm_rec(&c->m, SEC_FACTORS, q.first + k);
         nm_decode_factor(&c->m, q.first + k, &f);

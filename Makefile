@@ -5,7 +5,7 @@ PYTHON ?=
 PYTEST_FLAGS ?= -n auto --maxprocesses 8 --dist worksteal
 BIN := .venv/bin
 
-.PHONY: demo test build lint lint-python lint-types lint-c bench test-pythons clean
+.PHONY: demo test build lint lint-python lint-types lint-c bench docs test-pythons clean
 
 demo: .venv/.use build
 	$(BIN)/python -m neuromorph demo
@@ -30,6 +30,11 @@ lint-c:
 
 bench: .venv/.use build
 	$(BIN)/python -m neuromorph bench
+
+# The generated pages of docs/reference/, and the outputs that pages show.
+docs: .venv/.use build
+	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/blocks.py --update
 
 # The wheel, on every other Python that this machine has.
 test-pythons: .venv/.dev build

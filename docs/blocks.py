@@ -4,7 +4,7 @@
 
 Blocks run in order, in one directory and, for Python, in one namespace per page:
 
-- `python`: executed. With ``title="NAME"`` it is written to that file instead.
+- `python`: executed, beside copies of the scripts of examples/. With ``title="NAME"`` it is written to that file.
 - `output`: what the Python block before it prints.
 - `console`: lines after ``$`` are commands (``neuromorph ...``, ``python FILE``), the others are their output.
 
@@ -24,6 +24,7 @@ import io
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -163,9 +164,13 @@ def _inside(directory: Path) -> Iterator[None]:
     if path:  # relative entries would be lost with the directory
         os.environ["PYTHONPATH"] = os.pathsep.join(str(Path(p).resolve()) for p in path.split(os.pathsep))
     os.chdir(directory)
+    for script in (ROOT / "examples").glob("*.py"):
+        shutil.copy(script, directory)
+    sys.path.insert(0, str(directory))
     try:
         yield
     finally:
+        sys.path.remove(str(directory))
         os.chdir(before)
 
 

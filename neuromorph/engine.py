@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-__all__ = ["Backend", "Engine", "Target"]
+if TYPE_CHECKING:
+    from neuromorph.program import Program
+    from neuromorph.report import Section
+
+__all__ = ["Accounting", "Backend", "Engine", "Target"]
 
 
 class Engine(Protocol):
@@ -55,6 +59,14 @@ class Engine(Protocol):
         """Free the machine. May be called twice."""
 
 
+@runtime_checkable
+class Accounting(Protocol):
+    """What an engine offers besides if it can say what a run would cost on the machine that it stands for."""
+
+    def account(self, counters: dict[str, int], steps: int) -> Section:
+        """The cost of a run of `steps` steps that did this work; its notes name the source of the figures."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A machine as data; generic passes check it.
@@ -73,6 +85,8 @@ class Target:
         Bytes of program and of working memory; 0 = no limit but the host's.
     features : frozenset of str
         Features of ``docs/image.md`` that it holds.
+    place : callable, optional
+        Lays a program out on the machine, for the report; raises CapacityError where it does not fit.
     """
 
     name: str
@@ -82,6 +96,7 @@ class Target:
     image_max: int = 0
     arena_max: int = 0
     features: frozenset[str] = field(default_factory=frozenset)
+    place: Callable[[Program], Section] | None = field(default=None, compare=False, repr=False)
 
 
 class Backend(Protocol):

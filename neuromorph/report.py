@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from rich.text import Text
 
-__all__ = ["Cost", "Entry", "MemoryUse", "Notice", "ProjectionUse", "Report", "compare_values"]
+__all__ = ["Cost", "Entry", "MemoryUse", "Notice", "ProjectionUse", "Report", "Section", "compare_values"]
+
+ROWS_MAX = 40  # of a target's own table, in text
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,50 @@ class Cost:
     instructions: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A target's own table, such as the use of each core of a chip.
+
+    Attributes
+    ----------
+    target, title : str
+        Whose, and what it shows.
+    heads : tuple of str
+        Headings of the columns.
+    rows : tuple of tuples of str, int or float
+        Cells; the text shows the first 40 rows.
+    notes : tuple of str
+        What the reader must know: what is assumed, where the figures come from.
+    """
+
+    target: str
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str | int | float, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:  # JSON has lists
+        object.__setattr__(self, "heads", tuple(self.heads))
+        object.__setattr__(self, "rows", tuple(tuple(row) for row in self.rows))
+        object.__setattr__(self, "notes", tuple(self.notes))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+    def table(self) -> tuple[str, list[str], list[list[str]]]:
+        """Title, headings and rows as text."""
+        rows = [[f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in self.rows]
+        left = len(rows) - ROWS_MAX
+        if left > 0:
+            rows = [*rows[:ROWS_MAX], [f"({left} more)", *[""] * (len(self.heads) - 1)]]
+        return f"{self.title} ({self.target})", list(self.heads), rows
+
+    def text(self) -> str:
+        """The table for a terminal, with its notes."""
+        return "\n".join([_table(*self.table()), *(f"  {note}" for note in self.notes)])
+
+
 @dataclass(frozen=True)
 class Report:
     """The account of a compile. `text` is for people, `to_dict` and `to_json` have stable keys."""
@@ -129,6 +175,7 @@ class Report:
     state_bytes: int = 0
     memory: tuple[MemoryUse, ...] = ()
     cost: Cost = field(default_factory=Cost)
+    sections: tuple[Section, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -168,6 +215,7 @@ class Report:
         parts["projections"] = _load(ProjectionUse, parts.get("projections", []))
         parts["memory"] = _load(MemoryUse, parts.get("memory", []))
         parts["cost"] = _load(Cost, [parts.get("cost", {})])[0]
+        parts["sections"] = _load(Section, parts.get("sections", []))
         return cls(**parts)
 
     def tables(self) -> list[tuple[str, list[str], list[list[str]]]]:
@@ -190,16 +238,13 @@ class Report:
             ("Worst step", ["work", "count"], cost),
             ("Warnings", ["kind", "object", "message"], [[w.code, w.object, w.message] for w in self.warnings]),
         ]  # fmt: skip
-        return [t for t in every if t[2]]
+        return [t for t in (*every, *(s.table() for s in self.sections)) if t[2]]
 
     def text(self) -> str:
         """Plain tables for a terminal."""
-        parts = [self.summary]
-        for title, heads, rows in self.tables():
-            widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-            lines = ("  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in [heads, *rows])
-            parts.append("\n".join([title, *(f"  {line}" for line in lines)]))
-        return "\n\n".join(parts)
+        own = len(self.tables()) - len(self.sections)
+        shown = [_table(*table) for table in self.tables()[:own]]
+        return "\n\n".join([self.summary, *shown, *(section.text() for section in self.sections)])
 
     def __str__(self) -> str:
         return self.text()
@@ -211,6 +256,12 @@ class Report:
         shown = Text(self.text())
         shown.highlight_words([self.summary, *(f"{title}\n" for title, _, _ in self.tables())], "bold")
         return shown
+
+
+def _table(title: str, heads: list[str], rows: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    lines = ("  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in [heads, *rows])
+    return "\n".join([title, *(f"  {line}" for line in lines)])
 
 
 def _load(kind: Any, items: Iterable[Mapping[str, Any]]) -> tuple[Any, ...]:

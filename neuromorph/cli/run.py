@@ -11,6 +11,7 @@ from neuromorph.cli.common import json_option, print_json, progress, seed_option
 
 if TYPE_CHECKING:
     from neuromorph.models import Model
+    from neuromorph.report import Section
     from neuromorph.session import Session
     from neuromorph.stimulus import Stimulus
     from neuromorph.trace import Trace
@@ -61,6 +62,7 @@ def _run(model: Model, as_json: bool, options: dict[str, Any]) -> None:
         except NeuromorphError as error:
             _rescue(error, options["output"])
             raise
+        cost = session.account(trace)
         if options["save_state"]:
             session.snapshot().save(options["save_state"])
     seconds = time.perf_counter() - began
@@ -68,7 +70,7 @@ def _run(model: Model, as_json: bool, options: dict[str, Any]) -> None:
         trace.save(options["output"])
     if options["plot"]:
         trace.plot(options["plot"])
-    _show(trace, seconds, as_json, options)
+    _show(trace, seconds, cost, as_json, options)
 
 
 def _stimulus(model: Model, session: Session, steps: int, path: str | None) -> Stimulus:
@@ -87,13 +89,14 @@ def _rescue(error: Any, output: str | None) -> None:
         click.echo(f"the partial trace, to step {error.trace.stop}, is in {output}", err=True)
 
 
-def _show(trace: Trace, seconds: float, as_json: bool, options: dict[str, Any]) -> None:
+def _show(trace: Trace, seconds: float, cost: Section | None, as_json: bool, options: dict[str, Any]) -> None:
     from neuromorph.inspect import describe_trace
 
     data = describe_trace(trace)
     files = {key: options[key] for key in ("output", "plot", "save_state") if options[key]}
     if as_json:
-        print_json(data | {"steps": trace.steps, "seconds": round(seconds, 4), "files": files})
+        estimate = {} if cost is None else {"estimate": cost.to_dict()}
+        print_json(data | {"steps": trace.steps, "seconds": round(seconds, 4), "files": files} | estimate)
         return
     click.echo(f"{trace.name} on {trace.target}: steps {trace.start + 1}..{trace.stop} in {seconds:.2f} s")
     for name, column in data["probes"].items():
@@ -105,5 +108,7 @@ def _show(trace: Trace, seconds: float, as_json: bool, options: dict[str, Any]) 
             click.echo(f"  {name:<24} {column['samples']} samples, {column['min']}..{column['max']}")
     if not data["probes"]:
         click.echo("  no probes: add net.probe(...) to record something")
+    if cost is not None:
+        click.echo(cost.text())
     for path in files.values():
         click.echo(f"wrote {path}")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from neuromorph.graph import Graph
     from neuromorph.passes.discretise import Dynamics
     from neuromorph.program import Population, Program, Projection
-    from neuromorph.report import Entry, MemoryUse, Notice
+    from neuromorph.report import Entry, MemoryUse, Notice, Section
 
 __all__ = ["Pass", "State"]
 
@@ -31,7 +31,7 @@ class State:
         After quantise: integers, and the physical value of one unit of each variable.
     program
         After legalise: the draft of the program; after emit: the program with its report.
-    entries, warnings, memory
+    entries, warnings, memory, sections
         What the report will say.
     """
 
@@ -47,6 +47,7 @@ class State:
     entries: tuple[Entry, ...] = ()
     warnings: tuple[Notice, ...] = ()
     memory: tuple[MemoryUse, ...] = ()
+    sections: tuple[Section, ...] = ()
 
     def noting(self, entries: list[Entry], warnings: list[Notice]) -> State:
         """The state with more lines for the report."""

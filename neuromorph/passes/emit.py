@@ -27,7 +27,7 @@ class Emit(Pass):
         uses = tuple(projection_use(p, state.scales.get(p.name, {}).get("w")) for p in draft.projections.values())
         report = Report(
             draft.name, draft.profile, draft.rounding, draft.dt, state.entries, state.warnings, uses,
-            state_bytes(draft), state.memory, program_cost(draft),
+            state_bytes(draft), state.memory, program_cost(draft), state.sections,
         )  # fmt: skip
         program = replace(draft, report=report)
         return replace(state, program=program, memory=check_capacity(program, state.targets))

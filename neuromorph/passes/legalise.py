@@ -14,7 +14,7 @@ from neuromorph.program import Population, Probe, Program, Projection, ScheduleE
 if TYPE_CHECKING:
     from neuromorph.engine import Target
 
-__all__ = ["ALTERNATIVES", "Legalise"]
+__all__ = ["ALTERNATIVES", "Legalise", "check_features"]
 
 # feature: (what it is called, the nearest thing that needs no such feature)
 ALTERNATIVES = {
@@ -50,11 +50,12 @@ class Legalise(Pass):
             profile=state.profile, scales=state.scales,
         )  # fmt: skip
         for target in state.targets:
-            _check_features(program, target)
+            check_features(program, target)
         return replace(state, program=program)
 
 
-def _check_features(program: Program, target: Target) -> None:
+def check_features(program: Program, target: Target) -> None:
+    """Raise UnsupportedError, with who needs it and the nearest alternative, for a feature that a target lacks."""
     if target.numbers != "integer":
         return
     for feature in features(program):

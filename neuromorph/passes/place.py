@@ -1,4 +1,4 @@
-"""place: does the program fit each target? Bytes of image and of working memory against the target's limits."""
+"""place: does the program fit each target? Bytes of image and of working memory, and the target's own layout."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _fit(program: Program, target: Target, what: str, need: int, limit: int, *, 
 
 @dataclass(frozen=True)
 class Place(Pass):
-    """Fill in `State.memory`."""
+    """Fill in `State.memory` and `State.sections`."""
 
     name: ClassVar[str] = "place"
 
@@ -83,4 +83,6 @@ class Place(Pass):
         """Measure the draft and compare it with every target."""
         if state.program is None:
             raise ValueError("place runs after legalise")
-        return replace(state, memory=check_capacity(state.program, state.targets))
+        memory = check_capacity(state.program, state.targets)
+        sections = tuple(target.place(state.program) for target in state.targets if target.place is not None)
+        return replace(state, memory=memory, sections=sections)

@@ -4,6 +4,13 @@
  * neither holds (per-synapse delays with a right shift), groups are summed apart and shifted on the way in. */
 #include "nm_internal.h"
 
+/* Sources taken at once by a dense projection: a core with eight handy registers does best with two. */
+#if defined(__ARM_ARCH_6M__)
+#define FOUR 0
+#else
+#define FOUR 1
+#endif
+
 /* One set of kernels per element type. `scale` is the payload of a graded spike. */
 #define KERNELS(T, name)                                                                                               \
     static void dense_##name(int32_t *restrict acc, const T *restrict w, uint32_t n) {                                 \
@@ -48,7 +55,7 @@
             for (; k < pre->count; k++) dense_scaled_##name(acc, w + index[k] * n, n, (uint32_t)pre->payload[k]);      \
             return;                                                                                                    \
         }                                                                                                              \
-        for (; k + 4 <= pre->count; k += 4)                                                                            \
+        for (; FOUR && k + 4 <= pre->count; k += 4)                                                                    \
             dense4_##name(acc, w + index[k] * n, w + index[k + 1] * n, w + index[k + 2] * n, w + index[k + 3] * n, n); \
         for (; k + 2 <= pre->count; k += 2) dense2_##name(acc, w + index[k] * n, w + index[k + 1] * n, n);             \
         for (; k < pre->count; k++) dense_##name(acc, w + index[k] * n, n);                                            \

@@ -21,7 +21,7 @@ from neuromorph.targets import installed
 from neuromorph.units import Hz, ms
 
 FOLDER = Path(__file__).resolve().parent / "reference"
-FAMILIES = ("cpu", "mcu")  # backends on the page: not what else happens to be installed
+FAMILIES = ("cpu", "loihi", "mcu")  # backends on the page: not what else happens to be installed
 HEAD = "<!-- Written by docs/generate.py: change the source, then run `python docs/generate.py`. -->\n\n"
 
 SECTIONS: dict[str, list[str]] = {

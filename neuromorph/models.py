@@ -62,8 +62,9 @@ class Model:
         return found
 
     def compile(self, targets: Sequence[str], print_after: Sequence[str] = ()) -> Program:
-        """The program, one for all `targets`; an image is what it is."""
+        """The program, one for all `targets`; an image is what it is, or refused if one of them cannot hold it."""
         if self.program is not None:
+            check_held(self.program, targets)
             return self.program
         from neuromorph.compile import compile as compile_network
 
@@ -79,6 +80,18 @@ class Model:
         """What its inputs send to a program up to step `stop`, or to the end that its author means if that is later."""
         end = 0 if self.duration is None else steps_of(self.duration, program.dt)
         return Stimulus.of(program, self.inputs, max(stop, end))
+
+
+def check_held(program: Program, targets: Sequence[str]) -> None:
+    """Raise UnsupportedError or CapacityError if one of the targets lacks a feature or has no room for a program."""
+    from neuromorph.passes.legalise import check_features
+    from neuromorph.targets import find as find_target
+
+    for name in targets:
+        _, target = find_target(name)
+        check_features(program, target)
+        if target.place is not None:
+            target.place(program)
 
 
 def examples() -> dict[str, str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from neuromorph.cli import main
 from neuromorph.compile import compile as compile_network
 from neuromorph.errors import CapacityError, UnsupportedError
 from neuromorph.network import Network
@@ -28,6 +30,12 @@ NUMBERS = [f.name for f in fields(Chip) if isinstance(getattr(LOIHI_1, f.name), 
 def test_every_number_has_a_source(chip: Chip) -> None:
     assert all(getattr(chip, name).source for name in NUMBERS)
     assert chip.why_lacks
+
+
+def test_the_page_has_every_number() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "loihi.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| `(\w+)` \| (-?\d+) \| (-?\d+) \|", text, flags=re.MULTILINE)
+    assert told == [(k, str(getattr(LOIHI_1, k).value), str(getattr(LOIHI_2, k).value)) for k in NUMBERS]
 
 
 def one_core(**limits: int) -> Chip:
@@ -225,6 +233,15 @@ def test_compiling_checks_the_chip_too() -> None:
     assert compile_network(network(64e-3), target="cpu")
     with pytest.raises(CapacityError, match="'loihi' cannot hold 'inhibition': the delay in steps is 63, limit 62"):
         compile_network(network(64e-3), targets=["cpu", "loihi"])
+
+
+def test_an_image_is_checked_before_anything_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "delayed.nmi"
+    with_syn(delays=63).save(path)
+    assert main(["compare", str(path), "--targets", "cpu,loihi", "--duration", "0.01"]) == 2
+    said = capsys.readouterr()
+    assert "'loihi' cannot hold 'syn': the delay in steps is 63, limit 62" in said.err
+    assert not said.out
 
 
 def test_report_tells_the_use_of_each_core() -> None:

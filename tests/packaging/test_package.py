@@ -49,7 +49,7 @@ def test_the_wheel_carries_the_engine_and_each_board_for_any_python(tmp_path: Pa
     firmware = {Path(name).stem for name in names if name.startswith("neuromorph_mcu/_firmware/")}
     assert firmware == boards
     packages = {name.split("/")[0] for name in names if ".dist-info" not in name}
-    assert packages == {"neuromorph", "neuromorph_cpu", "neuromorph_mcu"}
+    assert packages == {"neuromorph", *(path.name for path in ROOT.glob("backends/neuromorph_*"))}
     assert {name for name in names if name.endswith("py.typed")} == {f"{package}/py.typed" for package in packages}
 
 

@@ -1,0 +1,43 @@
+"""What the package offers to `neuromorph.targets`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from neuromorph.engine import Target
+from neuromorph.image import FEATURES
+from neuromorph.worker.environment import Environment
+from neuromorph.worker.peer import PeerBackend
+
+__all__ = ["ENVIRONMENT", "LavaBackend"]
+
+ENVIRONMENT = Environment(
+    name="lava",
+    python="3.10",
+    requirements=("lava-nc==0.10.0", "numpy<2"),
+    check="from lava.proc.lif.process import LIF; from lava.magma.core.run_configs import Loihi2SimCfg",
+    versions=("lava-nc", "numpy"),
+)
+_HELD = frozenset(FEATURES) - {"synapse_rounding"}
+
+
+class LavaBackend(PeerBackend):
+    """`loihi:lava` and `loihi:lava-fast`."""
+
+    environment = ENVIRONMENT
+    module = "neuromorph_lava.worker"
+    held = (
+        Target("loihi:lava", "emulator", "integer", "Lava's fixed-point models in Lava's runtime", features=_HELD),
+        Target("loihi:lava-fast", "emulator", "integer", "Lava's fixed-point models in one process", features=_HELD),
+    )
+
+    def options(self, target: Target) -> dict[str, Any]:
+        """The mode."""
+        return {"mode": "fast" if target.name == "loihi:lava-fast" else "runtime"}
+
+    def check(self, image: bytes) -> None:
+        """Refuse what Lava does not hold."""
+        from neuromorph.image import decode
+        from neuromorph_lava.holds import check_program
+
+        check_program(decode(image))

@@ -1,0 +1,107 @@
+"""What Lava's fixed-point models hold of a program; all else is refused by name before anything starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromorph.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from neuromorph.program import Population, Program, Projection
+    from neuromorph.worker.machine import Inputs
+
+__all__ = ["bias_parts", "check_inputs", "check_program"]
+
+Ints = NDArray[np.int64]
+MANT_MIN, MANT_MAX = -4096, 4095  # 13 bits on the chip
+EXP_MAX = 7
+OVERWRITE_MAX = 257  # payload / 2 rounds to at most 128
+
+
+def bias_parts(bias: Ints) -> tuple[Ints, Ints]:
+    """Mantissas and exponents with ``mant << exp == bias``, each mantissa of at most 13 bits if that can be, else 16.
+
+    Raises
+    ------
+    ValueError
+        A bias that 16 bits and an exponent of at most 7 do not hold; the argument is its index.
+    """
+    mant, exp = np.array(bias, np.int64), np.zeros(np.shape(bias), np.int64)
+    for _ in range(EXP_MAX):
+        wide = ((mant < MANT_MIN) | (mant > MANT_MAX)) & (mant & 1 == 0)
+        mant, exp = np.where(wide, mant >> 1, mant), exp + wide
+    wrong = np.flatnonzero((mant < -(1 << 15)) | (mant >= 1 << 15))
+    if wrong.size:
+        raise ValueError(int(wrong[0]))
+    return mant, exp
+
+
+def check_program(program: Program) -> None:
+    """Raise UnsupportedError if Lava would compute something else, or nothing."""
+    for pop in program.populations.values():
+        if pop.kind != "input":
+            _check_population(pop)
+    for proj in program.projections.values():
+        if proj.rule is not None:
+            _check_plastic(proj, program.rounding)
+
+
+def _check_population(pop: Population) -> None:
+    bias = pop.per_neuron("bias")
+    try:
+        bias_parts(bias)
+    except ValueError as error:
+        k = error.args[0]
+        raise UnsupportedError(
+            f"population {pop.name!r}: bias {bias[k]} of neuron {k} is no mant * 2^exp with a mantissa of 16 bits and "
+            f"exp 0..{EXP_MAX}, as Lava holds it (it would wrap): use a bias whose low bits are 0, or a constant input"
+        ) from None
+
+
+def _check_plastic(proj: Projection, rounding: str) -> None:
+    where, rule = f"projection {proj.name!r}", proj.rule
+    if rule is None:
+        return
+    if rounding != "shared":
+        raise UnsupportedError(
+            f"{where}: Lava rounds all synapses with one number and not each on its own: compile with rounding='shared'"
+        )
+    if proj.max_delay:
+        raise UnsupportedError(
+            f"{where}: Lava has no plastic projections with delays (largest stored delay {proj.max_delay}): delay the "
+            "source by relay cells"
+        )
+    ks = sorted({p.k for p in rule.products if p.dependency == "u"})
+    if len(ks) > 1:
+        raise UnsupportedError(
+            f"{where}: the rule mixes {', '.join(f'u{k}' for k in ks)}; Lava has one u_k for all of dw, dd and dt"
+        )
+    if not rule.products:
+        raise UnsupportedError(f"{where}: the rule has no products; Lava needs at least one: make it static")
+
+
+def check_inputs(program: Program, inputs: Inputs) -> None:
+    """Raise UnsupportedError for payloads that Lava would treat in another way (see docs/peers.md)."""
+    largest: dict[str, int] = {}
+    for step in inputs.values():
+        for name, payload in step.items():
+            largest[name] = max(largest.get(name, 0), int(np.abs(payload).max(initial=0)))
+    for proj in program.projections.values():
+        top = largest.get(proj.pre, 0)
+        if not proj.graded or not top:
+            continue
+        if proj.rule is not None and proj.rule.graded_trace == "overwrite" and top > OVERWRITE_MAX:
+            raise UnsupportedError(
+                f"projection {proj.name!r}: a payload of {top}; Lava's x1 takes a byte, the machine at most 128: "
+                f"payloads of at most {OVERWRITE_MAX} into graded_trace='overwrite'"
+            )
+        if proj.max_delay and proj.weight_exp < 0 and proj.indptr is None:
+            total = top * int(np.abs(proj.weights).sum(axis=0).max(initial=0))
+            if total >= 1 << 31:
+                raise UnsupportedError(
+                    f"projection {proj.name!r}: sums of up to {total} with weight_exp {proj.weight_exp}; Lava's "
+                    "DelayDense sums in 64 bits before it shifts: use smaller payloads or a sparse projection"
+                )

@@ -1,0 +1,126 @@
+"""Populations and projections as Lava processes, each with the model that runs it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.learning.constants import GradedSpikeCfg
+from lava.proc.dense.process import DelayDense, Dense, LearningDense
+from lava.proc.lif.process import LIF, LIFReset, TernaryLIF
+from lava.proc.sparse.process import DelaySparse, LearningSparse, Sparse
+from lava.utils.weightutils import SignMode
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from neuromorph.program import Population, Program, Projection
+from neuromorph.worker.machine import initial_state
+from neuromorph_lava import models
+from neuromorph_lava.holds import bias_parts
+from neuromorph_lava.models import Setup
+from neuromorph_lava.rules import lava_rule
+
+__all__ = ["connection", "neurons", "setup_of", "starting_state"]
+
+MESSAGE_BITS = 24  # of a graded payload; 0: binary
+SIGNS = {"mixed": SignMode.MIXED, "exc": SignMode.EXCITATORY, "inh": SignMode.INHIBITORY}
+GRADED = ("none", "overwrite", "add_saturate", "add_wrap")
+Lowered = tuple[Any, type]
+Ints = NDArray[np.int64]
+
+
+def starting_state(program: Program) -> dict[tuple[str, str], Ints]:
+    """All items at step 0, the schedule's entries for step 0 applied."""
+    state = initial_state(program)
+    for entry in program.schedule:
+        if entry.step == 0:
+            state[entry.object, "plastic" if entry.operation == "plasticity" else "adapt"][:] = entry.on
+    return state
+
+
+def setup_of(program: Program, name: str, state: dict[tuple[str, str], Ints], t: int = 0) -> Setup:
+    """What the model of an object starts from."""
+    found = program.populations.get(name) or program.projections[name]
+    own = {variable: values for (owner, variable), values in state.items() if owner == name}
+    switches = tuple((entry.step, entry.on) for entry in program.schedule if entry.object == name)
+    return Setup(found, t, own, switches)
+
+
+def neurons(pop: Population, setup: Setup) -> Lowered:
+    """Process and model of a population."""
+    process, model = _neurons(pop)
+    process.proc_params["neuromorph"] = setup
+    return process, model
+
+
+def _neurons(pop: Population) -> Lowered:
+    mant, exp = bias_parts(pop.per_neuron("bias"))
+    values = {
+        "shape": (pop.n,), "du": pop.du, "dv": pop.dv, "bias_mant": mant, "bias_exp": exp,
+    }  # fmt: skip
+    if pop.kind == "ternary":
+        return _ternary(pop, values), models.TernaryLif
+    if pop.is_refractory or pop.adaptive:
+        return LIF(vth=pop.vth, **values), models.ExtendedLif
+    if pop.has_reset:
+        reset = {"reset_interval": pop.reset_interval, "reset_offset": pop.reset_offset}
+        return LIFReset(vth=pop.vth, **values, **reset), models.LifReset
+    return LIF(vth=pop.vth, **values), models.Lif
+
+
+def _ternary(pop: Population, values: dict[str, Any]) -> TernaryLIF:
+    process = TernaryLIF(vth_hi=np.atleast_1d(pop.vth), vth_lo=np.atleast_1d(pop.vth_lo), **values)
+    for variable in (process.vth_hi, process.vth_lo):
+        variable.shape = np.shape(variable.init)  # Lava declares one value for all; its model takes one for each
+    return process
+
+
+def connection(program: Program, name: str, setup: Setup) -> Lowered:
+    """Process and model of a projection."""
+    proj, pops = program.projections[name], program.populations
+    process, model = _connection(proj, pops[proj.pre].n, pops[proj.post].n)
+    process.proc_params["neuromorph"] = setup
+    return process, model
+
+
+def _connection(proj: Projection, n_pre: int, n_post: int) -> Lowered:
+    options: dict[str, Any] = {
+        "weight_exp": proj.weight_exp, "sign_mode": SIGNS[proj.sign_mode],
+        "num_message_bits": MESSAGE_BITS if proj.graded else 0,
+    }  # fmt: skip
+    sparse = proj.indptr is not None
+
+    def matrix(values: Any, dtype: type = np.int32) -> Any:
+        """By target first; zeros of a sparse one are kept."""
+        held: Any = np.array(np.broadcast_to(values, proj.weights.shape), dtype)
+        return csr_matrix((held, (proj.indices, proj.pre_of)), shape=(n_post, n_pre)) if sparse else held.T.copy()
+
+    weights = matrix(proj.weights)
+    if proj.rule is not None:
+        options |= {
+            "learning_rule": lava_rule(proj.rule),
+            "graded_spike_cfg": GradedSpikeCfg(GRADED.index(proj.rule.graded_trace)),
+        }
+        if sparse and _learns_sparse(proj):
+            options |= {tag: matrix(0) for tag in models.TAGS}
+            return LearningSparse(weights=weights, **options), models.LearningSparse
+        weights = np.array(weights.todense()) if sparse else weights
+        return LearningDense(weights=weights, **options), models.LearningDense
+    if proj.max_delay:
+        options |= {"delays": matrix(proj.delays, int), "max_delay": proj.max_delay}
+        if sparse:
+            return DelaySparse(weights=weights, **options), models.DelaySparse
+        return DelayDense(weights=weights, **options), models.DelayDense
+    if sparse:
+        return Sparse(weights=weights, **options), models.Sparse
+    return Dense(weights=weights, **options), models.Dense
+
+
+def _learns_sparse(proj: Projection) -> bool:
+    """Whether Lava's LearningSparse runs the rule: it clips no sparse matrix and multiplies none by itself."""
+    rule = proj.rule
+    return (
+        rule is not None
+        and proj.sign_mode == "mixed"
+        and not any(f.variable in ("w", "d", "t") for p in rule.products for f in p.factors)
+    )

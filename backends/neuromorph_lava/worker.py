@@ -1,0 +1,38 @@
+"""The worker's module: a pipe to the parent, Lava behind it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from multiprocessing import shared_memory
+
+from neuromorph.worker.machine import Machine
+from neuromorph.worker.server import Pipe, serve
+
+
+def main() -> None:
+    """Serve the mode given on the command line."""
+    options = json.loads(sys.argv[1])
+    pipe = Pipe()  # the parent hears that we live while Lava is imported
+    # Segments under the parent's mark can be removed whatever happens here.
+    shared_memory._SHM_NAME_PREFIX = f"/{options['mark']}"  # type: ignore[attr-defined]
+    try:
+        if options["mode"] == "fast":
+            from neuromorph_lava import fast
+
+            machine: Callable[[bytes], Machine] = fast.FastMachine
+        else:
+            from neuromorph_lava import runtime
+
+            machine = runtime.RuntimeMachine
+        versions = {name: version(name) for name in ("lava-nc", "numpy", "scipy")}
+    except Exception as error:
+        pipe.fail(error)
+        raise
+    serve(pipe, machine, versions)
+
+
+if __name__ == "__main__":
+    main()

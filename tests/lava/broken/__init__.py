@@ -1,0 +1,1 @@
+"""A worker whose Lava has a model that raises."""

@@ -1,0 +1,1 @@
+"""A worker for tests: the reference machine, with faults on demand."""

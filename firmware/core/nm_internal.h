@@ -234,9 +234,9 @@ void nm_learn(nm_engine *e, uint32_t index, nm_proj *p);
 uint8_t nm_separable(const nm_engine *e, const nm_rule *r);
 void nm_separable_start(const nm_engine *e, nm_rule *r);
 void nm_learn_separable(nm_engine *e, uint32_t index, nm_proj *p);
+/* Of a trace, a spike or a constant: only w, d and t come with a sgn (R8). */
 NM_INLINE int32_t nm_factor_value(const nm_factor *f, int32_t x) {
-    x += f->add;
-    return f->sgn ? (x > 0) - (x < 0) : nm_clip(x, f->lo, f->hi);
+    return nm_clip(x + f->add, f->lo, f->hi);
 }
 NM_INLINE int32_t nm_product_end(int32_t p, const nm_product *q) {
     return nm_clip((int32_t)((uint32_t)(p >> q->right) << q->left), -32769, 32767);

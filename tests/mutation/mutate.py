@@ -7,9 +7,9 @@ library of its own, and runs it against `cpu:ref` exactly as ``tests/equality`` 
 differs. A crash or a hang counts as caught. A change that does not compile, or to the same instructions, is drawn
 again. Exit status 1 if under 95% are caught.
 
-What is changed (`REPLACEMENTS`): arithmetic, shift, comparison, bit and logic operators, increments, and integer
-constants next to such an operator, by one up or down; also in the bodies of macros. What is left alone, because no run
-of a valid program can tell:
+What is changed (`REPLACEMENTS`): arithmetic, shift, comparison, bit and logic operators and increments, also in the
+bodies of macros; with --constants integer constants next to such an operator too, by one up or down. What is left
+alone, because no run of a valid program can tell:
 
 - comments, strings, other preprocessor lines; sizes in declarations; lines that refuse bad arguments (``NM_E_``);
 - functions that such runs do not call, or that only choose among ways to the same bits (`SKIPPED`), and lines of that
@@ -68,6 +68,7 @@ SKIPPED = {
 SHORTCUTS = {
     r"\bfraction\b|\bexact\b|any & 127": "numbers are drawn only where something is to be rounded",
     r"\bany\b": "what adds nothing is left out",
+    r"t_epoch > 1\b|t_epoch == 1\b": "in an epoch of one step every time is the same",
     r"\bwhole\b": "whole numbers need no rounding",
     r"\bloaded\b|\breads\b|\bdirty\b": "fetches and sums only what is needed",
     r"\bby_trace\b|\bby_value\b|NM_DECAY_ENTRIES": "worked out per value where values are fewer than neurons",
@@ -115,13 +116,13 @@ class Change:
         return f"{where}: {self.old!r} -> {self.new!r} in: {self.text.strip()}"
 
 
-def changes(file: str, source: str, only: tuple[str, ...] = ()) -> Iterator[Change]:
+def changes(file: str, source: str, only: tuple[str, ...] = (), *, constants: bool = False) -> Iterator[Change]:
     """All changes of a source file, in functions named `only` if given."""
     code = _HIDDEN.sub(lambda found: re.sub(r"[^\n]", " ", found.group()), source)
     for name, start, end in _bodies(code):
         if name in SKIPPED or (only and name not in only):
             continue
-        for at, old, new in _replacements(code, start, end):
+        for at, old, new in _replacements(code, start, end, constants=constants):
             first, last = source.rfind("\n", 0, at) + 1, source.find("\n", at)
             line, text = source.count("\n", 0, at) + 1, source[first:last].rstrip("\\ ")
             yield Change(file, name, line, at - first + 1, at, old, new, text)
@@ -139,22 +140,23 @@ def _blank(found: re.Match[str]) -> str:
     return re.sub(r"[^\n]", " ", found.group())
 
 
-def _replacements(code: str, start: int, end: int) -> Iterator[tuple[int, str, str]]:
+def _replacements(code: str, start: int, end: int, *, constants: bool) -> Iterator[tuple[int, str, str]]:
     """Place, old and new text of each change between `start` and `end`."""
     at = start
     while at < end:
         stop = code.find("\n", at) + 1 or end
         line = code[at:stop]
         sizes = _SIZES.match(line)
+        first = sizes.end() if sizes else 0
         if not _LEFT_ALONE.search(line):
-            for found in [*_BINARY.finditer(line), *_STEP.finditer(line)]:
+            for found in [*_BINARY.finditer(line, first), *_STEP.finditer(line, first)]:
                 for new in REPLACEMENTS[found.group()]:
                     if not _same_choice(line, found, new) and not _overrun(line, found, new):
                         yield at + found.start(), found.group(), new
-            for found in _CONSTANT.finditer(line):
-                if _is_operand(line, found) and (sizes is None or found.start() >= sizes.end()):
-                    new = _neighbours(*found.groups())
-                    yield from ((at + found.start(), found.group(), x) for x in new[_is_bound(line, found) :])
+            for found in _CONSTANT.finditer(line, first) if constants else ():
+                if _is_operand(line, found):
+                    near = _neighbours(*found.groups())[_is_bound(line, found) :]
+                    yield from ((at + found.start(), found.group(), new) for new in near)
         at = stop
 
 
@@ -291,7 +293,9 @@ class Result:
     caught: str  # by what; empty: by nothing
 
 
-def run(seed: int, count: int, programs: int, jobs: int, files: list[str] | None = None) -> list[Result]:
+def run(
+    seed: int, count: int, programs: int, jobs: int, files: list[str] | None = None, *, constants: bool = False
+) -> list[Result]:
     """Draw, build and check `count` changes that compile to something else."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -299,7 +303,9 @@ def run(seed: int, count: int, programs: int, jobs: int, files: list[str] | None
         with ProcessPoolExecutor(jobs) as processes:
             list(processes.map(make_case, range(programs), [folder] * programs, chunksize=5))
         names = files or sorted(p.name for p in builder.core.glob("*.[ch]") if p.name not in ELSEWHERE)
-        drawn = [c for name in names for c in changes(name, builder.source(name), PARTS.get(name, ()))]
+        drawn = [
+            c for name in names for c in changes(name, builder.source(name), PARTS.get(name, ()), constants=constants)
+        ]
         random.Random(seed).shuffle(drawn)
         untouched = builder.build("untouched", None)
         found = verdict(untouched, folder, programs) if untouched else "it does not link"
@@ -329,6 +335,7 @@ def main() -> int:
     parser.add_argument("--programs", type=int, default=500, help="random programs to catch them with")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--files", nargs="*", help="draw from these only")
+    parser.add_argument("--constants", action="store_true", help="change integer constants too")
     parser.add_argument("--verbose", action="store_true", help="say of each change how it was caught")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--check", type=Path, help=argparse.SUPPRESS)
@@ -337,7 +344,9 @@ def main() -> int:
     if options.check:
         check(options.check, options.cases, options.programs)
         return 0
-    results = run(options.seed, options.count, options.programs, options.jobs, options.files)
+    results = run(
+        options.seed, options.count, options.programs, options.jobs, options.files, constants=options.constants
+    )
     survivors = [r.change for r in results if not r.caught]
     caught = len(results) - len(survivors)
     if options.json:

@@ -10,6 +10,7 @@ import pytest
 from neuromorph.cli import main
 from neuromorph.inputs import SpikeTrain
 from neuromorph.program import Population, Program, build
+from neuromorph.rule import Factor, Product, Rule, Trace
 from neuromorph.session import open as open_session
 from neuromorph_loihi import LOIHI_1, estimate
 from tests.loihi.conftest import dense, limited
@@ -59,12 +60,9 @@ def test_hops_and_the_busiest_core(chain: Program) -> None:
 
 
 def test_hops_cost_by_direction() -> None:
-    """17 neurons, each on its core, all to the last one, which lies 4 columns away from the first."""
-    mask = np.zeros((17, 17), np.int64)
-    mask[:, 16] = 2
+    """17 neurons, each on its core, all to all: 16 in tiles 0..3 of a row, one in tile 4."""
     program = build([Population("cells", 17)], [dense("syn", "cells", "cells", 17, 17)])
     made = estimate(program, {"spikes": 17, "synaptic_events": 289, "plastic_updates": 0}, 1, limited(compartments=1))
-    # all pairs of 16 neurons in tiles 0..3 and one in tile 4: sum of |difference| over ordered pairs
     tiles = [k // 4 for k in range(17)]
     hops = sum(abs(a - b) for a in tiles for b in tiles)
     assert made.counts["hops along rows"] == pytest.approx(hops)
@@ -73,9 +71,25 @@ def test_hops_cost_by_direction() -> None:
     assert made.time > 1.4e-6  # barrier of 5 tiles, and work
 
 
-def test_plastic_updates(chain: Program) -> None:
-    made = estimate(chain, {"spikes": 0, "synaptic_events": 0, "plastic_updates": 7}, 0)
-    assert made.energy == pytest.approx(7 * 120 * PJ)
+def test_plastic_updates() -> None:
+    """They keep the learning core busy; an axon takes two entries there, but is one message."""
+    rule = Rule((Product("y0", 1, 0, (Factor("x1"),)),), traces={"x1": Trace(10, 0, 5.0)})
+    program = build(
+        [Population("pixels", 2, "input"), Population("cells", 3), Population("static", 1)],
+        [dense("syn", "pixels", "cells", 2, 3, rule=rule)],
+    )
+    made = estimate(program, {"spikes": 0, "synaptic_events": 6, "plastic_updates": 7}, 1)
+    assert made.cores == 2
+    assert made.energy == pytest.approx((4 * 72.8 + 6 * 35.5 + 2 * 111 + 7 * 120) * PJ)
+    assert made.time == pytest.approx((3 * 9.7 + 6 * 3.8 + 2 * 16.0 + 7 * 6.1) * NS + 0.6e-6)
+
+
+@pytest.mark.parametrize(("cores", "microseconds"), [(4, 0.6), (5, 1.0), (12, 1.0), (13, 1.4), (112, 1.4), (113, 1.8)])
+def test_barrier_grows_with_the_tiles(cores: int, microseconds: float) -> None:
+    """4 cores are a tile."""
+    program = build([Population("cells", cores)], [])
+    made = estimate(program, {"spikes": 0, "synaptic_events": 0, "plastic_updates": 0}, 1, limited(compartments=1))
+    assert made.time == pytest.approx(9.7 * NS + microseconds * 1e-6)
 
 
 def test_it_says_that_it_is_an_estimate_and_whose(chain: Program) -> None:

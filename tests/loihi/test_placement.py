@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from neuromorph.program import Population, Program, build
 from neuromorph.rule import Factor, Product, Rule, Trace
 from neuromorph_loihi import LOIHI_1, LOIHI_2, Chip, Core, place
 from neuromorph_loihi.placement import LIMITS
+from neuromorph_loihi.synapses import axon_bits
 from tests.loihi.conftest import dense, limited, sparse
 
 
@@ -22,7 +24,7 @@ from tests.loihi.conftest import dense, limited, sparse
 def programs(draw: Any) -> Program:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     sizes = {"in0": draw(st.integers(1, 70)), "in1": draw(st.integers(1, 5))}
-    cells = {f"cells{k}": draw(st.integers(1, 40)) for k in range(draw(st.integers(1, 3)))}
+    cells = {f"cells{k}": draw(st.integers(1, 80)) for k in range(draw(st.integers(1, 3)))}
     pops = [Population(name, n, "input") for name, n in sizes.items()]
     for name, n in cells.items():
         some: dict[str, Any] = {"bias": int(rng.integers(0, 2))}
@@ -169,6 +171,26 @@ def test_distance_on_the_mesh() -> None:
     placed = place(program, limited(compartments=1))
     assert (placed.axons, placed.chips, placed.tiles) == (3, 1, 9)
     assert (placed.columns, placed.rows) == ((0 + 6 + 2) / 3, 1 / 3)
+
+
+def test_each_chip_has_its_own_mesh() -> None:
+    """Core 8 of chips of 8 cores is in tile 0 of the second chip, where its inputs enter."""
+    first = np.zeros((1, 9), bool)
+    first[0, 8] = True
+    program = build(
+        [Population("pixels", 1, "input"), Population("cells", 9)], [sparse("in", "pixels", "cells", first)]
+    )
+    placed = place(program, limited(compartments=1, cores=8, chips=2))
+    assert (placed.chips, placed.tiles, placed.columns, placed.rows) == (2, 2, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("synapses", "each", "words"),
+    [(1, 8, 1), (6, 9, 1), (5, 11, 2), (64, 8, 9), (65, 8, 10), (128, 8, 18), (0, 8, 0)],
+)
+def test_memory_of_an_axon(synapses: int, each: int, words: int) -> None:
+    """Blocks of 64 synapses and a head of 10 bits, in words of 64: 6 of 9 bits fill one, 5 of 11 need two."""
+    assert axon_bits(np.array([synapses]), each).tolist() == [64 * words]
 
 
 def test_a_population_is_kept_whole_where_it_can_be() -> None:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromorph.compare import Difference, First, compare, compare_values, earliest
-from neuromorph.errors import NeuromorphError, TargetError, ValidationError
+from neuromorph.errors import CapacityError, NeuromorphError, TargetError, ValidationError
+from neuromorph.program import Probe
 from neuromorph.session import Session
 from neuromorph.stimulus import Stimulus
 
@@ -23,6 +24,8 @@ __all__ = ["Outcome", "Run", "check", "program_changes"]
 
 Values = dict["Item", NDArray[np.int64]]
 Progress = Callable[[str, int, int], None]
+WATCHED = 1 << 18
+"""Neurons times steps that are compared at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +128,46 @@ def check(
         total += size
         if difference.first is not None and found is None:
             found, astray = locate(runs[0], runs[k], difference.first, stimulus), k
+    for k in range(1, len(runs)) if found is None else ():
+        if runs[k].program.digest != runs[0].program.digest and found is None:
+            hidden = _hidden(runs[0], runs[k], steps, stimulus)
+            if hidden is not None:
+                found, astray = hidden.first, k
+                differences[k - 1] = replace(differences[k - 1], first=hidden.first, count=hidden.count)
     suspects = runs[astray : astray + 1] if astray else runs[1:]
     changes = next(filter(None, (program_changes(runs[0].program, run.program) for run in suspects)), "")
     return Outcome(
         tuple(run.label for run in runs), tuple(traces), tuple(differences), steps, total, found, astray, changes
     )  # fmt: skip
+
+
+def _hidden(a: Run, b: Run, steps: int, stimulus: Stimulus) -> Difference | None:
+    """How the neurons of two different programs differ at any step, where neither probes nor final states show it.
+
+    A changed weight may move a current that a reset clears again. None if no neuron differs, or if a machine has no
+    room for the probes.
+    """
+    try:
+        with a.start() as one, b.start() as two:
+            pair = [_watched(run.program, session) for run, session in ((a, one), (b, two))]
+            per_step = sum(pop.n for pop in a.program.populations.values()) * len(pair)
+            while (left := steps - pair[0].now) > 0:
+                some = min(left, max(1, WATCHED // per_step))
+                difference = compare(*(session.run(steps=some, inputs=stimulus) for session in pair))
+                if difference.first is not None:
+                    return difference
+    except CapacityError:
+        pass
+    return None
+
+
+def _watched(program: Program, session: Session) -> Session:
+    """The program with a probe on every state of its neurons, on the machine of a session."""
+    held = [item for item in session.items if item.object in program.populations and item.variable != "adapt"]
+    probes = tuple(Probe(item.name, item.object, item.variable) for item in held)
+    watched = replace(program, probes=probes, report=None)
+    session.engine.load(watched.image)
+    return Session(watched, session.engine)
 
 
 def _with_states(difference: Difference, a: Run, b: Run, state_a: State, state_b: State) -> tuple[Difference, int]:

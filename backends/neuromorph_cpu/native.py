@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import platform
 import sys
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +26,8 @@ RULES = {
 FEATURES_ALL = 0xFFF
 E_IMAGE, E_ARENA, E_ARG, E_INPUT, E_STATE, E_SPACE, E_STEPS = range(-1, -8, -1)
 OUTPUT_BYTES = 1 << 20
+CHUNK_MIN, CHUNK_MAX, CHUNK_SECONDS = 64, 1 << 20, 0.1
+"""Steps of a call, and how long one may take: until it returns, there is no progress and no interrupt."""
 _u8p = ctypes.POINTER(ctypes.c_uint8)
 
 
@@ -188,16 +191,17 @@ class NativeEngine:
         on_output: Callable[[bytes], None],
         on_progress: Callable[[int], None] | None = None,
     ) -> None:
-        """Run (see `Engine.run`); control returns to Python whenever the output buffer is full."""
+        """Run (see `Engine.run`); control returns to Python when the output is full, and several times a second."""
         engine = self._loaded()
         capacity = max(OUTPUT_BYTES, 2 * int(self._lib.nm_record_bound(engine)))
         out = (ctypes.c_uint8 * capacity)()
         used, written = ctypes.c_uint32(), ctypes.c_uint32()
         base, at = ctypes.cast(ctypes.c_char_p(records), ctypes.c_void_p).value or 0, 0
+        chunk = CHUNK_MIN
         while True:
-            chunk = min(steps, 100_000)
+            began = time.monotonic()
             done = self._lib.nm_run(
-                engine, chunk, base + at, len(records) - at,
+                engine, min(steps, chunk), base + at, len(records) - at,
                 ctypes.byref(used), out, capacity, ctypes.byref(written),
             )  # fmt: skip
             if written.value:
@@ -206,6 +210,7 @@ class NativeEngine:
             if done < 0:
                 raise _run_error(self.target, done, self.now())
             steps -= done
+            chunk = max(chunk // 2, 1) if time.monotonic() - began > CHUNK_SECONDS else min(2 * chunk, CHUNK_MAX)
             if on_progress is not None:
                 on_progress(self.now())
             if steps <= 0:

@@ -56,6 +56,8 @@ class McuEngine:
 
     def load(self, image: bytes) -> None:
         """Send an image, verify it on the board, start it; a rejected one leaves the running one as it was."""
+        if not image:
+            raise ImageError(f"{self.target}: the image is empty: no magic bytes", 1)
         try:
             self._client.upload(_for_board(image))
         except Refused as refused:

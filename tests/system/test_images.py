@@ -1,4 +1,4 @@
-"""Images: bytes and back, what the digest covers, and what is refused, by the reader in Python and the verifier in C."""
+"""Images: bytes and back, what the digest covers, and what is refused, by the reader (Python) and the verifier (C)."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ LOGICAL: dict[str, Callable[[], Program]] = {
     "graded": lambda: whole(syn=replace(SYN, graded=True)),
     "plasticity off": lambda: whole(syn=replace(SYN, plastic=False)),
     "another order of the projections": lambda: replace(
-        whole(), projections=dict(reversed(whole().projections.items()))
+        whole(), projections=dict(sorted(whole().projections.items()))
     ),
     "t_epoch": lambda: rule(t_epoch=3),
     "seed of a rule": lambda: rule(seed=6),
@@ -241,7 +241,9 @@ LOGICAL: dict[str, Callable[[], Program]] = {
     "constant": lambda: first_product(factors=(Factor("y1", 1),)),
     "sgn": lambda: rule(dt=(Product("u", 1, 0, (Factor("w", 3, True),), 1),)),
     "k": lambda: rule(dt=(Product("u", 1, 0, (Factor("w", 3),), 2),)),
-    "step of the schedule": lambda: whole(schedule=(ScheduleEntry(5, "plasticity", "syn", False), *whole().schedule[1:])),
+    "step of the schedule": lambda: whole(
+        schedule=(ScheduleEntry(5, "plasticity", "syn", False), *whole().schedule[1:])
+    ),
     "off for on": lambda: whole(schedule=(ScheduleEntry(4, "plasticity", "syn", True), *whole().schedule[1:])),
     "no schedule": lambda: whole(schedule=()),
 }  # fmt: skip
@@ -286,13 +288,13 @@ def test_every_byte_of_the_header_and_the_table_counts() -> None:
 
 def test_an_image_of_any_other_length_is_refused() -> None:
     image = whole().image
-    for length in (*range(0, 400), *range(400, len(image), 97), len(image) - 1):
+    for length in (*range(400), *range(400, len(image), 97), len(image) - 1):
         assert refusals(image[:length])[0] in (1, 2)
     for more in (1, 7, 8, 4096, 1 << 20):
         assert refusals(image + bytes(more)) == (2, 2)
 
 
-def record_at(image: bytes, kind: int, k: int = 0) -> int:
+def record_at(image: bytes | bytearray, kind: int, k: int = 0) -> int:
     """Offset of record k of a section."""
     for entry in range(struct.unpack_from("<H", image, 12)[0]):
         found, _, offset, _, _, stride, _ = struct.unpack_from("<HHIIIII", image, 160 + 24 * entry)
@@ -301,7 +303,7 @@ def record_at(image: bytes, kind: int, k: int = 0) -> int:
     raise LookupError(kind)
 
 
-def entry_at(image: bytes, kind: int) -> int:
+def entry_at(image: bytes | bytearray, kind: int) -> int:
     """Offset of a section's entry in the table."""
     table = range(160, 160 + 24 * struct.unpack_from("<H", image, 12)[0], 24)
     return next(at for at in table if struct.unpack_from("<H", image, at)[0] == kind)
@@ -538,7 +540,7 @@ def test_metadata_that_is_none_is_refused(data: bytes, message: str) -> None:
 def test_reader_and_verifier_agree_on_mutants(mode: str) -> None:
     """Random bit flips, and changes of records and of the table with checksums made right again.
 
-    In a process of its own: a crash is a failure of the test. What both accept is run on both engines, equal to the bit.
+    In a process of its own: a crash is a failure of the test. What both accept runs on both engines, equal to the bit.
     """
     command = [sys.executable, str(FUZZ), mode, "7", str(MUTANTS[mode])]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)

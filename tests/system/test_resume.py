@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import pytest
 
 import neuromorph as nm
 from neuromorph.examples.digits import STEPS, Digits
-from neuromorph.program import Program
+from neuromorph.program import Population, Probe, Program, Projection, build
+from neuromorph.rule import Factor, Product, Rule, Trace
 from neuromorph.session import Session, Stimulus
 from neuromorph.state import State, items
 from neuromorph.testing.programs import Draw, draw
@@ -282,3 +284,41 @@ def test_every_end_of_a_range_is_taken_and_what_lies_beyond_is_refused(target: s
             assert np.frombuffer(engine.read_item(k, 0, 1), item.dtype)[0] == high
     assert seen == set(RANGES)
 
+
+def edge(rounding: Any, epoch: int, graded: str) -> Program:
+    """A learning projection with a tag_1 and, if graded, payloads in x1."""
+    x1 = Trace(0 if graded != "none" else 20, 0, 30.0)
+    rule = Rule(
+        dw=(Product("x0", 1, 0, (Factor("x1"),)), Product("y0", -1, 0, (Factor("x1"),))),
+        dt=(Product("y0", 1, 0, (Factor("t"),)), Product("x0", -7, 8)),
+        traces={"x1": x1, "x2": Trace(5, 100, 10.0)}, t_epoch=epoch, seed=3, graded_trace=graded,
+    )  # fmt: skip
+    pops = [Population("in", 6, "input", graded=graded != "none"), Population("cells", 5, vth=40, du=2000, bias=300)]
+    syn = Projection("syn", "in", "cells", np.full((6, 5), 9), 2, "mixed", graded=graded != "none", rule=rule)
+    made = build(pops, [syn], rounding=rounding, seed=4)
+    return replace(made, probes=tuple(Probe(item.name, item.object, item.variable) for item in items(made)))
+
+
+@pytest.mark.parametrize("rounding", ["shared", "synapse"])
+@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.parametrize("graded", ["none", "overwrite", "add_wrap"])
+def test_values_below_and_above_the_usual_range(
+    graded: str, epoch: int, rounding: str, target: str, machine: Machine
+) -> None:
+    """A tag_1 of -257 lies below its accumulator's range, an x1 of 128 above a trace's (docs/semantics.md, 4)."""
+    program = edge(rounding, epoch, graded)
+    traces = []
+    for name in ("cpu:ref", target):
+        session = machine(program, name)
+        session.run(steps=epoch + 1, inputs={"in": nm.SpikeTrain([1, 1], [0, 2])})
+        tags = np.zeros((6, 5), np.int64)
+        tags[1:4, ::2] = -257
+        session.write("syn", "tag_1", tags)
+        if graded != "none":
+            session.write("syn", "x1", [128, 0, 128, 127, 1, 128])
+        payloads = [9, 250, -4, 256, 1, 77] if graded != "none" else None
+        spikes = nm.SpikeTrain([3, 3, 7, 12, 12, 20], [1, 5, 2, 0, 1, 3], payloads)
+        traces.append(session.run(steps=40, inputs={"in": spikes}))
+    found = nm.compare(*traces)
+    assert found.equal, found.explain()
+    assert np.any(np.asarray(traces[0].states("syn.tag_1").values) <= -256)

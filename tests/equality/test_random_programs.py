@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,12 @@ CPU_PROGRAMS, MCU_PROGRAMS, BATCH = 500, 100, 25
 BOARDS = ("mcu:m4", "mcu:m3", "mcu:m0")
 
 
-@pytest.mark.parametrize("first", range(0, CPU_PROGRAMS, BATCH))
+def batches(programs: int) -> list[Any]:
+    """First seeds of the batches; all but the first are slow."""
+    return [pytest.param(first, marks=pytest.mark.slow if first else ()) for first in range(0, programs, BATCH)]
+
+
+@pytest.mark.parametrize("first", batches(CPU_PROGRAMS))
 def test_cpu_equals_reference(first: int) -> None:
     """The C engine in process, also with its kernels off: the interpreter alone gives the same bits."""
     from neuromorph_cpu.native import NativeEngine
@@ -24,7 +31,7 @@ def test_cpu_equals_reference(first: int) -> None:
         assert not found, found
 
 
-@pytest.mark.parametrize("first", range(0, MCU_PROGRAMS, BATCH))
+@pytest.mark.parametrize("first", batches(MCU_PROGRAMS))
 def test_mcu_equals_reference(first: int) -> None:
     """The firmware on emulated Cortex-M4, M3 and M0, through the serial link."""
     from neuromorph.targets import find
@@ -39,13 +46,15 @@ def test_mcu_equals_reference(first: int) -> None:
         assert not found, found
 
 
-def test_programs_reach_every_wrap_saturation_and_rounding() -> None:
-    """The programs above go where the machine's arithmetic has an edge (counts are printed)."""
+@pytest.mark.slow
+def test_programs_reach_every_wrap_saturation_and_rounding(record_property: Callable[[str, object], None]) -> None:
+    """The programs above go where the machine's arithmetic has an edge; the counts stand at the end of the report."""
     seen: Counter[str] = Counter()
     for seed in range(CPU_PROGRAMS // 4):
         random_case(seed, seen=seen)
-    for name in sorted(seen):
-        print(f"{seen[name]:>10}  {name}{'  (cannot be: ' + UNREACHABLE[name] + ')' if name in UNREACHABLE else ''}")
+    notes = {name: f"  (cannot be: {why})" for name, why in UNREACHABLE.items()}
+    rows = [f"{seen[name]:>10}  {name}{notes.get(name, '')}" for name in sorted(seen)]
+    record_property("reached by the random programs", "\n".join(rows))
     missed = sorted(name for name in seen if not seen[name] and name not in UNREACHABLE)
     assert not missed
     assert not [name for name in UNREACHABLE if seen[name]]

@@ -47,6 +47,7 @@ def test_mcu_equals_reference(first: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_programs_reach_every_wrap_saturation_and_rounding(record_property: Callable[[str, object], None]) -> None:
     """The programs above go where the machine's arithmetic has an edge; the counts stand at the end of the report."""
     seen: Counter[str] = Counter()

@@ -61,11 +61,19 @@ def speed() -> str:
     rows.append(f"| synaptic events per step | {' | '.join(events)} |")
     rows.append(f"| plastic updates per step | {' | '.join(updates)} |")
     for board in BOARDS:
-        found = [neuromorph("bench", n, "--target", board) for n in NETWORKS]
-        cells = ["too large" if row is None else f"{row['instructions_per_step']:,.0f}" for row in found]
+        cells = [_instructions(name, board) for name in NETWORKS]
         rows.append(f"| `{board}`, instructions per step | {' | '.join(cells)} |")
     python = f"Python {platform.python_version()}, {_processor()}; the fastest of 5 runs, of `cpu:ref` one of 200 steps"
     return "\n".join([*rows, "", f"({python}; on boards 200 steps.)", "", kernels()])
+
+
+def _instructions(network: str, board: str) -> str:
+    """The least of three runs: on a busy computer the link may send a frame twice."""
+    found = [neuromorph("bench", network, "--target", board)]
+    if found[0] is None:
+        return "too large"
+    found += [neuromorph("bench", network, "--target", board) for _ in range(2)]
+    return f"{min(row['instructions_per_step'] for row in found):,.0f}"
 
 
 def kernels() -> str:

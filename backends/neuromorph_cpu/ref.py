@@ -210,6 +210,19 @@ class Reference:
                 self._learn(proj, proj.rule)
         self._manage()
 
+    def follow(self, spikes: Mapping[str, Ints]) -> None:
+        """A step of the learning engine alone, with spikes (n,) of all populations from another machine."""
+        self.t += 1
+        self.spikes = {name: Spikes(payload) for name, payload in spikes.items()}
+        plastic = [(proj, proj.rule) for proj in self.program.projections.values() if proj.rule is not None]
+        for proj, rule in plastic:
+            self._note_source(proj, rule)
+            self._note_target(proj, rule)
+        for proj, rule in plastic:
+            if self.t % rule.t_epoch == 0:
+                self._learn(proj, rule)
+        self._manage()
+
     def _deliver(self, population: str, n: int) -> Ints:
         """Section 1.1: what arrives at this step, and the slots emptied."""
         a = np.zeros(n, np.int64)

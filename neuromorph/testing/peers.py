@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neuromorph.errors import UnsupportedError
+from neuromorph.program import Population, Probe, Program, Projection
+from neuromorph.state import items
 from neuromorph.testing.equality import Case, is_active, trace_of
 from neuromorph.testing.programs import Draw, draw
 
 if TYPE_CHECKING:
-    from neuromorph.program import Program, Projection
     from neuromorph.worker.machine import Inputs
 
-__all__ = ["contents", "inputs_of", "peer_case"]
+__all__ = ["contents", "fit_lava", "fit_nengo", "inputs_of", "peer_case"]
 
 ATTEMPTS = 500
+CURRENT = 1 << 18
+"""Most that may arrive in a step: Loihi 1 adds in 21 bits and keeps currents of 23, where it would wrap."""
 
 
 def peer_case(seed: int, fit: Callable[[Draw], Draw], steps: int = 200) -> Case:
@@ -45,6 +48,60 @@ def peer_case(seed: int, fit: Callable[[Draw], Draw], steps: int = 200) -> Case:
         if is_active(drawn, reference):
             return Case(seed, drawn, reference)
     raise RuntimeError(f"no program found for seed {seed}")  # the generator is at fault, not its user
+
+
+def fit_lava(drawn: Draw) -> Draw:
+    """The same program with Lava's rounding, if Lava holds it."""
+    from neuromorph_lava.holds import check_inputs, check_program
+
+    changed = replace(drawn, program=replace(drawn.program, rounding="shared"))
+    check_program(changed.program)
+    check_inputs(changed.program, inputs_of(changed))
+    return changed
+
+
+def fit_nengo(drawn: Draw) -> Draw:
+    """Without what the emulator lacks (graded and ternary spikes, delays, adaptive thresholds, resets); smaller."""
+    from neuromorph_nengo.holds import check_program
+
+    program = drawn.program
+    projs = {name: _projection(proj, program.populations[proj.pre].n) for name, proj in program.projections.items()}
+    smaller = dict.fromkeys(program.populations, 0)  # by how many bits what arrives has shrunk
+    for name, proj in projs.items():
+        change = program.projections[name].weight_exp - proj.weight_exp
+        smaller[proj.post] = max(smaller[proj.post], change)
+    pops = {name: _population(pop, smaller[name]) for name, pop in program.populations.items()}
+    schedule = tuple(e for e in program.schedule if e.operation == "plasticity" and projs[e.object].rule)
+    changed = replace(program, populations=pops, projections=projs, schedule=schedule, probes=())
+    probes = [Probe(f"{name}.spikes", name, "spikes") for name in pops]
+    probes += [Probe(item.name, item.object, item.variable) for item in items(changed)]
+    check_program(changed)
+    events = {name: (step, index, np.ones_like(payload)) for name, (step, index, payload) in drawn.events.items()}
+    return replace(drawn, program=replace(changed, probes=tuple(probes)), events=events)
+
+
+def _population(pop: Population, bits: int) -> Population:
+    if pop.kind == "input":
+        return replace(pop, graded=False)
+    starts: dict[str, Any] = {
+        key: None if value is None else value % CURRENT - CURRENT // 2
+        for key, value in (("init_u", pop.init_u), ("init_v", pop.init_v))
+    }
+    return replace(
+        pop, kind="lif", vth_lo=0, adaptive=False, init_theta=None, theta_inc=0, reset_interval=0, reset_offset=0,
+        vth=pop.vth >> bits, bias=pop.bias >> bits, **starts,
+    )  # fmt: skip
+
+
+def _projection(proj: Projection, n_pre: int) -> Projection:
+    rule = proj.rule if proj.rule is None or proj.rule.graded_trace == "none" else None
+    weights = proj.weights if rule is not None or proj.sign_mode != "mixed" else proj.weights >> 1 << 1
+    exp = min(proj.weight_exp, int(np.log2(CURRENT / 64 / 256 / n_pre)) + 2)
+    if exp < 0:  # bits below the point would be dropped after the sum: none there
+        weights, rule = np.sign(weights) * (np.abs(weights) >> (1 - exp) << (1 - exp)), None
+    return replace(
+        proj, graded=False, delays=0, weight_exp=exp, rule=rule, weights=weights, plastic=proj.plastic or rule is None
+    )
 
 
 def inputs_of(drawn: Draw) -> Inputs:

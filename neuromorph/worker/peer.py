@@ -26,11 +26,14 @@ class PeerBackend:
         What the worker runs.
     held : tuple of Target
         The targets.
+    needs : tuple of str
+        Packages that the worker imports besides the backend's own.
     """
 
     environment: ClassVar[Environment]
     module: ClassVar[str]
     held: ClassVar[tuple[Target, ...]]
+    needs: ClassVar[tuple[str, ...]] = ()
 
     def targets(self) -> tuple[Target, ...]:
         """All targets."""
@@ -69,7 +72,7 @@ class PeerBackend:
         if found is None:
             raise TargetError(f"{target.name}: {self._missing(target)}")
         own = type(self).__module__.partition(".")[0]
-        packages = {name: str(_folder(name)) for name in ("neuromorph", own)}
+        packages = {name: str(_folder(name)) for name in ("neuromorph", own, *self.needs)}
         python = found.python
 
         def start() -> Worker:

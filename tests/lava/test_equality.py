@@ -17,26 +17,26 @@ from neuromorph.program import Population, Probe, Projection, build
 from neuromorph.rule import TRACES, Rule, Trace
 from neuromorph.state import items
 from neuromorph.testing.equality import Case, disagreement, trace_of
-from neuromorph.testing.peers import contents, peer_case
+from neuromorph.testing.peers import contents, fit_lava, peer_case
 from neuromorph.testing.programs import Draw
 from neuromorph_cpu.ref_engine import RefEngine
 
 
 @pytest.mark.timeout(7200)
-def test_lava_models_in_one_process_equal_the_reference(lava, fit, request: pytest.FixtureRequest) -> None:
-    compare(lava("loihi:lava-fast"), fit, int(request.config.getoption("lava_programs", 20)), request)
+def test_lava_models_in_one_process_equal_the_reference(lava, request: pytest.FixtureRequest) -> None:
+    compare(lava("loihi:lava-fast"), int(request.config.getoption("lava_programs", 20)), request)
 
 
 @pytest.mark.timeout(7200)
-def test_lavas_runtime_equals_the_reference(lava, fit, request: pytest.FixtureRequest) -> None:
-    compare(lava("loihi:lava"), fit, int(request.config.getoption("lava_runtime_programs", 2)), request)
+def test_lavas_runtime_equals_the_reference(lava, request: pytest.FixtureRequest) -> None:
+    compare(lava("loihi:lava"), int(request.config.getoption("lava_runtime_programs", 2)), request)
 
 
-def compare(engine, fit, programs: int, request: pytest.FixtureRequest) -> None:
+def compare(engine, programs: int, request: pytest.FixtureRequest) -> None:
     found: Counter[str] = Counter()
     first = int(request.config.getoption("lava_first", 0))
     for seed in range(first, first + programs):
-        case = peer_case(seed, fit)
+        case = peer_case(seed, fit_lava)
         difference = disagreement(case, engine)
         assert not difference, difference
         found.update(contents(case.draw.program))

@@ -552,3 +552,48 @@ def test_reader_and_verifier_agree_on_mutants(mode: str) -> None:
     if mode != "flip":
         assert result["accepted"] > MUTANTS[mode] // 10
         assert set(result["rules"]) >= {"4", "5", "6", "7", "8"} if mode == "field" else {"5", "6", "7"}
+
+
+@pytest.mark.parametrize("rounding", ["shared", "synapse"])
+def test_projections_may_share_a_rule(rounding: str, machine: Any) -> None:
+    """One record for two projections: their random numbers are those of two records."""
+    again = replace(SYN, name="again", weights=np.array([[90, 80], [70, 60]]))
+    made = build([Population("in", 2, "input"), CELLS], [SYN, again], rounding=rounding, seed=9)  # type: ignore[arg-type]
+    image = bytearray(made.image)
+    struct.pack_into("<H", image, record_at(image, 4, 1) + 12, 1)
+    shared = decode(sealed(image))
+    assert shared.digest != made.digest
+    steps = np.arange(1, 200)
+    ends = []
+    for program, target in ((made, "cpu:ref"), (shared, "cpu:ref"), (shared, "cpu")):
+        session = machine(program, target)
+        session.run(steps=200, inputs={"in": nm.SpikeTrain(steps, steps % 2)})
+        ends.append([session.read(item.object, item.variable).tolist() for item in items(program)])
+    assert ends[0] == ends[1] == ends[2]
+    assert not np.array_equal(machine(made, "cpu").read("syn", "w"), ends[0][0])
+
+
+def test_a_full_output_buffer_stops_before_the_step_and_loses_nothing() -> None:
+    """`nm_run` does a step only if all its records have room; pieces of any size put together are the whole."""
+    lib = native.library()
+    program = draw(3).program
+    engine = native.NativeEngine()
+    engine.load(program.image)
+    whole_trace: list[bytes] = []
+    engine.run(60, b"", whole_trace.append)
+    engine.reset()
+    bound = lib.nm_record_bound(engine._engine)
+    used, written = ctypes.c_uint32(), ctypes.c_uint32()
+    parts = []
+    rng = np.random.default_rng(1)
+    while engine.now() < 60:
+        room = int(rng.integers(0, 3 * bound))
+        out = (ctypes.c_uint8 * max(room, 1))()
+        now = engine.now()
+        arguments = (None, 0, ctypes.byref(used), out, room, ctypes.byref(written))
+        done = lib.nm_run(engine._engine, 60 - now, *arguments)
+        assert done == engine.now() - now
+        assert written.value <= room
+        assert done >= min(room // bound, 60 - now)
+        parts.append(bytes(out)[: written.value])
+    assert b"".join(parts) == b"".join(whole_trace)

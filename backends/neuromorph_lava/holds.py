@@ -18,7 +18,7 @@ __all__ = ["bias_parts", "check_inputs", "check_program"]
 Ints = NDArray[np.int64]
 MANT_MIN, MANT_MAX = -4096, 4095  # 13 bits on the chip
 EXP_MAX = 7
-OVERWRITE_MAX = 257  # payload / 2 rounds to at most 128
+OVERWRITE_MAX = 128  # of a trace; Lava keeps the whole byte
 
 
 def bias_parts(bias: Ints) -> tuple[Ints, Ints]:
@@ -93,11 +93,8 @@ def check_inputs(program: Program, inputs: Inputs) -> None:
         top = largest.get(proj.pre, 0)
         if not proj.graded or not top:
             continue
-        if proj.rule is not None and proj.rule.graded_trace == "overwrite" and top > OVERWRITE_MAX:
-            raise UnsupportedError(
-                f"projection {proj.name!r}: a payload of {top}; Lava's x1 takes a byte, the machine at most 128: "
-                f"payloads of at most {OVERWRITE_MAX} into graded_trace='overwrite'"
-            )
+        if proj.rule is not None and proj.rule.graded_trace == "overwrite":
+            _check_overwrite(proj, [step[proj.pre] for step in inputs.values() if proj.pre in step])
         if proj.max_delay and proj.weight_exp < 0 and proj.indptr is None:
             total = top * int(np.abs(proj.weights).sum(axis=0).max(initial=0))
             if total >= 1 << 31:
@@ -105,3 +102,13 @@ def check_inputs(program: Program, inputs: Inputs) -> None:
                     f"projection {proj.name!r}: sums of up to {total} with weight_exp {proj.weight_exp}; Lava's "
                     "DelayDense sums in 64 bits before it shifts: use smaller payloads or a sparse projection"
                 )
+
+
+def _check_overwrite(proj: Projection, payloads: list[Ints]) -> None:
+    for payload in payloads:
+        wrong = payload[np.rint(payload / 2).astype(np.int64) & 0xFF > OVERWRITE_MAX]
+        if wrong.size:
+            raise UnsupportedError(
+                f"projection {proj.name!r}: a payload of {wrong[0]}; half of it as a byte goes into Lava's x1, into the "
+                f"machine's at most {OVERWRITE_MAX}: payloads of 0..257 into graded_trace='overwrite'"
+            )

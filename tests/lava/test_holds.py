@@ -62,9 +62,10 @@ def test_a_bias_is_split_into_mantissa_and_exponent(bias: int) -> None:
 def test_payloads_that_lava_takes_in_another_way_are_refused() -> None:
     overwrite = replace(PAIR, graded_trace="overwrite", traces={"x1": Trace(0, 0, 10.0)})
     made = program(overwrite, graded=True)
-    check_inputs(made, {3: {"in": np.array([0, 257, -257])}})
-    with pytest.raises(UnsupportedError, match="'syn': a payload of 258"):
-        check_inputs(made, {3: {"in": np.array([0, 258, 0])}})
+    check_inputs(made, {3: {"in": np.array([0, 257, 513])}})
+    for payload in (258, -2):
+        with pytest.raises(UnsupportedError, match=f"'syn': a payload of {payload}"):
+            check_inputs(made, {2: {"in": np.zeros(3, int)}, 3: {"in": np.array([0, payload, 0])}})
     delayed = program(None, delays=np.full((3, 2), 2), graded=True, weight_exp=-1)
     check_inputs(delayed, {1: {"in": np.array([7_000_000, 0, 0])}})
     with pytest.raises(UnsupportedError, match="sums in 64 bits"):

@@ -61,12 +61,19 @@ static void fetch_at_ty(const nm_line *c, int32_t *out, uint32_t trace, const nm
     }
 }
 
-/* Add the factor's constant and limit it to its width, in place. Of the plain values only x1 can pass its width. */
+/* Add the factor's constant and limit it to its width, in place, where the values can pass it: traces are 0..128,
+ * weights and tags -257..255. The limits of traces are written out: small cores have an instruction for them. */
 static void shape(int32_t *v, uint32_t n, const nm_factor *f) {
-    const int32_t add = f->add, lo = f->lo, hi = f->hi;
+    const int32_t add = f->add, lo = f->lo, hi = f->hi, trace = f->var < VAR_W;
     if (f->sgn) {
         for (uint32_t k = 0; k < n; k++) v[k] = (v[k] + add > 0) - (v[k] + add < 0);
-    } else if (add || f->var == VAR_X1) {
+    } else if (!add && f->var != VAR_X1) {
+        return;
+    } else if (add + (trace ? 0 : -257) >= lo && add + (trace ? 128 : 255) <= hi) {
+        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) v[k] += add;
+    } else if (f->bits == 7) {
+        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) v[k] = nm_clip(v[k] + add, -128, 127);
+    } else {
         for (uint32_t k = 0; k < n; k++) v[k] = nm_clip(v[k] + add, lo, hi);
     }
 }

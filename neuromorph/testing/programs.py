@@ -16,7 +16,7 @@ __all__ = ["STEPS", "Draw", "Events", "draw"]
 
 Events = dict[str, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]
 STEPS = 200
-WIDE, WIDE_SIZES = 0.15, (32, 33, 64, 65, 129, 140, 200)
+WIDE, WIDE_SIZES = 0.25, (32, 33, 65, 100, 129, 140, 200)
 """Share of programs with one population of such a size: engines work in blocks, and have ways of their own for many."""
 DENSE_MAX = 5000  # synapses; the trace holds every weight of every step
 _NOTHING: tuple[Product, ...] = ()
@@ -117,7 +117,7 @@ def _projection(
     weights = rng.integers(low, high, (n_pre, n_post))
     if rng.random() < 0.2:  # near the limits of the range
         weights = rng.choice([low, high - 1, 0], (n_pre, n_post))
-    rule = _rule(rng) if rng.random() < 0.55 else None
+    rule = _rule(rng) if rng.random() < (0.8 if n_pre >= min(WIDE_SIZES) else 0.55) else None
     kind = rng.choice(["none", "uniform", "each"], p=[0.5, 0.2, 0.3])
     top = int(rng.choice([3, 9, 63]))
     delays: Any = {"none": 0, "uniform": int(rng.integers(1, top + 1))}.get(str(kind))

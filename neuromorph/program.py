@@ -145,6 +145,10 @@ class Projection:
     rule: Rule | None = None
     plastic: bool = True  # plasticity on at the start
 
+    def __post_init__(self) -> None:
+        if isinstance(self.delays, np.ndarray) and not self.delays.ndim:
+            object.__setattr__(self, "delays", int(self.delays))
+
     @property
     def layout(self) -> Literal["dense", "sparse"]:
         """Dense or sparse."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from neuromorph.bench.counting import count, of_the_engine
 from neuromorph.engine import Engine
-from neuromorph.errors import TargetError
 from neuromorph.program import Population, Program, Projection, build
 from neuromorph.records import Events, encode_records
 from neuromorph.rule import Factor, Product, Rule, Trace
@@ -44,8 +44,6 @@ def kernel_costs(target: str = "mcu:m4") -> dict[str, float]:
     backend, found = find(target)
     engine = backend.open(found)
     try:
-        if not hasattr(getattr(engine, "port", None), "machine"):
-            raise TargetError(f"{target} does not count instructions; use mcu:m4, mcu:m3 or mcu:m0")
         return {name: cost(engine) for name, cost in _KERNELS.items()}
     finally:
         engine.close()
@@ -62,10 +60,7 @@ def _count(engine: Engine, run: _Run, steps: int = STEPS) -> int:
         step = np.repeat(np.arange(FIRST, steps + 1), run.spiking)
         index = np.tile(np.arange(run.spiking), steps + 1 - FIRST)
         given = encode_records({0: Events(step, index)})
-    with engine.port.machine.counting() as counts:  # type: ignore[attr-defined]
-        engine.run(steps, given, lambda _: None)
-    link = ("link", "cobs", "crc", "port", "app", "mem", "feed")
-    return sum(n for name, n in counts.items() if not any(part in name for part in link))
+    return of_the_engine(count(engine, lambda: engine.run(steps, given, lambda _: None)))
 
 
 def _per(engine: Engine, more: _Run, less: _Run, elements: float) -> float:

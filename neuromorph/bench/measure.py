@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuromorph.bench.counting import can_count, count, of_the_engine
 from neuromorph.bench.networks import Benchmark, benchmark
 from neuromorph.records import Events, encode_records
 from neuromorph.targets import find
@@ -26,7 +27,11 @@ BOARD_STEPS = 200  # of an emulated board: instructions are exact, so that no mo
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One row. Times are minima over repeats, of the engine's run alone (no compiling, no plotting)."""
+    """One row. Times are minima over repeats, of the engine's run alone (no compiling, no plotting).
+
+    `instructions_per_step` is exact and of the engine alone; `instructions` has every function of the firmware, the
+    serial protocol's too.
+    """
 
     network: str
     target: str
@@ -98,7 +103,7 @@ def _measure(engine: Engine, network: Benchmark, target: str, scale: float, step
         work = {key: value - before[key] for key, value in engine.counters().items() if key in before}
     mean = _mean_weight(engine, network.program)
     instructions = _instructions(engine, steps, given)
-    per_step = None if instructions is None else sum(instructions.values()) / steps
+    per_step = None if instructions is None else of_the_engine(instructions) / steps
     return Measurement(
         network.name, target, scale, steps, work["spikes"] - _given(network, steps), work["synaptic_events"],
         work["plastic_updates"], cpu / steps * 1e6, wall / steps * 1e6, _peak_rss(), per_step, mean,
@@ -122,13 +127,10 @@ def _mean_weight(engine: Engine, program: Program) -> float | None:
 
 def _instructions(engine: Engine, steps: int, given: bytes) -> dict[str, int] | None:
     """Exact instructions of a run by function of the firmware; None where they cannot be counted."""
-    machine = getattr(getattr(engine, "port", None), "machine", None)
-    if machine is None:
+    if not can_count(engine):
         return None
     engine.reset()
-    with machine.counting() as counts:
-        engine.run(steps, given, lambda _: None)
-    return dict(counts)
+    return count(engine, lambda: engine.run(steps, given, lambda _: None))
 
 
 def _peak_rss() -> float:

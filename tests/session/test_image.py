@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from neuromorph.errors import ImageError
 from neuromorph.image import decode, sections, without_metadata
+from neuromorph.program import Population, Projection, build
 from neuromorph.testing.programs import draw
 from neuromorph_cpu.native import verify
 
@@ -28,3 +30,10 @@ def test_without_metadata_is_the_same_program_by_number(seed: int) -> None:
 def test_only_images_have_metadata_to_lose() -> None:
     with pytest.raises(ImageError, match="magic"):
         without_metadata(b"x" * 500)
+
+
+def test_a_delay_as_an_array_of_no_dimension_is_one_delay() -> None:
+    inputs, cells = Population("in", 2, "input"), Population("cells", 3, vth=10)
+    program = build([inputs, cells], [Projection("p", "in", "cells", np.ones((2, 3), int), delays=np.array(4))])
+    assert verify(program.image)
+    assert decode(program.image).projections["p"].delays == 4

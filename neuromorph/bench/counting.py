@@ -1,0 +1,43 @@
+"""Exact instruction counts of an emulated board, apart from its serial protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, cast
+
+from neuromorph.errors import TargetError
+
+if TYPE_CHECKING:
+    from neuromorph.engine import Engine
+
+__all__ = ["can_count", "count", "of_the_engine"]
+
+PROTOCOL = ("link", "cobs", "crc", "port", "app", "mem", "nm_feed", "nm_record")
+"""Parts of names of functions that serve the line: how often they run depends on the host's pace, too."""
+
+
+def can_count(engine: Engine) -> bool:
+    """Whether an engine counts its instructions: emulated boards do."""
+    return hasattr(getattr(engine, "port", None), "machine")
+
+
+def count(engine: Engine, run: Callable[[], None]) -> dict[str, int]:
+    """Instructions by function of the firmware while `run` runs.
+
+    Raises
+    ------
+    TargetError
+        The engine cannot count.
+    """
+    if not can_count(engine):
+        raise TargetError(f"{engine.target} does not count instructions; use mcu:m4, mcu:m3 or mcu:m0")
+    counting = cast("Callable[[], AbstractContextManager[Mapping[str, int]]]", engine.counting)  # type: ignore[attr-defined]
+    with counting() as counts:
+        run()
+    return dict(counts)
+
+
+def of_the_engine(counts: Mapping[str, int]) -> int:
+    """Instructions of the engine alone, the same in every run."""
+    return sum(n for name, n in counts.items() if not any(part in name for part in PROTOCOL))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from neuromorph.engine import Target
-from neuromorph.image import FEATURES
 from neuromorph.worker.environment import Environment
 from neuromorph.worker.peer import PeerBackend
 
@@ -18,7 +17,10 @@ ENVIRONMENT = Environment(
     check="from lava.proc.lif.process import LIF; from lava.magma.core.run_configs import Loihi2SimCfg",
     versions=("lava-nc", "numpy"),
 )
-_HELD = frozenset(FEATURES) - {"synapse_rounding"}
+_HELD = frozenset({
+    "plastic", "shared_rounding", "graded", "delays", "sparse", "adaptive_threshold", "refractory", "ternary",
+    "scheduled_reset", "tags", "schedule",
+})  # fmt: skip
 
 
 class LavaBackend(PeerBackend):

@@ -109,6 +109,6 @@ def _check_overwrite(proj: Projection, payloads: list[Ints]) -> None:
         wrong = payload[np.rint(payload / 2).astype(np.int64) & 0xFF > OVERWRITE_MAX]
         if wrong.size:
             raise UnsupportedError(
-                f"projection {proj.name!r}: a payload of {wrong[0]}; half of it as a byte goes into Lava's x1, into the "
-                f"machine's at most {OVERWRITE_MAX}: payloads of 0..257 into graded_trace='overwrite'"
+                f"projection {proj.name!r}: a payload of {wrong[0]}; half of it as a byte goes into Lava's x1, into "
+                f"the machine's at most {OVERWRITE_MAX}: payloads of 0..257 into graded_trace='overwrite'"
             )

@@ -15,6 +15,7 @@ Open = Callable[[str], Engine]
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--lava-programs", type=int, default=20, help="random programs on Lava's models in one process")
     parser.addoption("--lava-runtime-programs", type=int, default=2, help="random programs in Lava's runtime")
+    parser.addoption("--lava-images", type=int, default=20, help="images that the digits example learns from")
     parser.addoption("--lava-first", type=int, default=0, help="seed of the first random program")
 
 

@@ -88,3 +88,14 @@ def test_a_target_says_what_is_missing() -> None:
     assert "neuromorph targets install toy:fast" in missing
     with pytest.raises(TargetError, match="neuromorph targets install toy:fast"):
         backend.open(backend.held[0])
+
+
+def test_the_command_line_installs_and_lists(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    from neuromorph.cli import main
+
+    assert main(["targets", "install", "cpu:ref"]) == 2
+    assert "needs no environment of its own" in capsys.readouterr().err
+    assert main(["targets", "install", "loihi:lava", "--python", "/no/python", "--into", str(home / "lava")]) == 2
+    assert "/no/python: No such file" in capsys.readouterr().err
+    assert main(["targets"]) == 0
+    assert "run `neuromorph targets install loihi:lava`" in capsys.readouterr().out

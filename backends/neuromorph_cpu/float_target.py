@@ -123,7 +123,8 @@ def _events(inputs: dict[int, dict[str, NDArray[np.int64]]]) -> dict[str, Events
 def _records(index: int, column: SpikeColumn | Samples) -> Iterator[tuple[int, int, bytes]]:
     """Step, probe and bytes of each sample."""
     if isinstance(column, Samples):
-        for step, values in zip(column.steps.tolist(), column.values.reshape(len(column.steps), -1), strict=True):
+        rows = column.values.reshape(len(column.steps), -1) if len(column.steps) else ()
+        for step, values in zip(column.steps.tolist(), rows, strict=True):
             for first in range(0, values.size, _BLOCK):
                 data = values[first : first + _BLOCK].astype("<f8").tobytes()
                 yield step, index, _RECORD.pack(step, index, _FLOATS, 0, first, len(data) // 8, 0) + data

@@ -15,6 +15,8 @@ from neuromorph.testing.programs import draw
 CPU_PROGRAMS, MCU_PROGRAMS, BATCH = 500, 100, 25
 BOARDS = ("mcu:m4", "mcu:m3", "mcu:m0")
 
+pytestmark = pytest.mark.timeout(600)  # a batch takes 10 s of CPU; a shared machine may need many times that
+
 
 def batches(programs: int) -> list[Any]:
     """First seeds of the batches; all but the first are slow."""

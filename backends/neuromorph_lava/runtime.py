@@ -96,6 +96,11 @@ class Recorded:
             self.start_from_setup()  # type: ignore[attr-defined]
             self.time_step += 1
         super().run_spk()  # type: ignore[misc]
+        model: Any = self
+        log: Log = self.proc_params["log"]
+        if log.spikes is not None:
+            log.spikes[self.time_step - log.start - 1] = model.sent()
+        log.progress[0] = self.time_step
 
     def run_lrn(self) -> None:
         """The learning phase."""
@@ -107,8 +112,14 @@ class Recorded:
             self.proc_params["log"].progress[1] += updates
 
     def post_guard(self) -> bool:
-        """There is something to record in each step."""
-        return True
+        """Whether the state is recorded or a switch acts in this step: the phase costs time."""
+        model: Any = self
+        log: Log = self.proc_params["log"]
+        return (
+            self.time_step == log.start + log.steps
+            or any(log.row(key, self.time_step) is not None for key in log.series)
+            or any(step == self.time_step for step, _ in model.setup.schedule)
+        )
 
     def run_post_mgmt(self) -> None:
         """Record; Lava may ask twice in a step."""
@@ -121,8 +132,6 @@ class Recorded:
         log: Log = model.proc_params["log"]
         step = model.time_step
         model.manage()
-        if log.spikes is not None:
-            log.spikes[step - log.start - 1] = model.sent()
         for key, rows in log.series.items():
             row = log.row(key, step)
             if row is not None:
@@ -130,7 +139,6 @@ class Recorded:
         if step == log.start + log.steps:
             for variable, values in log.final.items():
                 values[:] = np.ravel(model.get(variable))
-        log.progress[0] = step
 
     def _kept(self, phase: Any) -> None:
         try:

@@ -5,7 +5,7 @@ PYTHON ?=
 PYTEST_FLAGS ?= -n auto --maxprocesses 8 --dist worksteal
 BIN := .venv/bin
 
-.PHONY: demo test build lint lint-python lint-types lint-c bench docs test-pythons clean
+.PHONY: demo test build lint lint-python lint-types lint-c bench mutation docs test-pythons clean
 
 demo: .venv/.use build
 	$(BIN)/python -m neuromorph demo
@@ -35,6 +35,10 @@ bench: .venv/.use build
 docs: .venv/.use build
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/blocks.py --update
+
+# Small changes to the C engine that the tests must notice.
+mutation: .venv/.dev
+	$(BIN)/python tests/mutation/mutate.py
 
 # The wheel, on every other Python that this machine has.
 test-pythons: .venv/.dev build

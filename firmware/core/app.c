@@ -118,7 +118,8 @@ static void on_load(nm_app *a, const uint8_t *p, uint16_t n)
         reply_error(a, NM_MSG_LOAD, NM_E_IMAGE, report.rule, report.offset);
         return;
     }
-    /* The verifier computed the arena itself (R9). Sizes are compared, never added, before they are known to be small. */
+    /* The verifier computed the arena itself (R9). Sizes are compared, never added, before they are known
+     * to be small. */
     uint32_t have = free_len(a), image = align8(new.image_len), room = have - image;
     new.arena_len = align8(report.arena);
     if (report.arena > room || new.arena_len > room) {
@@ -180,7 +181,8 @@ static void on_read(nm_app *a, const uint8_t *p, uint16_t n)
     uint32_t first = nm_wire_get32(p + 4), count = nm_wire_get32(p + 8);
     nm_item info;
     (void)n;
-    if (nm_item_info(a->program.engine, item, &info) < 0 || first > info.count || count > info.count - first || !count) {
+    if (nm_item_info(a->program.engine, item, &info) < 0 || first > info.count || count > info.count - first
+        || !count) {
         reply_error(a, NM_MSG_READ, NM_E_ARG, first, count);
         return;
     }
@@ -200,7 +202,7 @@ static void send_items(nm_app *a)
         nm_wire_put32(m, a->read.next);
         nm_wire_put16(m + 4, n);
         nm_wire_put16(m + 6, 0);
-        (void)nm_item_read(a->program.engine, a->read.item, a->read.next, n, m + 8);   /* bounds were checked in on_read */
+        (void)nm_item_read(a->program.engine, a->read.item, a->read.next, n, m + 8);   /* on_read checked the bounds */
         nm_link_commit(&a->link, NM_MSG_ITEM, (uint16_t)(8u + n * a->read.width), a->time);
         a->read.next += n;
     }
@@ -282,7 +284,7 @@ static void on_input(nm_app *a, const uint8_t *p, uint16_t n)
     uint32_t len = n - 8u, watermark = nm_wire_get32(p), ahead = nm_wire_get16(p + 4);
     uint8_t *in = a->config.input;
     if (!a->run.active || a->run.error)
-        return;                                                /* the run has ended; the host learns so from what ended it */
+        return;                                                /* the host learns from what ended the run that it has */
     uint32_t waiting = a->run.tail - a->run.head, room = a->config.input_len / 2u - waiting;
     if (len > room || ahead > len) {
         reply_error(a, NM_MSG_INPUT, NM_E_CREDIT, len, room);
@@ -345,7 +347,8 @@ static void send_trace(nm_app *a, bool all)
     const uint32_t most = a->link.payload_max;
     uint32_t left;
     uint8_t *m;
-    while ((left = a->run.trace_len - a->run.trace_head) != 0 && (all || left >= most) && (m = nm_link_reserve(&a->link)) != NULL) {
+    while ((left = a->run.trace_len - a->run.trace_head) != 0 && (all || left >= most)
+           && (m = nm_link_reserve(&a->link)) != NULL) {
         uint32_t n = left < most ? left : most;
         memcpy(m, a->program.trace + a->run.trace_head, n);
         nm_link_commit(&a->link, NM_MSG_TRACE, (uint16_t)n, a->time);
@@ -473,7 +476,7 @@ void nm_app_init(nm_app *a, const nm_app_config *config)
     a->config.pool_len &= ~7u;
     h[0] = NM_LINK_MAJOR;
     h[1] = NM_LINK_MINOR;
-    h[2] = h[3] = 1;                                           /* image format: lowest and highest major, highest minor */
+    h[2] = h[3] = 1;                                           /* image format: lowest, highest major; highest minor */
     nm_wire_put16(h + 4, NM_SEMANTICS);
     nm_wire_put16(h + 6, NM_LINK_PAYLOAD);
     h[8] = NM_LINK_WINDOW;

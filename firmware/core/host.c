@@ -10,9 +10,9 @@ static void cpuid(uint32_t leaf, uint32_t r[4]) {
 }
 
 int nm_host_cpu_level(void) {
-    const uint32_t v2 = 1u << 0 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20 | 1u << 23;    /* sse3 .. sse4.2, popcnt */
-    const uint32_t v3 = 1u << 12 | 1u << 22 | 1u << 27 | 1u << 28 | 1u << 29;             /* fma movbe osxsave avx f16c */
-    const uint32_t v3_more = 1u << 3 | 1u << 5 | 1u << 8;                                 /* bmi1 avx2 bmi2 */
+    const uint32_t v2 = 1u << 0 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20 | 1u << 23; /* sse3 .. sse4.2, popcnt */
+    const uint32_t v3 = 1u << 12 | 1u << 22 | 1u << 27 | 1u << 28 | 1u << 29;          /* fma movbe osxsave avx f16c */
+    const uint32_t v3_more = 1u << 3 | 1u << 5 | 1u << 8;                              /* bmi1 avx2 bmi2 */
     uint32_t top[4], basic[4], more[4], extended[4];
     cpuid(0, top);
     cpuid(1, basic);

@@ -17,7 +17,8 @@ static void keep_columns(const nm_line *c, uint32_t sum, uint32_t start, int bac
     }
 }
 
-/* First as if no target had spiked, in one go; then the active columns again, from their old values, with all products. */
+/* First as if no target had spiked, in one go; then the active columns again, from their old values and with all
+ * products. */
 static void whole_dense_row(nm_line *c) {
     const uint32_t start = c->self * c->p->n_post, length = c->p->n_post;
     const uint32_t again = c->r->deps & (1u << DEP_Y0) ? c->l->ncols : 0;

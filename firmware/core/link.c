@@ -57,12 +57,12 @@ static void sample_rtt(nm_link *l, uint32_t rtt)
 /* Also frames of the link acknowledge, so acks arrive even when the host has nothing to say. */
 static void take_ack(nm_link *l, uint8_t ack, bool go_back, uint32_t now)
 {
-    uint8_t taken = (uint8_t)(ack - l->base);               /* numbers wrap at 256; the window is at most half of that */
+    uint8_t taken = (uint8_t)(ack - l->base);             /* numbers wrap at 256; the window is at most half of that */
     if (taken > in_flight(l))
         return;                                                /* older than the window: a late duplicate */
     if (taken) {
         const nm_link_slot *last = slot_of(l, (uint8_t)(ack - 1u));
-        if (last->sends == 1)                                  /* Karn: a repeated frame tells nothing about the round trip */
+        if (last->sends == 1)                                  /* Karn: a repeated frame tells no round trip */
             sample_rtt(l, now - last->at);
         if (taken > (uint8_t)(l->cursor - l->base))
             l->cursor = ack;
@@ -103,7 +103,7 @@ static void on_sequenced(nm_link *l, const uint8_t *f, uint16_t len)
         l->on.message(l->on.ctx, f[1], f + NM_FRAME_HEADER, len);
     } else if (ahead < 128) {
         l->count.out_of_order++;
-        /* Once per gap, or each follower would restart the sender; again if it has restarted and the same one was lost. */
+        /* Once per gap, or each follower would restart the sender; again if it did and the same one was lost. */
         l->want_go_back |= l->ahead == 0 || ahead <= l->ahead;
         l->ahead = ahead;
     } else {
@@ -193,7 +193,8 @@ void nm_link_commit(nm_link *l, uint8_t type, uint16_t len, uint32_t now)
 }
 
 /* What every frame carries, an acknowledgement included, so whatever is sent settles want_ack. */
-static uint32_t emit(nm_link *l, uint8_t *wire, uint8_t type, uint8_t seq, uint16_t session, const uint8_t *payload, uint16_t len)
+static uint32_t emit(nm_link *l, uint8_t *wire, uint8_t type, uint8_t seq, uint16_t session, const uint8_t *payload,
+                     uint16_t len)
 {
     uint8_t f[NM_FRAME_MAX];
     f[0] = (uint8_t)(NM_LINK_MAJOR << 4 | (l->want_go_back ? NM_LINK_GO_BACK : 0u));

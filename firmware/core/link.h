@@ -33,13 +33,17 @@
 #define NM_LINK_NEVER UINT32_MAX
 
 /* Types below NM_LINK_SEQUENCED belong to the link and carry no sequence number of their own. */
-enum { NM_LINK_HELLO_REQ = 1, NM_LINK_HELLO = 2, NM_LINK_RESET = 3, NM_LINK_ACK = 4, NM_LINK_NAK = 5, NM_LINK_SEQUENCED = 16 };
+enum {
+    NM_LINK_HELLO_REQ = 1, NM_LINK_HELLO = 2, NM_LINK_RESET = 3, NM_LINK_ACK = 4, NM_LINK_NAK = 5,
+    NM_LINK_SEQUENCED = 16
+};
 enum { NM_LINK_PING = 1, NM_LINK_GO_BACK = 2 };                                   /* flags */
 enum { NM_NAK_UNSUPPORTED = 1, NM_NAK_LENGTH = 2, NM_NAK_VERSION = 3 };           /* reasons */
 
 #define NM_LINK_COUNTERS 12u
 typedef struct {
-    uint32_t frames_in, frames_out, crc_err, cobs_err, overrun, gap, retransmits, duplicates, out_of_order, resets, naks, lost;
+    uint32_t frames_in, frames_out, crc_err, cobs_err, overrun, gap, retransmits, duplicates, out_of_order;
+    uint32_t resets, naks, lost;
 } nm_link_counters;
 
 typedef struct {
@@ -67,7 +71,8 @@ typedef struct {
     uint16_t payload_max;          /* agreed in HELLO */
     uint8_t window;
 
-    /* Going out: base <= cursor <= next (modulo 256). [base, cursor) is on the wire, [cursor, next) waits to be sent. */
+    /* Going out: base <= cursor <= next (modulo 256). [base, cursor) is on the wire, [cursor, next) waits to be
+     * sent. */
     uint8_t base, cursor, next;
     uint32_t moved_at;             /* the window last moved, or stopped being empty */
     uint32_t timer_at, rto, srtt8; /* last sent or acknowledged; time after which to go back; 8 x smoothed round trip */

@@ -44,7 +44,8 @@ typedef struct {
 
 typedef struct nm_engine nm_engine;   /* lives at the start of the arena */
 
-/* Check rules R1..R9 of an image; O(n), no state, no recursion. Flag NM_VERIFY_NO_HASH skips CRC and hash (fuzz builds only). */
+/* Check rules R1..R9 of an image; O(n), no state, no recursion. Flag NM_VERIFY_NO_HASH skips CRC and hash (for fuzz
+ * builds only). */
 int nm_verify(const uint8_t *image, size_t len, const nm_limits *limits, nm_report *report);
 
 /* Lay the engine out in the arena and put it at step 0. The image must have passed nm_verify and stay in place. */

@@ -82,7 +82,7 @@ typedef struct {
     uint8_t fresh;                      /* input: spikes were injected since the last step */
 } nm_pop;
 
-typedef struct { uint8_t var, sgn, bits; int16_t add, lo, hi; } nm_factor;   /* clipped to lo, hi = -2^bits, 2^bits - 1 */
+typedef struct { uint8_t var, sgn, bits; int16_t add, lo, hi; } nm_factor;   /* clips to lo, hi = -2^bits, 2^bits - 1 */
 typedef struct {
     uint8_t dep, k, right, left;        /* shifts: right after the product, left to 7 fractional bits */
     int8_t mant;
@@ -126,7 +126,7 @@ typedef struct {
     const uint8_t *w;                   /* image (static) or arena (plastic) */
     const uint8_t *delays;
     const uint32_t *rows, *targets;
-    int32_t *ring;                      /* [slots][n_post] raw sums, see nm_shift; per-synapse delays with exp < 0: contributions */
+    int32_t *ring;                      /* [slots][n_post] raw sums, see nm_shift; staged: contributions */
     uint8_t *dirty;                     /* per slot: may hold something */
     uint8_t slots, slot;                /* slot = step % slots */
     uint8_t left, right;                /* contribution = ((raw ^ flip) - flip) << left >> right */
@@ -241,9 +241,6 @@ NM_INLINE int32_t nm_factor_value(const nm_factor *f, int32_t x) {
 NM_INLINE int32_t nm_product_end(int32_t p, const nm_product *q) {
     return nm_clip((int32_t)((uint32_t)(p >> q->right) << q->left), -32769, 32767);
 }
-
-/* engine.c */
-void nm_apply_schedule(nm_engine *e);
 
 /* record.c */
 void nm_probes_start(nm_engine *e);     /* countdowns from the current step */

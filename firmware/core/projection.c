@@ -37,7 +37,7 @@
             *cell = (int32_t)((uint32_t)*cell + (uint32_t)w[k] * scale);                                               \
         }                                                                                                              \
     }                                                                                                                  \
-    NM_INLINE void delayed_##name(int32_t *ring, const T *restrict w, const uint8_t *restrict delay,                      \
+    NM_INLINE void delayed_##name(int32_t *ring, const T *restrict w, const uint8_t *restrict delay,                   \
                                const uint32_t *restrict target, uint32_t slots, uint32_t n_post, uint32_t slot,        \
                                uint32_t n, uint32_t scale) {                                                           \
         const uint32_t fits = slots - slot, here = slot * n_post, wrapped = here - slots * n_post;                     \

@@ -125,7 +125,8 @@ int32_t nm_record(const nm_engine *e, uint8_t *buf, uint32_t cap) {
 /* Check one input record against its population, then append its spikes. Indices must go on ascending. */
 static int feed_record(nm_engine *e, const uint8_t *p, uint32_t count) {
     const uint32_t object = nm_u16(p + 4), format = p[6], first = nm_u32(p + 8);
-    if (object >= e->pops || e->pop[object].kind != POP_INPUT || format > 1 || p[7] || nm_u16(p + 14)) return NM_E_INPUT;
+    if (object >= e->pops || e->pop[object].kind != POP_INPUT) return NM_E_INPUT;
+    if (format > 1 || p[7] || nm_u16(p + 14)) return NM_E_INPUT;
     nm_pop *pop = e->pop + object;
     if ((format == 1 && !pop->payload) || (first & 0xFFFFu) || count > pop->n) return NM_E_INPUT;
     const uint8_t *index = p + HEAD, *payload = index + ((2 * count + 3u) & ~3u);

@@ -217,7 +217,8 @@ static void silent_rows(const nm_separable_run *c) {
     for (uint32_t x = 0; x < n; x++) silent_row(&local, (uint32_t)list[x]);
 }
 
-/* Synapses between a source and a target that both spiked: both products, in their order. To the second row of e->fold. */
+/* Synapses between a source and a target that both spiked: both products, in their order, to the second row of
+ * e->fold. */
 static void joint(const nm_separable_run *c, uint32_t i, uint32_t key) {
     const nm_plastic *l = c->l;
     int32_t y[65];

@@ -175,7 +175,8 @@ static void history(nm_engine *e, uint32_t index, nm_proj *p, uint32_t trace) {
         uint8_t *to = k == last ? l->trace[trace] : e->history + (nm_history(e, p, trace, k) - e->history);
         const uint32_t step = e->now - last + k;
         if (!table) memset(to, 0, n);
-        else if (e->rounding) decay_hashed(to, from, n, table, key_of(e, index, HASH_DECAY + trace, step), (uint32_t *)e->lane);
+        else if (e->rounding)
+            decay_hashed(to, from, n, table, key_of(e, index, HASH_DECAY + trace, step), (uint32_t *)e->lane);
         else decay_shared(to, from, n, table, r->stream + (source ? STREAM_XD : STREAM_YD));
         const uint32_t key = e->rounding ? key_of(e, index, HASH_IMPULSE + trace, step) : 0;
         for (uint32_t c = 0; c < count; c++) {

@@ -168,8 +168,8 @@ static int check_pop(nm_check *c, uint32_t i) {
     nm_decode_pop(&c->m, i, &p);
     if (p.kind > POP_TERNARY) return bad_at(c, 8, b);
     if (p.arrays & 0x80u) return bad_at(c, 8, b + 1);
-    const uint32_t allowed = p.kind == POP_INPUT ? OPT_GRADED : p.kind == POP_TERNARY ? OPT_RESET | OPT_INIT_U | OPT_INIT_V
-                                                                                      : 0x3Fu;
+    const uint32_t ternary = OPT_RESET | OPT_INIT_U | OPT_INIT_V;
+    const uint32_t allowed = p.kind == POP_INPUT ? OPT_GRADED : p.kind == POP_TERNARY ? ternary : 0x3Fu;
     if (p.options & ~allowed) return bad_at(c, 8, b + 2);
     if ((p.options & OPT_INIT_THETA) && !(p.options & OPT_ADAPT)) return bad_at(c, 8, b + 2);
     if (b[3] != 0 || !zeros(b + 60, 4)) return bad_at(c, 8, b + 3);
@@ -238,7 +238,8 @@ static int check_weights(nm_check *c, const nm_proj *p, const uint8_t *b) {
     const uint32_t size = p->element == ELEM_I16 ? 2 : 1, pool = count_of(c, SEC_WEIGHTS);
     const uint32_t element = p->sign != SIGN_MIXED ? ELEM_U8 : p->rule ? ELEM_I16 : ELEM_I8;
     if (p->element != element) return bad_at(c, 8, b + 8);
-    if ((p->w_off & (size - 1)) != 0 || p->w_off > pool || (uint64_t)p->w_count * size > pool - p->w_off) return bad_at(c, 7, b + 16);
+    if ((p->w_off & (size - 1)) != 0 || p->w_off > pool || (uint64_t)p->w_count * size > pool - p->w_off)
+        return bad_at(c, 7, b + 16);
     if (p->element != ELEM_I16) return 0;      /* bytes cannot leave their range */
     if (spend(c, p->w_count, b + 20)) return 1;
     for (uint32_t k = 0; k < p->w_count; k++) {
@@ -360,7 +361,8 @@ static int check_rule(nm_check *c, uint32_t i) {
     if (r.graded > GRADED_WRAP || (r.graded && !(r.traces & 1u))) return bad_at(c, 8, b + 1);
     if (r.traces > 31) return bad_at(c, 8, b + 2);
     if (r.flags > (FLAG_TAG1 | FLAG_TAG2)) return bad_at(c, 8, b + 3);
-    if ((r.count[SUM_D] && !(r.flags & FLAG_TAG2)) || (r.count[SUM_T] && !(r.flags & FLAG_TAG1))) return bad_at(c, 7, b + 3);
+    if ((r.count[SUM_D] && !(r.flags & FLAG_TAG2)) || (r.count[SUM_T] && !(r.flags & FLAG_TAG1)))
+        return bad_at(c, 7, b + 3);
     if (nm_u32(b + 4) > 0xFFFFFFFCu) return bad_at(c, 8, b + 4);     /* its streams take seed .. seed + 3 */
     if (!zeros(b + 30, 2) || !zeros(b + 52, 12)) return bad_at(c, 8, b + 30);
     c->tags = (r.count[SUM_D] ? FLAG_TAG2 : 0u) | (r.count[SUM_T] ? FLAG_TAG1 : 0u);
@@ -457,7 +459,8 @@ int nm_verify(const uint8_t *image, size_t len, const nm_limits *limits, nm_repo
     c.image = image;
     c.report = report ? report : &unused;
     memset(c.report, 0, sizeof *c.report);
-    if (check_header(&c, limits, len) || check_sections(&c) || check_machine(&c) || check_contents(&c)) return NM_E_IMAGE;
+    if (check_header(&c, limits, len) || check_sections(&c) || check_machine(&c) || check_contents(&c))
+        return NM_E_IMAGE;
     const uint32_t need = nm_layout(&c.m, NULL);
     if (need == UINT32_MAX || (limits && limits->arena_max && need > limits->arena_max)) {
         bad(&c, 9, 160);

@@ -136,7 +136,8 @@ ABI(int64_t, __aeabi_lasr, int64_t a, int n)
     return (int64_t)x.all;
 }
 
-/* Cores without a divide instruction; the core divides only while it prepares a program. Quotient in r0, remainder in r1. */
+/* Cores without a divide instruction; the engine divides only while it prepares a program. Quotient in r0, remainder
+ * in r1. */
 ABI(uint64_t, __aeabi_uidivmod, uint32_t a, uint32_t b)
 {
     uint32_t quotient = 0, rest = 0;

@@ -1,7 +1,7 @@
 /* A board as a library: the firmware's link and application above an engine that only echoes. For tests of the link.
  *
- * The engine's image is "NMI", 0x1A, then anything; R3 fails where the last byte is 0xEE. It needs 64 bytes of arena, or as
- * many kilobytes as the image's byte 5 says. A step returns the input records of the step as its output. */
+ * The engine's image is "NMI", 0x1A, then anything; R3 fails where the last byte is 0xEE. It needs 64 bytes of arena,
+ * or as many kilobytes as the image's byte 5 says. A step returns the input records of the step as its output. */
 #include <string.h>
 
 #include "app.h"

@@ -1,7 +1,7 @@
 /* Port to the emulated machine: a serial device that is a pair of rings in memory, as a DMA controller would keep them.
  *
- * The emulator moves bytes and advances the clock only while the core sleeps (WFI), so a whole buffer costs one stop and
- * no access is trapped. There are no interrupts. */
+ * The emulator moves bytes and advances the clock only while the core sleeps (WFI), so a whole buffer costs one stop
+ * and no access is trapped. There are no interrupts. */
 #include "port.h"
 
 #include <stddef.h>

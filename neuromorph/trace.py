@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -272,7 +273,7 @@ class Trace(Mapping[str, "Spikes | States"]):
         raw = read_file(path, "trace")
         try:
             return cls._decode(raw)
-        except (zipfile.BadZipFile, ValueError, KeyError, TypeError, OSError, EOFError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+        except (zipfile.BadZipFile, ValueError, KeyError, TypeError, OSError, EOFError, zlib.error) as error:
             raise ImageError(f"{path} is not a trace or is damaged: {error}") from error
 
     @classmethod

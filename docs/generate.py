@@ -233,8 +233,9 @@ def targets() -> str:
     rows = [[f"`{name}`", *("yes" if name in t.features else "no" for t in found)] for name in FEATURES]
     parts.append(table(["feature", *(f"`{t.name}`" for t in found)], rows))
     parts.append(
-        "## Rules\n\n*native*: the machine does it alone, in its own arithmetic; in brackets the kernel that runs the "
-        "rule on a small dense projection. Each cell was found by compiling such a network."
+        "## Rules\n\n*native*: the machine does it alone; *kernel*: with a kernel of its own for the rule on a dense "
+        "projection; *shared*: natively, with shared rounding; *host*: the host learns and writes the weights; *ideal*: in "
+        "floats. Each cell was found by compiling a small network."
     )
     parts.append(_matrix(RULES, found))
     parts.append("## Neuron models")
@@ -247,17 +248,29 @@ def _bytes(count: int) -> str:
 
 
 def _matrix(networks: dict[str, Callable[[], nm.Network]], found: list[Target]) -> str:
-    rows = [[f"`{name}`", *(_held(make(), t) for t in found)] for name, make in networks.items()]
-    return table(["", *(f"`{t.name}`" for t in found)], rows)
+    """A table, and the reasons of its refusals, numbered."""
+    reasons: dict[str, int] = {}
+    rows = [[f"`{name}`", *(_held(make(), t, reasons) for t in found)] for name, make in networks.items()]
+    notes = [f"{number}. {reason}" for reason, number in reasons.items()]
+    return "\n\n".join([table(["", *(f"`{t.name}`" for t in found)], rows), *(["\n".join(notes)] if notes else [])])
 
 
-def _held(net: nm.Network, target: Target) -> str:
+def _held(net: nm.Network, target: Target, reasons: dict[str, int]) -> str:
+    independent = "synapse_rounding" in target.features
     try:
-        report = nm.compile(net, target=target).report
+        report = nm.compile(net, target=target, rounding="synapse" if independent else "shared").report
     except NeuromorphError as error:
-        return f"no: {error}"
-    kernel = "" if report is None or not net.projections[0].plasticity else f" ({report.projections[0].kernel})"
-    return "ideal, in floats" if target.numbers == "float" else f"native{kernel}"
+        return f"no ({reasons.setdefault(str(error), len(reasons) + 1)})"
+    if target.numbers == "float":
+        return "ideal"
+    if report is None or not net.projections[0].plasticity:
+        return "native"
+    if target.name == "loihi:nengo":
+        return "host"
+    if not independent:
+        return "shared"
+    own = target.name != "cpu:ref" and report.projections[0].kernel != "interpreter"
+    return "kernel" if own else "native"
 
 
 def _network(

@@ -9,7 +9,7 @@ import numpy as np
 from neuromorph.errors import ValidationError
 from neuromorph.graph import Graph, Population, Projection
 from neuromorph.parameters import LIMITS, Limit, integer, real, values
-from neuromorph.validate import nearest
+from neuromorph.validate import check_ends, check_rows, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,11 +74,7 @@ def _check_population(pop: Population) -> None:
 def check_projection(proj: Projection, pops: Mapping[str, Population]) -> None:
     """Check a projection between populations of a graph."""
     where = f"projection {proj.name!r}"
-    for end in (proj.pre, proj.post):
-        if end not in pops:
-            raise ValidationError(f"{where}: population {end!r} does not exist; {nearest(end, pops)}")
-    if pops[proj.post].kind == "input":
-        raise ValidationError(f"{where}: {proj.post!r} is an input and receives nothing")
+    check_ends(where, proj.pre, proj.post, pops)
     if proj.layout == "sparse":
         _check_rows(where, proj, pops[proj.pre].n, pops[proj.post].n)
     elif proj.weights.shape != (pops[proj.pre].n, pops[proj.post].n):
@@ -99,17 +95,12 @@ def check_projection(proj: Projection, pops: Mapping[str, Population]) -> None:
 
 
 def _check_rows(where: str, proj: Projection, n_pre: int, n_post: int) -> None:
-    if proj.indptr is None or proj.indices is None or proj.weights.shape != proj.indices.shape:
+    indptr, indices, shape = proj.indptr, proj.indices, proj.weights.shape
+    if indptr is None or indices is None or indices.shape != shape or len(shape) != 1:
         raise ValidationError(f"{where}: sparse needs indptr, and indices and weights of the same shape (nnz,)")
-    rows, columns = proj.indptr, proj.indices
-    if rows.shape != (n_pre + 1,) or rows[0] != 0 or rows[-1] != columns.size or np.any(np.diff(rows) < 0):
-        raise ValidationError(f"{where}: indptr must have {n_pre + 1} values that rise from 0 to {columns.size}")
-    if columns.size and not 0 <= columns.min() <= columns.max() < n_post:
-        raise ValidationError(f"{where}: a target index is outside 0..{n_post - 1}")
-    source = np.repeat(np.arange(n_pre), np.diff(rows))
-    falls = np.flatnonzero(np.diff(source * n_post + columns) <= 0)
-    if falls.size:
-        raise ValidationError(f"{where}: targets of source {source[falls[0]]} must ascend, no pair twice")
+    if indptr.shape != (n_pre + 1,):
+        raise ValidationError(f"{where}: indptr must have {n_pre + 1} values that rise from 0 to {indices.size}")
+    check_rows(where, indptr, indices, n_post)
 
 
 def _check_weights(where: str, proj: Projection) -> None:

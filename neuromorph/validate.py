@@ -13,9 +13,10 @@ from neuromorph.errors import ValidationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from neuromorph import graph
     from neuromorph.program import Ints, Population, Program, Projection
 
-__all__ = ["check_program", "nearest", "probe_variables"]
+__all__ = ["check_ends", "check_program", "check_rows", "nearest", "probe_variables"]
 
 SIGN_RANGE = {"mixed": (-256, 255), "exc": (0, 255), "inh": (-255, 0)}
 MAX_OBJECTS = (1 << 16) - 1
@@ -84,13 +85,18 @@ def _check_population(pop: Population) -> None:
         raise ValidationError(f"population {pop.name!r}: init_theta needs an adaptive threshold")
 
 
-def _check_projection(proj: Projection, pops: Mapping[str, Population]) -> None:
-    where = f"projection {proj.name!r}"
-    for end in (proj.pre, proj.post):
+def check_ends(where: str, pre: str, post: str, pops: Mapping[str, Population | graph.Population]) -> None:
+    """Check that a projection goes from a population to one that takes input."""
+    for end in (pre, post):
         if end not in pops:
             raise ValidationError(f"{where}: population {end!r} does not exist; {nearest(end, pops)}")
-    if pops[proj.post].kind == "input":
-        raise ValidationError(f"{where}: {proj.post!r} is an input and receives nothing")
+    if pops[post].kind == "input":
+        raise ValidationError(f"{where}: {post!r} is an input and receives nothing")
+
+
+def _check_projection(proj: Projection, pops: Mapping[str, Population]) -> None:
+    where = f"projection {proj.name!r}"
+    check_ends(where, proj.pre, proj.post, pops)
     if not -16 <= proj.weight_exp <= 15:
         raise ValidationError(f"{where}: weight_exp {proj.weight_exp} is outside -16..15")
     if proj.sign_mode not in SIGN_RANGE:
@@ -107,7 +113,13 @@ def _check_shape(proj: Projection, n_pre: int, n_post: int) -> None:
         if proj.weights.shape != (n_pre, n_post):
             raise ValidationError(f"{where}: weights of shape {proj.weights.shape}, needed ({n_pre}, {n_post})")
     else:
-        _check_rows(where, proj.indptr, proj.indices, proj.weights.shape, n_pre, n_post)
+        indptr, indices, shape = proj.indptr, proj.indices, proj.weights.shape
+        if indptr.shape != (n_pre + 1,) or indices.shape != shape or len(shape) != 1:
+            raise ValidationError(
+                f"{where}: sparse rows need indptr ({n_pre + 1},) and equally many indices and weights; "
+                f"got {indptr.shape}, {indices.shape}, {shape}"
+            )
+        check_rows(where, indptr, indices, n_post)
     if np.ndim(proj.delays) and np.shape(proj.delays) != proj.weights.shape:
         needed = f"{proj.weights.shape} or a scalar"
         raise ValidationError(f"{where}: delays of shape {np.shape(proj.delays)}, needed {needed}")
@@ -115,18 +127,14 @@ def _check_shape(proj: Projection, n_pre: int, n_post: int) -> None:
         raise ValidationError(f"{where}: {proj.synapses} synapses; at most 2^32 - 1")
 
 
-def _check_rows(where: str, indptr: Ints, indices: Ints, shape: tuple[int, ...], n_pre: int, n_post: int) -> None:
-    if indptr.shape != (n_pre + 1,) or indices.shape != shape or len(shape) != 1:
-        raise ValidationError(
-            f"{where}: sparse rows need indptr ({n_pre + 1},) and equally many indices and weights; "
-            f"got {indptr.shape}, {indices.shape}, {shape}"
-        )
-    if indptr[0] != 0 or indptr[-1] != indices.size or np.any(np.diff(indptr) < 0):
+def check_rows(where: str, indptr: Ints, indices: Ints, n_post: int) -> None:
+    """Check the rows of a sparse projection: they follow each other, and the targets of each ascend."""
+    if indptr[0] != 0 or indptr[-1] != indices.size or np.any(indptr[1:] < indptr[:-1]):
         raise ValidationError(f"{where}: indptr must rise from 0 to {indices.size}")
     if indices.size and (indices.min() < 0 or indices.max() >= n_post):
         raise ValidationError(f"{where}: a target index is outside 0..{n_post - 1}")
     # Within a row targets ascend strictly; a row's first element has no predecessor.
-    falls = np.diff(indices) <= 0
+    falls = indices[1:] <= indices[:-1]
     starts = indptr[1:-1]
     falls[starts[(starts > 0) & (starts < indices.size)] - 1] = False
     if falls.any():

@@ -234,8 +234,8 @@ def targets() -> str:
     parts.append(table(["feature", *(f"`{t.name}`" for t in found)], rows))
     parts.append(
         "## Rules\n\n*native*: the machine does it alone; *kernel*: with a kernel of its own for the rule on a dense "
-        "projection; *shared*: natively, with shared rounding; *host*: the host learns and writes the weights; *ideal*: in "
-        "floats. Each cell was found by compiling a small network."
+        "projection; *shared*: natively, with shared rounding; *host*: the host learns and writes the weights; "
+        "*ideal*: in floats. Each cell was found by compiling a small network."
     )
     parts.append(_matrix(RULES, found))
     parts.append("## Neuron models")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from neuromorph.errors import NeuromorphError, UnsupportedError, ValidationError
 from neuromorph.program import Program
@@ -68,7 +68,8 @@ class Model:
             return self.program
         from neuromorph.compile import compile as compile_network
 
-        return compile_network(cast("Network", self.source), targets=list(targets), print_after=print_after)
+        network, held = cast("Network", self.source), list(targets)
+        return compile_network(network, targets=held, rounding=_rounding(held), print_after=print_after)
 
     def seconds(self, asked: float | None) -> float:
         """How long to run: what the user asked, else what the model means, else `DEFAULT_DURATION`."""
@@ -80,6 +81,13 @@ class Model:
         """What its inputs send to a program up to step `stop`, or to the end that its author means if that is later."""
         end = 0 if self.duration is None else steps_of(self.duration, program.dt)
         return Stimulus.of(program, self.inputs, max(stop, end))
+
+
+def _rounding(targets: Sequence[str]) -> Literal["synapse", "shared"]:
+    """Independent rounding of each synapse, unless a target has one random number for all, as Lava does."""
+    from neuromorph.targets import find as find_target
+
+    return "synapse" if all("synapse_rounding" in find_target(name)[1].features for name in targets) else "shared"
 
 
 def check_held(program: Program, targets: Sequence[str]) -> None:

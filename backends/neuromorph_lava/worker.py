@@ -15,7 +15,7 @@ from neuromorph.worker.server import Pipe, serve
 def main() -> None:
     """Serve the mode given on the command line."""
     options = json.loads(sys.argv[1])
-    pipe = Pipe()  # the parent hears that we live while Lava is imported
+    pipe = Pipe(options["mark"])  # the parent hears that we live while Lava is imported
     # Segments under the parent's mark can be removed whatever happens here.
     shared_memory._SHM_NAME_PREFIX = f"/{options['mark']}"  # type: ignore[attr-defined]
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from importlib.metadata import version
 
 from neuromorph.worker.server import Pipe, serve
@@ -9,7 +11,7 @@ from neuromorph.worker.server import Pipe, serve
 
 def main() -> None:
     """Serve the emulator."""
-    pipe = Pipe()  # the parent hears that we live while nengo is imported
+    pipe = Pipe(json.loads(sys.argv[1])["mark"])  # the parent hears that we live while nengo is imported
     try:
         from neuromorph_nengo.machine import NengoMachine
 

@@ -58,7 +58,7 @@ class Worker:
         self, name: str, python: str | Path, module: str, packages: Mapping[str, str], options: Mapping[str, Any]
     ) -> None:
         self.name = name
-        mark = f"nm{secrets.token_hex(2)}"  # shared memory of the worker begins with it
+        self.mark = mark = f"nm{secrets.token_hex(2)}"  # names of the worker's shared memory begin with it
         arguments = {"packages": dict(packages), "module": module, "options": {**options, "mark": mark}}
         script = Path(__file__).with_name("bootstrap.py")
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115

@@ -9,6 +9,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from neuromorph.errors import NeuromorphError
@@ -23,9 +24,10 @@ _PROGRESS_STEPS = 64
 
 
 class Pipe:
-    """The pipe to the parent: writes are whole messages, of whatever thread."""
+    """The pipe to the parent: writes are whole messages, of whatever thread; `mark` begins shared memory's names."""
 
-    def __init__(self) -> None:
+    def __init__(self, mark: str) -> None:
+        self._mark = mark
         # What a peer prints must not get between messages: it goes where errors go.
         self._in, self._out = os.dup(0), os.dup(1)
         os.dup2(2, 1)
@@ -52,9 +54,15 @@ class Pipe:
         while len(found) < count:
             data = os.read(self._in, count - len(found))
             if not data:
-                os.killpg(0, signal.SIGKILL)  # the parent is gone: so are we, with all that was started here
+                self._end()
             found += data
         return bytes(found)
+
+    def _end(self) -> None:
+        """The parent is gone: so are we, with all that was started here."""
+        for path in Path("/dev/shm").glob(f"{self._mark}*"):
+            path.unlink(missing_ok=True)
+        os.killpg(0, signal.SIGKILL)
 
     def _listen(self) -> None:
         while True:

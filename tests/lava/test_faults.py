@@ -60,15 +60,16 @@ def group_of(leader: int) -> list[int]:
     return found
 
 
-def segments() -> set[str]:
-    return {path.name for path in Path("/dev/shm").glob("*")}
+def segments(mark: str) -> list[str]:
+    """Shared memory of a worker."""
+    return [path.name for path in Path("/dev/shm").glob(f"{mark}*")]
 
 
 @pytest.mark.parametrize("mode", ["runtime", "fast"])
 def test_a_model_that_raises_is_an_error_with_its_words(mode: str) -> None:
-    before, engine = segments(), open_engine("broken.worker", mode)
+    engine = open_engine("broken.worker", mode)
     engine.load(program().image)
-    leader, begin = engine.worker.pid, time.monotonic()
+    leader, mark, begin = engine.worker.pid, engine.worker.mark, time.monotonic()
     with pytest.raises(TargetError, match="ufunc 'left_shift' not supported") as error:
         Session(program(), engine).run(steps=50)
     assert time.monotonic() - begin < LIMIT
@@ -76,15 +77,15 @@ def test_a_model_that_raises_is_an_error_with_its_words(mode: str) -> None:
         assert "model of 'cells' failed at step 5" in str(error.value)
     engine.close()
     assert not group_of(leader)
-    assert segments() <= before
+    assert not segments(mark)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 @pytest.mark.parametrize("whom", ["worker", "one of Lava's processes"])
 def test_a_process_that_dies_or_stops_is_noticed(number: signal.Signals, whom: str) -> None:
-    before, engine = segments(), open_engine("neuromorph_lava.worker", "runtime")
+    engine = open_engine("neuromorph_lava.worker", "runtime")
     engine.load(program().image)
-    leader, struck = engine.worker.pid, []
+    leader, mark, struck = engine.worker.pid, engine.worker.mark, []
 
     def strike() -> None:
         end = time.monotonic() + 60
@@ -102,8 +103,9 @@ def test_a_process_that_dies_or_stops_is_noticed(number: signal.Signals, whom: s
     assert time.monotonic() - struck[0] < LIMIT
     thread.join()
     assert not group_of(leader)
-    assert segments() <= before
+    assert not segments(mark)
     session.reset()  # the same session goes on with another worker
     assert session.run(steps=3).complete
+    mark = engine.worker.mark
     engine.close()
-    assert segments() <= before
+    assert not segments(mark)

@@ -105,13 +105,13 @@ def test_runs_states_and_counters_are_those_of_the_machine(engine: Open, seed: i
 def test_a_worker_that_fails_is_ended_with_all_that_it_left(engine: Open, fault: str, message: str) -> None:
     machine = engine(fault)
     with session(machine) as running:
-        group, begin = machine.worker.pid, time.monotonic()
+        group, mark, begin = machine.worker.pid, machine.worker.mark, time.monotonic()
         with pytest.raises(TargetError, match=message) as error:
             running.run(steps=50)
         assert time.monotonic() - begin < LIMIT
         assert error.value.trace is not None
         assert not processes(group)
-        assert not list(Path("/dev/shm").glob("nm*_left"))
+        assert not list(Path("/dev/shm").glob(f"{mark}*"))
         with pytest.raises(TargetError, match=r"reset\(\) starts another"):
             running.read("cells", "v")
         running.reset()  # the same session, another worker

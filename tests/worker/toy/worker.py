@@ -72,4 +72,4 @@ class Toy:
 
 if __name__ == "__main__":
     options = json.loads(sys.argv[1])
-    serve(Pipe(), lambda image: Toy(image, options["fault"], options["mark"]), {"toy": "1"})
+    serve(Pipe(options["mark"]), lambda image: Toy(image, options["fault"], options["mark"]), {"toy": "1"})

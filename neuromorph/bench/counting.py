@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, cast
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["can_count", "count", "of_the_engine"]
 
-PROTOCOL = ("link", "cobs", "crc", "port", "app", "mem", "nm_feed", "nm_record")
-"""Parts of names of functions that serve the line: how often they run depends on the host's pace, too."""
+PROTOCOL = re.compile(
+    "nm_(link|cobs|crc|port|app|feed|record).*|nm_(main|now|run)|on_.*|emit|take_ack|(__aeabi_)?mem.*"
+)
+"""Functions that serve the line or copy for it: how often they run depends on the host's pace, too."""
 
 
 def can_count(engine: Engine) -> bool:
@@ -40,4 +43,4 @@ def count(engine: Engine, run: Callable[[], None]) -> dict[str, int]:
 
 def of_the_engine(counts: Mapping[str, int]) -> int:
     """Instructions of the engine alone, the same in every run."""
-    return sum(n for name, n in counts.items() if not any(part in name for part in PROTOCOL))
+    return sum(n for name, n in counts.items() if not PROTOCOL.fullmatch(name))

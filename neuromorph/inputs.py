@@ -46,7 +46,9 @@ class Source(ABC):
         Parameters
         ----------
         start : int
-            The last step before the run; it covers steps start + 1 to start + steps.
+            The last step before the run.
+        steps : int
+            Length of the run, which covers steps start + 1 to start + steps.
         n : int
             Channels of the input.
         dt : float

@@ -8,9 +8,21 @@ from pathlib import Path
 
 from neuromorph.errors import NeuromorphError, ValidationError
 
-__all__ = ["read_file", "write_atomic"]
+__all__ = ["check_directory", "read_file", "write_atomic"]
 
 READ_LIMIT = 1 << 30
+
+
+def check_directory(path: str | Path) -> None:
+    """Before long work: whether there is a directory to write `path` into.
+
+    Raises
+    ------
+    NeuromorphError
+        There is none.
+    """
+    if not Path(path).parent.is_dir():
+        raise NeuromorphError(f"cannot write {path}: there is no directory {Path(path).parent}")
 
 
 def write_atomic(path: str | Path, data: bytes) -> None:

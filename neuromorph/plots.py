@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromorph.errors import NeuromorphError, ValidationError
+from neuromorph.files import check_directory, write_atomic
 from neuromorph.trace import Spikes, States, Trace
 
 if TYPE_CHECKING:
@@ -26,6 +27,28 @@ INK, MUTED, BLUE, ORANGE = "#1b2733", "#66737f", "#2166ac", "#d6604d"
 LINES = ("#2166ac", "#d6604d", "#4d9221", "#8073ac", "#b8860b", "#01847f", "#c51b7d", "#666666")
 MAX_LINES = 8
 FORMATS = ("png", "svg", "pdf")
+
+
+def check_plot(path: str | Path) -> None:
+    """Before long work: whether a plot can be made and written to `path`.
+
+    Raises
+    ------
+    ValidationError
+        The suffix is none of .png, .svg, .pdf.
+    NeuromorphError
+        matplotlib or the directory is missing.
+    """
+    _format(path)
+    check_directory(path)
+    _figure(1, 1)
+
+
+def _format(path: str | Path) -> str:
+    suffix = Path(path).suffix.lower().lstrip(".")
+    if suffix not in FORMATS:
+        raise ValidationError(f"cannot plot to {path}: the name must end in .{', .'.join(FORMATS)}")
+    return suffix
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -57,11 +80,7 @@ def save_figure(figure: Figure, path: str | Path | None) -> Figure:
     """
     if path is None:
         return figure
-    from neuromorph.files import write_atomic
-
-    suffix = Path(path).suffix.lower().lstrip(".")
-    if suffix not in FORMATS:
-        raise ValidationError(f"cannot plot to {path}: the name must end in .{', .'.join(FORMATS)}")
+    suffix = _format(path)
     buffer = io.BytesIO()
     figure.savefig(buffer, format=suffix, dpi=150)
     write_atomic(path, buffer.getvalue())

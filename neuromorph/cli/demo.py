@@ -42,7 +42,9 @@ def _compare(names: list[str], split: int, whole: bool, passes: int, output: str
     from neuromorph.cli.compare import text
     from neuromorph.demo import show
     from neuromorph.examples.digits import Digits
+    from neuromorph.plots import check_plot
 
+    check_plot(output)
     digits = Digits(split=split, passes=passes) if whole else Digits(split=split, passes=passes, **PART)
     if not as_json:
         click.echo(

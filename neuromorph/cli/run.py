@@ -44,10 +44,17 @@ def command(model: str | None, list_examples: bool, as_json: bool, **options: An
 
 def _run(model: Model, as_json: bool, options: dict[str, Any]) -> None:
     from neuromorph.errors import NeuromorphError
+    from neuromorph.files import check_directory
+    from neuromorph.plots import check_plot
     from neuromorph.session import open as open_session
     from neuromorph.session import steps_of
     from neuromorph.state import State
 
+    for key in ("output", "save_state"):
+        if options[key]:
+            check_directory(options[key])
+    if options["plot"]:
+        check_plot(options["plot"])
     state = State.load(options["load_state"]) if options["load_state"] else None
     began = time.perf_counter()
     with open_session(model.source, options["target"]) as session:

@@ -54,6 +54,7 @@ def output(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 0
 
 
 def test_a_run_writes_trace_plot_and_state(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib", reason="plots need matplotlib: pip install 'neuromorph[plot]'")
     files = {key: tmp_path / f"out.{key}" for key in ("npz", "png", "nms")}
     data = output(capsys, "run", model, "-o", files["npz"], "--plot", files["png"], "--save-state", files["nms"])
     assert (data["steps"], data["target"], data["complete"]) == (200, "cpu", True)

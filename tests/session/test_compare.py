@@ -180,6 +180,7 @@ def test_a_weight_that_cannot_be_changed_is_refused(
 
 
 def test_plots_are_pictures(trace: Trace, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="plots need matplotlib: pip install 'neuromorph[plot]'")
     spikes = trace.spikes("cells")
     other = changed(trace, "cells.spikes", steps=spikes.steps[1:], indices=spikes.indices[1:])
     trace.plot(tmp_path / "trace.png")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from neuromorph.errors import ImageError, NeuromorphError, ValidationError
+from neuromorph.plots import check_plot
 from neuromorph.session import Session
 from neuromorph.trace import Spikes, States, Trace
 
@@ -110,5 +111,7 @@ def test_files_that_cannot_be_read_or_written_are_named(trace: Trace, tmp_path: 
     with pytest.raises(NeuromorphError, match="cannot write"):
         trace.save(tmp_path / "no" / "run.npz")
     with pytest.raises(ValidationError, match="must end in"):
-        trace.plot(tmp_path / "run.doc")
+        check_plot(tmp_path / "run.doc")
+    with pytest.raises(NeuromorphError, match="no directory"):
+        check_plot(tmp_path / "no" / "run.png")
     assert list(tmp_path.iterdir()) == []

@@ -341,11 +341,12 @@ def test_an_interrupt_leaves_a_session_that_goes_on(
 
 
 SIGNAL = """
-import _thread, sys, threading, time
+import _thread, signal, sys, threading
 import neuromorph as nm
 from neuromorph.program import Population, Projection, Probe, build
 import numpy as np
 target = sys.argv[1]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background may have it ignored
 cells = Population("cells", 400, du=900, dv=150, vth=90, bias=700)
 syn = Projection("p", "cells", "cells", np.full((400, 400), 2))
 program = build([cells], [syn], probes=(Probe("v", "cells", "v", 5),))

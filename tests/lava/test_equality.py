@@ -22,6 +22,7 @@ from neuromorph.testing.programs import Draw
 from neuromorph_cpu.ref_engine import RefEngine
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_lava_models_in_one_process_equal_the_reference(lava, request: pytest.FixtureRequest) -> None:
     compare(lava("loihi:lava-fast"), int(request.config.getoption("lava_programs", 20)), request)

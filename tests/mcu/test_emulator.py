@@ -92,6 +92,7 @@ def test_counts_by_block_are_the_instructions_that_ran(core: str) -> None:
         assert by_block == by_instruction
 
 
+@pytest.mark.slow
 def test_the_m0_firmware_never_reads_or_writes_unaligned() -> None:
     """A real one would fault; Unicorn does not."""
     unicorn = pytest.importorskip("unicorn")

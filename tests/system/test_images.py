@@ -536,6 +536,7 @@ def test_metadata_that_is_none_is_refused(data: bytes, message: str) -> None:
         decode(sealed(made))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MUTANTS)
 def test_reader_and_verifier_agree_on_mutants(mode: str) -> None:
     """Random bit flips, and changes of records and of the table with checksums made right again.

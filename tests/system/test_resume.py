@@ -129,6 +129,7 @@ def test_random_programs_resume_between_specification_and_cpu(
         check_resume(seed, source, onto, machine, stimulus_of)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "onto"),
     [("mcu:m4", "cpu"), ("cpu", "mcu:m4"), ("mcu:m4", "mcu:m0"), ("mcu:m0", "mcu:m4"), ("mcu:m0", "cpu:ref"),

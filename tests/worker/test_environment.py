@@ -29,6 +29,7 @@ def environment(python: str = HERE, check: str = "import json") -> Environment:
     return Environment("toy", python, ("pip",), check, ("pip",))
 
 
+@pytest.mark.slow
 def test_an_environment_is_made_checked_and_remembered(home: Path) -> None:
     said: list[str] = []
     assert environment().found() is None

@@ -15,7 +15,6 @@ from neuromorph.validate import nearest
 
 if TYPE_CHECKING:
     from neuromorph.network import Network
-
     from neuromorph.program import Program
 
 __all__ = ["PASSES", "PROFILES", "compile", "run_passes"]

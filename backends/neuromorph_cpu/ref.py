@@ -51,8 +51,7 @@ def mix(x: Number) -> Number:
 def hashed(seed: int, stream: int, step: int, i: Ints, j: Ints | None = None) -> Ints:
     """hash1(stream, step, i), or hash2(stream, step, i, j)."""
     key = mix(mix(seed ^ (stream * 0x9E3779B1)) + step)
-    first = mix(key + i * 0x9E3779B1)
-    return first if j is None else mix(first + j * 0x85EBCA6B)
+    return mix(key + i * 0x9E3779B1 + (0 if j is None else j * 0x85EBCA6B))
 
 
 class SharedNumbers:

@@ -110,7 +110,7 @@ static int32_t hashed_up(const nm_separable_run *c, uint32_t row_key, uint32_t j
     return c->hashed_up + c->sign * (int32_t)nm_mix7(row_key + j * NM_SECOND);
 }
 
-static uint32_t row_key(const nm_separable_run *c, uint32_t i) { return nm_mix(c->key + i * NM_GOLDEN); }
+static uint32_t row_key(const nm_separable_run *c, uint32_t i) { return c->key + i * NM_GOLDEN; }
 
 static void put(const nm_separable_run *c, uint32_t at, int32_t w) {
     if (c->p->element == ELEM_U8) ((uint8_t *)(uintptr_t)c->p->w)[at] = (uint8_t)w;

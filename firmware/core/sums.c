@@ -155,13 +155,13 @@ static int may_saturate(const nm_line *c, const nm_product *q, uint32_t s) {
 
 /* ---- sums ---- */
 
-/* 127 - r of each lane, synapse rounding. Along a row the first of two mixing rounds is the same for all. */
+/* 127 - r of each lane, synapse rounding. */
 static void fetch_rounding(const nm_line *c, uint32_t sum, const nm_lanes *a, int32_t *restrict out) {
-    const uint32_t n = a->n, key = c->key[sum], row = nm_mix(key + c->self * NM_GOLDEN), column = c->self * NM_SECOND;
+    const uint32_t n = a->n, key = c->key[sum], row = key + c->self * NM_GOLDEN, column = key + c->self * NM_SECOND;
     const uint32_t *restrict other = a->other;
     if (c->column) {            /* these always have a list */
         for (uint32_t k = 0; k < n; k++)
-            out[k] = 127 - (int32_t)nm_mix7(nm_mix_inline(key + other[k] * NM_GOLDEN) + column);
+            out[k] = 127 - (int32_t)nm_mix7(column + other[k] * NM_GOLDEN);
     } else if (other) {
         for (uint32_t k = 0; k < n; k++) out[k] = 127 - (int32_t)nm_mix7(row + other[k] * NM_SECOND);
     } else {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,12 +12,13 @@ from numpy.typing import NDArray
 
 from neuromorph.errors import ValidationError
 
-__all__ = ["Events", "Records", "decode_records", "encode_records"]
+__all__ = ["Events", "Records", "decode_records", "encode_records", "spike_records", "value_records"]
 
 Ints = NDArray[np.int64]
 HEADER = 16
 BLOCK_BITS = 16  # a record holds indices relative to a multiple of 2^16
 COUNT_MAX = (1 << 16) - 1
+_HEAD = struct.Struct("<IHBBIHH")
 SPIKES, GRADED = 0, 1
 VALUES: dict[int, np.dtype[Any]] = {
     2: np.dtype("u1"),
@@ -26,6 +28,7 @@ VALUES: dict[int, np.dtype[Any]] = {
     6: np.dtype("<f8"),
 }
 """Element of each format of values; 6 comes from machines that compute in floats, in process only."""
+_FORMATS = {dtype: form for form, dtype in VALUES.items()}
 
 
 class Events(NamedTuple):
@@ -76,6 +79,34 @@ def encode_records(events: Mapping[int, Events]) -> bytes:
     where = np.repeat((at + payload_at) // 4, count) + position
     out.view("<i4")[where[graded]] = np.concatenate(ones)[order][graded]
     return out.tobytes()
+
+
+def value_records(step: int, number: int, values: NDArray[Any]) -> bytes:
+    """All elements of an array of one of the types in `VALUES` as the records of one step."""
+    flat, form = np.ravel(values), _FORMATS[values.dtype]
+    return b"".join(
+        _record(step, number, form, first, flat[first : first + COUNT_MAX], b"")
+        for first in range(0, flat.size, COUNT_MAX)
+    )
+
+
+def spike_records(step: int, number: int, indices: Ints, payloads: Ints | None = None) -> bytes:
+    """The spikes of one step, by ascending index, with their payloads if the format is to have them."""
+    out = []
+    for block in np.unique(indices >> BLOCK_BITS):
+        here = indices >> BLOCK_BITS == block
+        some = (indices[here] & COUNT_MAX).astype("<u2")
+        sent = None if payloads is None else payloads[here].astype("<i4")
+        form = SPIKES if sent is None else GRADED
+        for k in range(0, some.size, COUNT_MAX):  # twice if all of a block spike
+            tail = b"" if sent is None else sent[k : k + COUNT_MAX].tobytes()
+            out.append(_record(step, number, form, int(block) << BLOCK_BITS, some[k : k + COUNT_MAX], tail))
+    return b"".join(out)
+
+
+def _record(step: int, number: int, form: int, first: int, values: NDArray[Any], tail: bytes) -> bytes:
+    data = values.tobytes()
+    return _HEAD.pack(step, number, form, 0, first, values.size, 0) + data + bytes(-len(data) % 4) + tail
 
 
 def _changes(*keys: Ints) -> NDArray[np.bool_]:

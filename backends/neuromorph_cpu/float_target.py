@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuromorph.errors import TargetError, UnsupportedError
+from neuromorph.records import spike_records, value_records
+from neuromorph.stepped import read_inputs
 from neuromorph_cpu.float import Events, FloatEngine, Samples, SpikeColumn
-from neuromorph_cpu.ref_engine import _inputs
 
 if TYPE_CHECKING:
     from neuromorph.graph import Graph
@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FloatTarget"]
 
-_RECORD = struct.Struct("<IHBBIHH")
-_FLOATS = 6  # record format of float64 values: in process only
 _CHUNK = 500  # steps between outputs
-_BLOCK = 65535
 
 
 class FloatTarget:
@@ -69,7 +66,7 @@ class FloatTarget:
         on_progress: Callable[[int], None] | None = None,
     ) -> None:
         """Run (see `Engine.run`); outputs come every few hundred steps."""
-        inputs = _inputs(self.program, records, self.now(), steps)
+        inputs = read_inputs(self.program, records, self.now(), steps)
         end = self.now() + steps
         while self.now() < end:
             stop = min(end, self.now() + _CHUNK)
@@ -123,19 +120,12 @@ def _events(inputs: dict[int, dict[str, NDArray[np.int64]]]) -> dict[str, Events
 def _records(index: int, column: SpikeColumn | Samples) -> Iterator[tuple[int, int, bytes]]:
     """Step, probe and bytes of each sample."""
     if isinstance(column, Samples):
-        rows = column.values.reshape(len(column.steps), -1) if len(column.steps) else ()
-        for step, values in zip(column.steps.tolist(), rows, strict=True):
-            for first in range(0, values.size, _BLOCK):
-                data = values[first : first + _BLOCK].astype("<f8").tobytes()
-                yield step, index, _RECORD.pack(step, index, _FLOATS, 0, first, len(data) // 8, 0) + data
+        for step, values in zip(column.steps.tolist(), column.values, strict=True):
+            yield step, index, value_records(step, index, values)
         return
     steps, starts = np.unique(column.steps, return_index=True)
     groups = zip(
         steps.tolist(), np.split(column.indices, starts[1:]), np.split(column.payloads, starts[1:]), strict=True
     )
     for step, who, payload in groups if steps.size else ():
-        for block in np.unique(who >> 16):
-            here = who >> 16 == block
-            data = (who[here] & 0xFFFF).astype("<u2").tobytes()
-            data += bytes(-len(data) % 4) + payload[here].astype("<i4").tobytes()
-            yield step, index, _RECORD.pack(step, index, 1, 0, int(block) << 16, int(here.sum()), 0) + data
+        yield step, index, spike_records(step, index, who, payload)

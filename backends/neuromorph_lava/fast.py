@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from neuromorph.image import decode
 from neuromorph.state import Item
-from neuromorph.worker.machine import Counters, Inputs, plastic_updates
+from neuromorph.stepped import Inputs
+from neuromorph.worker.machine import Counters, SteppedMachine, plastic_updates
 from neuromorph_lava.holds import check_inputs, check_program
 from neuromorph_lava.lower import connection, neurons, setup_of, starting_state
 
@@ -37,19 +37,23 @@ class Channel:
         return self.data.copy()
 
 
-class FastMachine:
+class FastMachine(SteppedMachine):
     """A program on Lava's models."""
 
-    def __init__(self, image: bytes) -> None:
-        self.program = decode(image)
+    def check(self) -> None:
+        """Refuse what Lava does not hold."""
         check_program(self.program)
-        self.reset()
+
+    def advance(self, steps: int, inputs: Inputs) -> Iterator[None]:
+        """Run steps one by one; refuses payloads that Lava takes in another way."""
+        check_inputs(self.program, inputs)
+        yield from super().advance(steps, inputs)
 
     def reset(self) -> None:
         """All models anew."""
         program = self.program
         self.t = 0
-        self.counters: dict[str, int] = Counters(program)
+        self.counters = Counters(program)
         state = starting_state(program)
         pops, projs = program.populations, program.projections
         self._spikes = {p.name: Channel(p.n, np.int64 if p.kind == "ternary" else np.int32) for p in pops.values()}
@@ -66,14 +70,8 @@ class FastMachine:
             self._connections[name] = _instance(model, process, inputs, {"a_out": [arrives[name]]})
         self._models = {**self._neurons, **self._connections}
 
-    def advance(self, steps: int, inputs: Inputs) -> Iterator[None]:
-        """Run steps one by one."""
-        check_inputs(self.program, inputs)
-        for _ in range(steps):
-            self._step(inputs.get(self.t + 1, {}))
-            yield
-
-    def _step(self, injected: Any) -> None:
+    def step(self, injected: Mapping[str, Ints]) -> None:
+        """One step in the order of Lava's runtime."""
         self.t += 1
         for name, model in self._connections.items():
             self._arrives[name].send(model.a_buff if model.a_buff.ndim == 1 else model.a_buff[:, 0])
@@ -93,8 +91,6 @@ class FastMachine:
                     self.counters["plastic_updates"] += plastic_updates(proj, epoch, *model.updates)
         for model in self._models.values():
             model.manage()
-        for name, channel in self._spikes.items():
-            self.counters.count(name, channel.data)  # type: ignore[attr-defined]
 
     def spikes(self, population: str) -> Ints:
         """Spikes of the last step."""

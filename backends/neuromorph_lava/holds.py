@@ -11,7 +11,7 @@ from neuromorph.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from neuromorph.program import Population, Program, Projection
-    from neuromorph.worker.machine import Inputs
+    from neuromorph.stepped import Inputs
 
 __all__ = ["bias_parts", "check_inputs", "check_program"]
 

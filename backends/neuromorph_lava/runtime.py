@@ -24,7 +24,8 @@ from neuromorph.errors import CapacityError, TargetError
 from neuromorph.image import decode
 from neuromorph.program import Program
 from neuromorph.state import Item, items
-from neuromorph.worker.machine import Counters, Inputs, plastic_updates
+from neuromorph.stepped import Inputs
+from neuromorph.worker.machine import Counters, plastic_updates
 from neuromorph_lava.holds import check_inputs, check_program
 from neuromorph_lava.lower import connection, neurons, setup_of, starting_state
 
@@ -172,7 +173,7 @@ class RuntimeMachine:
     def reset(self) -> None:
         """Step 0."""
         self.t = 0
-        self.counters: dict[str, int] = Counters(self.program)
+        self.counters = Counters(self.program)
         self._state = starting_state(self.program)
         self._logs: dict[str, Log] = {}
         self._sent: dict[str, Ints] = {}
@@ -196,7 +197,7 @@ class RuntimeMachine:
                 if log.spikes is not None:
                     self._sent[name] = log.spikes[step - start - 1].astype(np.int64)
             for name, payload in self._sent.items():
-                self.counters.count(name, payload)  # type: ignore[attr-defined]
+                self.counters.count(name, payload)
             yield
         self._finish()
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from multiprocessing import shared_memory
 
-from neuromorph.worker.machine import Machine
+from neuromorph.stepped import Machine
 from neuromorph.worker.server import Pipe, serve
 
 

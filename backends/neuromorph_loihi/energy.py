@@ -91,8 +91,13 @@ class Estimate:
         each = self.time / self.steps if self.steps else 0.0
         rows.append(("energy in all", "", "", self.energy * 1e9))
         rows.append(("time of a step, us", "", "", each * 1e6))
-        title = f"Estimated cost of {self.steps} steps on {self.cores} cores of {self.chips} {self.model}"
+        where = f"{_counted(self.cores, 'core')} of {_counted(self.chips, 'chip')}, {self.model}"
+        title = f"Estimated cost of {self.steps} steps on {where}"
         return Section(self.target, title, ("event", "count", "pJ each", "nJ"), tuple(rows), self.notes)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def estimate(program: Program, counters: Mapping[str, int], steps: int, chip: Chip = LOIHI_2) -> Estimate:

@@ -6,7 +6,7 @@ weights are written into the emulator's after the spikes before have been delive
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,10 +18,9 @@ from nengo_loihi.inputs import SpikeInput
 from numpy.typing import NDArray
 
 from neuromorph.errors import UnsupportedError
-from neuromorph.image import decode
 from neuromorph.program import Population, Projection
 from neuromorph.state import Item
-from neuromorph.worker.machine import Counters, Inputs, initial_state
+from neuromorph.worker.machine import Counters, SteppedMachine, initial_state
 from neuromorph_cpu.ref import Reference
 from neuromorph_nengo.holds import SHIFT, check_program
 
@@ -49,19 +48,18 @@ class Source(SpikeInput):
         return self.last
 
 
-class NengoMachine:
+class NengoMachine(SteppedMachine):
     """A program on the emulator."""
 
-    def __init__(self, image: bytes) -> None:
-        self.program = decode(image)
+    def check(self) -> None:
+        """Refuse what the emulator does not hold."""
         check_program(self.program)
-        self.reset()
 
     def reset(self) -> None:
         """A new emulator."""
         program = self.program
         self.t = 0
-        self.counters: dict[str, int] = Counters(program)
+        self.counters = Counters(program)
         self._learning = Reference(program)
         pops = program.populations.values()
         self._sources = {p.name: Source(p.n) for p in pops if p.kind == "input"}
@@ -121,13 +119,8 @@ class NengoMachine:
     def _compartments(self, name: str, variable: str) -> Any:
         return getattr(self._emulator.compartment, COMPARTMENT[variable])[self._slices[name]]
 
-    def advance(self, steps: int, inputs: Inputs) -> Iterator[None]:
-        """Run steps one by one."""
-        for _ in range(steps):
-            self._step(inputs.get(self.t + 1, {}))
-            yield
-
-    def _step(self, injected: Any) -> None:
+    def step(self, injected: Mapping[str, Ints]) -> None:
+        """One step; the learning engine beside it follows."""
         try:
             self._emulator.t = max(self.t, 1)  # it delivers no inputs in step 1: there are none yet, unless restored
             self._emulator.step()
@@ -146,7 +139,6 @@ class NengoMachine:
                 sent = (injected.get(name, self._sent[name] * 0) != 0).astype(np.int64)
                 self._sources[name].last = np.flatnonzero(sent)
             self._sent[name] = sent
-            self.counters.count(name, sent)  # type: ignore[attr-defined]
         self._learning.follow(self._sent)
         self.counters["plastic_updates"] = self._learning.counters["plastic_updates"]
 

@@ -16,7 +16,7 @@ from neuromorph.testing.equality import Case, is_active, trace_of
 from neuromorph.testing.programs import Draw, draw
 
 if TYPE_CHECKING:
-    from neuromorph.worker.machine import Inputs
+    from neuromorph.stepped import Inputs
 
 __all__ = ["contents", "fit_lava", "fit_nengo", "inputs_of", "peer_case"]
 

@@ -1,194 +1,57 @@
-"""An engine around a machine written in Python: inputs and outputs as records, state as canonical items."""
+"""What machines around a peer share: steps one by one, the state at step 0, and work counted from what happened."""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromorph.errors import TargetError, ValidationError
-from neuromorph.program import Probe, Program, Projection
-from neuromorph.records import decode_records
-from neuromorph.state import Item, items
+from neuromorph.image import decode
+from neuromorph.program import Program, Projection
+from neuromorph.state import items
+from neuromorph.stepped import Inputs
 
-__all__ = ["Counters", "Inputs", "Machine", "SteppedEngine", "initial_state", "plastic_updates"]
+__all__ = ["Counters", "SteppedMachine", "initial_state", "plastic_updates"]
 
 Ints = NDArray[np.int64]
-Inputs = Mapping[int, Mapping[str, Ints]]
-"""By step, then by input population: a payload for each neuron, 0 where silent."""
-_RECORD = struct.Struct("<IHBBIHH")
-_FORMATS = {"|u1": 2, "<u1": 2, "<i2": 3, "<i4": 4, "<u2": 5}
-_RECORD_VALUES = 65535
 
 
-class Machine(Protocol):
-    """What `SteppedEngine` drives."""
+class SteppedMachine(ABC):
+    """Part of a `neuromorph.stepped.Machine` whose peer runs one step at a time."""
 
-    program: Program
-    counters: dict[str, int]
+    t: int
+    counters: Counters
 
-    @property
-    def t(self) -> int:
-        """The last step done."""
+    def __init__(self, image: bytes) -> None:
+        self.program = decode(image)
+        self.check()
+        self.reset()
 
+    @abstractmethod
+    def check(self) -> None:
+        """Raise UnsupportedError for a program that the peer does not hold."""
+
+    @abstractmethod
     def reset(self) -> None:
-        """Back to step 0."""
+        """Step 0; sets `t` and `counters`."""
+
+    @abstractmethod
+    def step(self, injected: Mapping[str, Ints]) -> None:
+        """One step with the payloads of inputs by name; sets `t`."""
+
+    @abstractmethod
+    def spikes(self, population: str) -> Ints:
+        """Spikes of the last step."""
 
     def advance(self, steps: int, inputs: Inputs) -> Iterator[None]:
-        """Run steps; after each `yield`, `t`, `spikes` and `value` are those of one more step.
-
-        Raises UnsupportedError before the first step where the machine would treat an input in another way.
-        """
-
-    def spikes(self, population: str) -> Ints:
-        """What a population sent in step `t`: 0 where silent."""
-
-    def value(self, item: Item) -> Ints:
-        """A state item, in its shape or flat."""
-
-    def assign(self, item: Item, values: Ints) -> None:
-        """Set a state item; values are checked and in its shape."""
-
-    def seek(self, step: int) -> None:
-        """Set step counter and random streams; the canonical items stay as they are."""
-
-
-class SteppedEngine:
-    """`neuromorph.engine.Engine` on a `Machine`."""
-
-    def __init__(self, make: Callable[[bytes], Machine]) -> None:
-        self._make = make
-        self._machine: Machine | None = None
-        self._items: tuple[Item, ...] = ()
-        self._index: dict[tuple[str, str], Item] = {}
-
-    @property
-    def machine(self) -> Machine:
-        """The loaded machine."""
-        if self._machine is None:
-            raise TargetError("no program is loaded")
-        return self._machine
-
-    def load(self, image: bytes) -> None:
-        """Make a machine of an image; one that is refused leaves the present one as it was."""
-        machine = self._make(image)
-        self._machine, self._items = machine, items(machine.program)
-        self._index = {(item.object, item.variable): item for item in self._items}
-
-    def reset(self) -> None:
-        """Back to step 0."""
-        self.machine.reset()
-
-    def now(self) -> int:
-        """The last step done."""
-        return self.machine.t
-
-    def run(
-        self, steps: int, records: bytes, on_output: Callable[[bytes], None], on_progress: Callable[[int], None]
-    ) -> None:
-        """Run (see `Engine.run`); `on_progress` is called after every step."""
-        machine = self.machine
-        probes = machine.program.probes
-        for _ in machine.advance(steps, read_inputs(machine.program, records, machine.t, steps)):
-            for k, probe in enumerate(probes):
-                if machine.t % probe.every == probe.phase % probe.every:
-                    on_output(self._sample(k, probe))
-            on_progress(machine.t)
-
-    def _sample(self, index: int, probe: Probe) -> bytes:
-        machine = self.machine
-        if probe.variable != "spikes":
-            item = self._index[probe.object, probe.variable]
-            values = np.ravel(machine.value(item)).astype(item.dtype)
-            return _values(machine.t, index, values, _FORMATS[item.dtype.str])
-        population = machine.program.populations[probe.object]
-        with_payload = population.graded or population.kind == "ternary"
-        return _spikes(machine.t, index, machine.spikes(probe.object), with_payload)
-
-    def _item(self, item: int, first: int, count: int) -> Item:
-        if not 0 <= item < len(self._items) or first < 0 or first + count > self._items[item].count:
-            raise ValidationError(f"state item {item} has no values {first}..{first + count - 1}")
-        return self._items[item]
-
-    def read_item(self, item: int, first: int, count: int) -> bytes:
-        """Values of a state item."""
-        held = self._item(item, first, count)
-        return np.ravel(self.machine.value(held))[first : first + count].astype(held.dtype).tobytes()
-
-    def write_item(self, item: int, first: int, data: bytes) -> None:
-        """Write values of a state item; out of range: refused."""
-        width = self._items[item].dtype.itemsize if 0 <= item < len(self._items) else 1
-        held = self._item(item, first, len(data) // width)
-        values = np.frombuffer(data, held.dtype).astype(np.int64)
-        problem = held.check(values)
-        if problem:
-            raise ValidationError(f"{problem}; nothing was written")
-        whole = np.array(self.machine.value(held), dtype=np.int64).ravel()
-        whole[first : first + values.size] = values
-        self.machine.assign(held, whole.reshape(held.shape))
-
-    def seek(self, step: int) -> None:
-        """Set the step counter and the random streams."""
-        if not 0 <= step < 1 << 32:
-            raise ValidationError(f"step {step} is outside 0..2^32 - 1")
-        self.machine.seek(step)
-
-    def counters(self) -> dict[str, int]:
-        """Work done since the program was loaded."""
-        return dict(self.machine.counters)
-
-
-def _values(step: int, index: int, values: NDArray[Any], form: int) -> bytes:
-    out = []
-    for first in range(0, values.size, _RECORD_VALUES):
-        data = values[first : first + _RECORD_VALUES].tobytes()
-        count = min(_RECORD_VALUES, values.size - first)
-        out.append(_RECORD.pack(step, index, form, 0, first, count, 0) + data + bytes(-len(data) % 4))
-    return b"".join(out)
-
-
-def _spikes(step: int, index: int, payload: Ints, with_payload: bool) -> bytes:
-    spiking, out = np.flatnonzero(payload), []
-    for first in np.unique(spiking >> 16):
-        here = spiking[spiking >> 16 == first]
-        data = (here & 0xFFFF).astype("<u2").tobytes()
-        data += bytes(-len(data) % 4)
-        if with_payload:
-            data += payload[here].astype("<i4").tobytes()
-        out.append(_RECORD.pack(step, index, int(with_payload), 0, int(first) << 16, here.size, 0) + data)
-    return b"".join(out)
-
-
-def read_inputs(program: Program, records: bytes, start: int, steps: int) -> dict[int, dict[str, Ints]]:
-    """Dense payloads by step and input.
-
-    Raises
-    ------
-    ValidationError
-        A record that belongs to no input, or to a step outside of the run.
-    """
-    held, names = decode_records(records), list(program.populations)
-    found: dict[int, dict[str, Ints]] = {}
-    for number in np.unique(held.object):
-        pop = program.populations.get(names[number]) if number < len(names) else None
-        if pop is None or pop.kind != "input" or np.any(held.format[held.object == number] > 1):
-            raise ValidationError(f"input records for object {number}: no such input")
-        events = held.events(int(number))
-        if np.any((events.steps <= start) | (events.steps > start + steps)):
-            raise ValidationError(f"input records for {pop.name!r} outside of steps {start + 1}..{start + steps}")
-        if events.indices.size and int(events.indices.max()) >= pop.n:
-            raise ValidationError(f"input records for {pop.name!r}: indices must lie within 0..{pop.n - 1}")
-        payloads = np.ones(events.steps.size, np.int64) if events.payloads is None else events.payloads
-        bounds = np.flatnonzero(np.diff(events.steps)) + 1
-        parts = zip(*(np.split(part, bounds) for part in (events.steps, events.indices, payloads)), strict=True)
-        for step, indices, payload in parts:
-            if step.size:
-                dense = found.setdefault(int(step[0]), {}).setdefault(pop.name, np.zeros(pop.n, np.int64))
-                dense[indices] = payload
-    return found
+        """Run steps one by one."""
+        for _ in range(steps):
+            self.step(inputs.get(self.t + 1, {}))
+            for name in self.program.populations:
+                self.counters.count(name, self.spikes(name))
+            yield
 
 
 def initial_state(program: Program) -> dict[tuple[str, str], Ints]:

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from neuromorph.errors import NeuromorphError
+from neuromorph.stepped import Machine, SteppedEngine
 from neuromorph.worker.frames import Message, pack, unpack
-from neuromorph.worker.machine import Machine, SteppedEngine
 
 __all__ = ["Pipe", "serve"]
 
 _BEAT = 1.0
 _BATCH = 1 << 16  # bytes of output that go together
-_PROGRESS_STEPS = 64
 
 
 class Pipe:
@@ -138,8 +137,7 @@ def _run(engine: SteppedEngine, pipe: Pipe, steps: int, records: bytes) -> None:
             waiting.clear()
 
     def progress(step: int) -> None:
-        if step % _PROGRESS_STEPS == 0:
-            pipe.send({"type": "progress", "step": step})
+        pipe.send({"type": "progress", "step": step})
 
     try:
         engine.run(steps, records, output, progress)

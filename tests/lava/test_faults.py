@@ -17,6 +17,7 @@ import neuromorph_lava
 from neuromorph.errors import TargetError
 from neuromorph.program import Population, Probe, Program, Projection, build
 from neuromorph.session import Session
+from neuromorph.testing.leftovers import processes, segments
 from neuromorph.worker.engine import WorkerEngine
 from neuromorph.worker.process import Worker
 from neuromorph_lava.backend import ENVIRONMENT
@@ -47,24 +48,6 @@ def open_engine(module: str, mode: str) -> WorkerEngine:
     return WorkerEngine("loihi:lava", lambda: Worker("loihi:lava", found.python, module, folders, {"mode": mode}))
 
 
-def group_of(leader: int) -> list[int]:
-    """Living processes of a worker's group."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[2]) == leader and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
-
-
-def segments(mark: str) -> list[str]:
-    """Shared memory of a worker."""
-    return [path.name for path in Path("/dev/shm").glob(f"{mark}*")]
-
-
 @pytest.mark.parametrize("mode", ["runtime", "fast"])
 def test_a_model_that_raises_is_an_error_with_its_words(mode: str) -> None:
     engine = open_engine("broken.worker", mode)
@@ -76,7 +59,7 @@ def test_a_model_that_raises_is_an_error_with_its_words(mode: str) -> None:
     if mode == "runtime":
         assert "model of 'cells' failed at step 5" in str(error.value)
     engine.close()
-    assert not group_of(leader)
+    assert not processes(leader)
     assert not segments(mark)
 
 
@@ -89,11 +72,11 @@ def test_a_process_that_dies_or_stops_is_noticed(number: signal.Signals, whom: s
 
     def strike() -> None:
         end = time.monotonic() + 60
-        while len(group_of(leader)) < 6 and time.monotonic() < end:  # Lava has started its processes
+        while len(processes(leader)) < 6 and time.monotonic() < end:  # Lava has started its processes
             time.sleep(0.02)
         time.sleep(1.0)
         struck.append(time.monotonic())
-        os.kill(leader if whom == "worker" else max(group_of(leader)), number)
+        os.kill(leader if whom == "worker" else max(processes(leader)), number)
 
     thread = threading.Thread(target=strike)
     thread.start()
@@ -102,7 +85,7 @@ def test_a_process_that_dies_or_stops_is_noticed(number: signal.Signals, whom: s
         session.run(steps=200_000)
     assert time.monotonic() - struck[0] < LIMIT
     thread.join()
-    assert not group_of(leader)
+    assert not processes(leader)
     assert not segments(mark)
     session.reset()  # the same session goes on with another worker
     assert session.run(steps=3).complete

@@ -40,7 +40,7 @@ def test_a_difference_is_found_and_named() -> None:
     class Wrong(RefEngine):
         def load(self, image: bytes) -> None:
             super().load(image)
-            key = next(key for key in self.machine.state if key[1] == "v")
-            self.machine.state[key][0] += 1 << 16
+            key = next(key for key in self.reference.state if key[1] == "v")
+            self.reference.state[key][0] += 1 << 16
 
     assert "step 1: " in check(VECTORS[0], Wrong())

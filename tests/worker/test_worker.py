@@ -21,6 +21,7 @@ from neuromorph.errors import ImageError, TargetError, ValidationError
 from neuromorph.program import Population, Probe, Program, Projection, build
 from neuromorph.session import Session
 from neuromorph.testing.equality import disagreement, random_case
+from neuromorph.testing.leftovers import processes, segments
 from neuromorph.worker.engine import WorkerEngine
 from neuromorph.worker.frames import HEAD, pack, unpack
 from neuromorph.worker.process import Worker
@@ -62,19 +63,6 @@ def session(engine: WorkerEngine) -> Session:
     return Session(program(), engine)
 
 
-def processes(group: int) -> list[int]:
-    """Living processes of a process group."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[2]) == group and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
-
-
 def test_messages_go_over_a_pipe_whole() -> None:
     data = pack({"call": "x", "n": 3}, b"raw") + pack({}, b"")
     at = [0]
@@ -111,7 +99,7 @@ def test_a_worker_that_fails_is_ended_with_all_that_it_left(engine: Open, fault:
         assert time.monotonic() - begin < LIMIT
         assert error.value.trace is not None
         assert not processes(group)
-        assert not list(Path("/dev/shm").glob(f"{mark}*"))
+        assert not segments(mark)
         with pytest.raises(TargetError, match=r"reset\(\) starts another"):
             running.read("cells", "v")
         running.reset()  # the same session, another worker

@@ -22,7 +22,8 @@ from neuromorph_mcu.client import Client
 
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "firmware" / "core"
-SOURCES = (Path(__file__).parent / "board.c", *(CORE / f"{name}.c" for name in ("app", "link", "cobs", "crc32c")))
+SERIAL = [path for stem in ("app*", "link*", "cobs", "crc32c") for path in sorted(CORE.glob(f"{stem}.c"))]
+SOURCES = (Path(__file__).parent / "board.c", *SERIAL)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,29 @@
+/* What the files app*.c share: each concern has its own (programs, state, runs); app.c dispatches. */
+#ifndef NM_APP_INTERNAL_H
+#define NM_APP_INTERNAL_H
+#include "app.h"
+
+/* One answer waits at most, as the host asks one thing at a time. */
+uint8_t *nm_app_reply(nm_app *a, uint8_t type, uint16_t len);
+void nm_app_reply_ok(nm_app *a, uint8_t request, uint32_t value);
+void nm_app_reply_error(nm_app *a, uint8_t request, int code, uint32_t x, uint32_t y);
+void nm_app_reply_result(nm_app *a, uint8_t request, int code);
+uint16_t nm_app_put_error(uint8_t *p, uint8_t request, int code, uint32_t x, uint32_t y);
+
+/* Handlers of requests: payload and its length, which the dispatcher has found long enough. */
+typedef void nm_app_handler(nm_app *a, const uint8_t *p, uint16_t n);
+
+/* app_program.c */
+nm_app_handler nm_app_on_stage, nm_app_on_data, nm_app_on_load, nm_app_on_unload;
+uint32_t nm_app_free_len(const nm_app *a);                     /* bytes of the pool that the program leaves */
+bool nm_app_staged(nm_app *a, uint8_t request);                /* all announced bytes are here; else answers why not */
+
+/* app_state.c */
+nm_app_handler nm_app_on_read, nm_app_on_write, nm_app_on_seek, nm_app_on_restart;
+void nm_app_send_items(nm_app *a);
+
+/* app_run.c */
+nm_app_handler nm_app_on_run, nm_app_on_input, nm_app_on_stop;
+bool nm_app_poll_run(nm_app *a);
+
+#endif

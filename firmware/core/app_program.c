@@ -1,0 +1,113 @@
+/* Programs: bytes arrive in the free part of the pool, become a program there, and replace the present one. */
+#include "app_internal.h"
+
+#include <string.h>
+
+#include "wire.h"
+
+static uint32_t align8(uint32_t n) { return (n + 7u) & ~7u; }
+
+static bool at_low_end(const nm_app *a) { return a->program.engine != NULL && a->program.low == a->config.pool; }
+static uint8_t *free_low(const nm_app *a) { return at_low_end(a) ? a->program.high : a->config.pool; }
+
+uint32_t nm_app_free_len(const nm_app *a)
+{
+    return a->config.pool_len - (a->program.engine ? (uint32_t)(a->program.high - a->program.low) : 0u);
+}
+
+/* Give the block of `len` bytes nearest to the end of the free part that a new program starts from. */
+static uint8_t *carve(const nm_app *a, uint32_t used, uint32_t len)
+{
+    uint8_t *low = free_low(a);
+    return at_low_end(a) ? low + nm_app_free_len(a) - used - len : low + used;
+}
+
+void nm_app_on_stage(nm_app *a, const uint8_t *p, uint16_t n)
+{
+    uint32_t len = nm_wire_get32(p), have = nm_app_free_len(a);
+    (void)n;
+    if (len > have) {
+        nm_app_reply_error(a, NM_MSG_STAGE, NM_E_CAPACITY, len, have);
+        return;
+    }
+    /* The same bytes as last time (the link broke): go on where they stopped. An item's bytes have no key. */
+    bool same = len == a->stage.len && memcmp(p + 4, a->stage.key, 32) == 0 && (p[4] | p[5] | p[6] | p[7]) != 0;
+    if (!same) {
+        a->stage.at = carve(a, 0, align8(len));
+        a->stage.len = len;
+        a->stage.got = 0;
+        memcpy(a->stage.key, p + 4, 32);
+    }
+    nm_app_reply_ok(a, NM_MSG_STAGE, a->stage.got);
+}
+
+void nm_app_on_data(nm_app *a, const uint8_t *p, uint16_t n)
+{
+    uint32_t len = n - 4u;
+    /* A wrong offset is not answered here: the bytes will be missing at LOAD or WRITE. */
+    if (nm_wire_get32(p) == a->stage.got && len <= a->stage.len - a->stage.got) {
+        memcpy(a->stage.at + a->stage.got, p + 4, len);
+        a->stage.got += len;
+    }
+}
+
+bool nm_app_staged(nm_app *a, uint8_t request)
+{
+    bool all = a->stage.len != 0 && a->stage.got == a->stage.len;
+    if (!all)
+        nm_app_reply_error(a, request, NM_E_STAGED, a->stage.got, a->stage.len);
+    return all;
+}
+
+/* Everything is built in the free part, so whatever fails here leaves the running program as it was. */
+void nm_app_on_load(nm_app *a, const uint8_t *p, uint16_t n)
+{
+    nm_limits limits = {0, 0, NM_FEATURES_ALL};
+    nm_report report = {0, 0, 0};
+    nm_program new = {0};
+    (void)p, (void)n;
+    if (!nm_app_staged(a, NM_MSG_LOAD))
+        return;
+    new.image = a->stage.at;
+    new.image_len = a->stage.len;
+    a->stage.len = a->stage.got = 0;
+    if (nm_verify(new.image, new.image_len, &limits, &report) < 0) {
+        nm_app_reply_error(a, NM_MSG_LOAD, NM_E_IMAGE, report.rule, report.offset);
+        return;
+    }
+    /* The verifier computed the arena itself (R9). Sizes are compared, never added, before they are known
+     * to be small. */
+    uint32_t have = nm_app_free_len(a), image = align8(new.image_len), room = have - image;
+    new.arena_len = align8(report.arena);
+    if (report.arena > room || new.arena_len > room) {
+        nm_app_reply_error(a, NM_MSG_LOAD, NM_E_CAPACITY, image + report.arena, have);
+        return;
+    }
+    int code = nm_init(&new.engine, new.image, new.image_len, carve(a, image, new.arena_len), new.arena_len);
+    if (code < 0) {
+        nm_app_reply_error(a, NM_MSG_LOAD, code, 0, 0);
+        return;
+    }
+    uint32_t bound = align8(nm_record_bound(new.engine)), used = image + new.arena_len;
+    room -= new.arena_len;
+    if (bound > room) {
+        nm_app_reply_error(a, NM_MSG_LOAD, NM_E_CAPACITY, used + bound, have);
+        return;
+    }
+    new.trace_cap = bound >= a->config.trace_len ? bound : room < a->config.trace_len ? room : a->config.trace_len;
+    new.trace_cap &= ~7u;
+    new.trace = carve(a, used, new.trace_cap);
+    used += new.trace_cap;
+    new.low = carve(a, 0, used);
+    new.high = new.low + used;
+    a->program = new;
+    nm_app_reply_ok(a, NM_MSG_LOAD, used);
+}
+
+void nm_app_on_unload(nm_app *a, const uint8_t *p, uint16_t n)
+{
+    (void)p, (void)n;
+    memset(&a->program, 0, sizeof a->program);
+    a->stage.len = a->stage.got = 0;
+    nm_app_reply_ok(a, NM_MSG_UNLOAD, 0);
+}

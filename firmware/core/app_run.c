@@ -1,0 +1,151 @@
+/* Runs: inputs stream in, steps are done as far as they are there, traces stream out. */
+#include "app_internal.h"
+
+#include <string.h>
+
+#include "wire.h"
+
+#define TELL_EVERY 100u                  /* ms between PROGRESS messages while steps go on */
+
+void nm_app_on_run(nm_app *a, const uint8_t *p, uint16_t n)
+{
+    uint32_t steps = nm_wire_get32(p), now = nm_now(a->program.engine);
+    (void)n;
+    if (steps == 0 || steps > UINT32_MAX - now || p[8] != 0) {           /* p[8]: pace, 0 = free */
+        nm_app_reply_error(a, NM_MSG_RUN, NM_E_ARG, steps, p[8]);
+        return;
+    }
+    memset(&a->run, 0, sizeof a->run);
+    a->run.active = true;
+    a->run.target = now + steps;
+    a->run.watermark = nm_wire_get32(p + 4);
+    a->run.told_at = a->time;
+    a->run.told_step = now;
+}
+
+void nm_app_on_input(nm_app *a, const uint8_t *p, uint16_t n)
+{
+    uint32_t len = n - 8u, watermark = nm_wire_get32(p), ahead = nm_wire_get16(p + 4);
+    uint8_t *in = a->config.input;
+    if (!a->run.active || a->run.error)
+        return;                                                /* the host learns from what ended the run that it has */
+    uint32_t waiting = a->run.tail - a->run.head, room = a->config.input_len / 2u - waiting;
+    if (len > room || ahead > len) {
+        nm_app_reply_error(a, NM_MSG_INPUT, NM_E_CREDIT, len, room);
+        a->run.target = nm_now(a->program.engine);
+        return;
+    }
+    /* The buffer is twice what the host may send ahead: a byte is moved at most once. */
+    if (len > a->config.input_len - a->run.tail) {
+        memmove(in, in + a->run.head, waiting);
+        a->run.complete -= a->run.head;
+        a->run.tail = waiting;
+        a->run.head = 0;
+    }
+    memcpy(in + a->run.tail, p + 8, len);
+    a->run.tail += len;
+    if (watermark > a->run.watermark) {
+        a->run.watermark = watermark;
+        a->run.complete = a->run.tail - ahead;
+    }
+}
+
+void nm_app_on_stop(nm_app *a, const uint8_t *p, uint16_t n)
+{
+    (void)p, (void)n;
+    if (a->run.active)
+        a->run.target = nm_now(a->program.engine);
+    nm_app_reply_ok(a, NM_MSG_STOP, 0);
+}
+
+/* Steps whose inputs are all here, up to the next look at the link. */
+static uint32_t steps_ready(const nm_app *a)
+{
+    const uint32_t now = nm_now(a->program.engine);
+    const uint32_t end = a->run.target < a->run.watermark ? a->run.target : a->run.watermark;
+    const uint32_t n = end > now && !a->run.error ? end - now : 0;
+    return n < a->config.steps_per_poll ? n : a->config.steps_per_poll;
+}
+
+/* Room for the records of one more step, after those that wait. */
+static bool trace_fits(const nm_app *a)
+{
+    return a->program.trace_cap - a->run.trace_len >= nm_record_bound(a->program.engine);
+}
+
+static void run_steps(nm_app *a, uint32_t n)
+{
+    uint32_t used = 0, made = 0;
+    int32_t done = nm_run(a->program.engine, n, a->config.input + a->run.head, a->run.complete - a->run.head, &used,
+                          a->program.trace + a->run.trace_len, a->program.trace_cap - a->run.trace_len, &made);
+    a->run.head += used;
+    a->run.taken += used;
+    a->run.trace_len += made;
+    if (done <= 0)
+        a->run.error = done < 0 ? (int)done : NM_E_SPACE;
+}
+
+/* Full frames; the rest too if `all`. */
+static void send_trace(nm_app *a, bool all)
+{
+    const uint32_t most = a->link.payload_max;
+    uint32_t left;
+    uint8_t *m;
+    while ((left = a->run.trace_len - a->run.trace_head) != 0 && (all || left >= most)
+           && (m = nm_link_reserve(&a->link)) != NULL) {
+        uint32_t n = left < most ? left : most;
+        memcpy(m, a->program.trace + a->run.trace_head, n);
+        nm_link_commit(&a->link, NM_MSG_TRACE, (uint16_t)n, a->time);
+        a->run.trace_head += n;
+    }
+    if (left == 0)
+        a->run.trace_head = a->run.trace_len = 0;
+}
+
+static bool over(const nm_app *a) { return a->run.error || nm_now(a->program.engine) >= a->run.target; }
+
+/* Often enough that the host never runs out of credit while there is input to send. */
+static bool must_tell(const nm_app *a)
+{
+    const uint32_t used = a->run.taken - a->run.told_taken;
+    if (over(a))
+        return true;
+    if (used == 0 && nm_now(a->program.engine) == a->run.told_step)
+        return false;                                          /* nothing new */
+    return steps_ready(a) == 0 || used >= a->config.input_len / 8u || a->time - a->run.told_at >= TELL_EVERY;
+}
+
+/* The last message of a run says so; until it is on its way the run stays active. */
+static void tell(nm_app *a)
+{
+    const uint32_t now = nm_now(a->program.engine);
+    uint8_t *m = nm_link_reserve(&a->link);
+    if (!m)
+        return;
+    if (a->run.error) {
+        nm_link_commit(&a->link, NM_MSG_ERROR, nm_app_put_error(m, NM_MSG_RUN, a->run.error, now, 0), a->time);
+    } else {
+        nm_wire_put32(m, now);
+        nm_wire_put32(m + 4, a->run.taken);
+        nm_wire_put32(m + 8, over(a) ? NM_STATE_IDLE : NM_STATE_RUNNING);
+        nm_link_commit(&a->link, NM_MSG_PROGRESS, 12, a->time);
+    }
+    a->run.active = !over(a);
+    a->run.told_at = a->time;
+    a->run.told_step = now;
+    a->run.told_taken = a->run.taken;
+}
+
+bool nm_app_poll_run(nm_app *a)
+{
+    uint32_t n = steps_ready(a);
+    /* Back-pressure: no step while the link has not taken enough of the trace. */
+    if (n && trace_fits(a))
+        run_steps(a, n);
+    /* PROGRESS follows the trace of its step, so the host knows that it has all records up to there. */
+    const bool due = must_tell(a);
+    send_trace(a, due || !trace_fits(a));
+    if (due && a->run.trace_len == 0)
+        tell(a);
+    return a->run.active && steps_ready(a) != 0 && trace_fits(a);
+}

@@ -12,7 +12,7 @@ from neuromorph.image import without_metadata
 from neuromorph_mcu.client import Client, Refused
 from neuromorph_mcu.link import Timing
 from neuromorph_mcu.messages import BoardError, Code, Hello, Kind
-from neuromorph_mcu.ports import open_port
+from neuromorph_mcu.ports import BAUD, open_port
 
 __all__ = ["McuEngine"]
 
@@ -28,6 +28,8 @@ class McuEngine:
         Its port (see `neuromorph_mcu.ports.open_port`).
     timing : Timing, optional
         Time limits of the link.
+    baud : int
+        Bits per second, where the port has such a thing.
 
     Attributes
     ----------
@@ -40,9 +42,10 @@ class McuEngine:
         The port cannot be opened; nobody answers there.
     """
 
-    def __init__(self, target: str, url: str, timing: Timing | None = None) -> None:
+    def __init__(self, target: str, url: str, timing: Timing | None = None, *, baud: int = BAUD) -> None:
         self.target = target
-        self.port: Any = open_port(url)
+        self._timing = timing
+        self.port: Any = open_port(url, baud)
         try:
             self._client = Client(self.port, target, timing)
         except BaseException:
@@ -133,6 +136,19 @@ class McuEngine:
         if machine is None:
             raise TargetError(f"{self.target}: only emulated boards count instructions")
         return cast("AbstractContextManager[Counter[str]]", machine.counting())
+
+    def reset_board(self) -> None:
+        """Press the board's reset button, by the line that it hangs on (DTR), and greet it again; its RAM is lost.
+
+        Raises
+        ------
+        LinkError
+            The board does not come back.
+        """
+        self.port.dtr = True
+        self.port.dtr = False
+        self.port.dtr = True
+        self._client = Client(self.port, self.target, self._timing)
 
     def close(self) -> None:
         """Free the port. May be called twice."""

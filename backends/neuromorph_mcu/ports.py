@@ -6,14 +6,15 @@ from typing import Any
 
 from neuromorph.errors import TargetError
 
-__all__ = ["open_port"]
+__all__ = ["BAUD", "open_port"]
 
+BAUD = 921_600
 _HANDLERS = "neuromorph_mcu.urls"
 _POLL = 0.02
 """Seconds after which a silent port gives control back; well under the shortest retransmission time."""
 
 
-def open_port(url: str, baud: int = 921_600) -> Any:
+def open_port(url: str, baud: int = BAUD) -> Any:
     """Open a port.
 
     Parameters

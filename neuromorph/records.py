@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ VALUES: dict[int, np.dtype[Any]] = {
     6: np.dtype("<f8"),
 }
 """Element of each format of values; 6 comes from machines that compute in floats, in process only."""
+_WIDTHS = np.zeros(256, np.int32)
+_WIDTHS[[SPIKES, GRADED, *VALUES]] = [2, 2, *(dtype.itemsize for dtype in VALUES.values())]
 _FORMATS = {dtype: form for form, dtype in VALUES.items()}
 
 
@@ -56,14 +59,16 @@ def encode_records(events: Mapping[int, Events]) -> bytes:
     number = np.concatenate([np.full(spikes.steps.size, k) for k, spikes in some.items()])
     graded = np.concatenate([np.full(spikes.steps.size, spikes.payloads is not None) for spikes in some.values()])
     ones = [np.ones_like(spikes.steps) if spikes.payloads is None else spikes.payloads for spikes in some.values()]
-    order = np.lexsort((index, number, step))
-    step, index, number, graded = step[order], index[order], number[order], graded[order]
+    payload = np.concatenate(ones)
+    if len(some) > 1 or np.any(_falls(step, index)):
+        order = np.lexsort((index, number, step))
+        step, index, number, graded, payload = (part[order] for part in (step, index, number, graded, payload))
 
     block = index >> BLOCK_BITS
     begins = np.flatnonzero(_changes(step, number, block))
-    position = np.arange(step.size) - np.repeat(begins, np.diff([*begins, step.size]))
+    position = np.arange(step.size) - np.repeat(begins, np.diff(begins, append=step.size))
     begins = np.flatnonzero(_changes(step, number, block, position // COUNT_MAX))
-    count = np.diff([*begins, step.size])
+    count = np.diff(begins, append=step.size)
     position = np.arange(step.size) - np.repeat(begins, count)
 
     payload_at = HEADER + _padded(2 * count)  # within the record
@@ -76,8 +81,9 @@ def encode_records(events: Mapping[int, Events]) -> bytes:
     out[word + 2] = block[begins] << BLOCK_BITS
     out[word + 3] = count
     out.view("<u2")[np.repeat((at + HEADER) // 2, count) + position] = index & COUNT_MAX
-    where = np.repeat((at + payload_at) // 4, count) + position
-    out.view("<i4")[where[graded]] = np.concatenate(ones)[order][graded]
+    if graded.any():
+        where = np.repeat((at + payload_at) // 4, count) + position
+        out.view("<i4")[where[graded]] = payload[graded]
     return out.tobytes()
 
 
@@ -109,10 +115,18 @@ def _record(step: int, number: int, form: int, first: int, values: NDArray[Any],
     return _HEAD.pack(step, number, form, 0, first, values.size, 0) + data + bytes(-len(data) % 4) + tail
 
 
+def _falls(step: Ints, index: Ints) -> NDArray[np.bool_]:
+    """Where spikes are not in order."""
+    later = np.diff(step)
+    return np.asarray((later < 0) | ((later == 0) & (np.diff(index) < 0)))
+
+
 def _changes(*keys: Ints) -> NDArray[np.bool_]:
     """True at each position where any key differs from the one before, and at the first."""
     changed = np.ones(keys[0].size, dtype=bool)
-    changed[1:] = np.any([np.diff(key) != 0 for key in keys], axis=0)
+    changed[1:] = keys[0][1:] != keys[0][:-1]
+    for key in keys[1:]:
+        changed[1:] |= key[1:] != key[:-1]
     return changed
 
 
@@ -172,25 +186,27 @@ def decode_records(data: bytes | bytearray | memoryview) -> Records:
         A record of an unknown format or one that the data ends within; says at which byte.
     """
     raw = np.frombuffer(data, dtype=np.uint8)
-    words = raw[: raw.size // 4 * 4].view("<u4").astype(np.int64)
-    # The length that a record would have if it began at a word; then only the walk from record to record is a loop.
-    form, count = np.zeros((2, words.size), dtype=np.int64)
-    form[:-3], count[:-3] = (words[1:-2] >> 16) & 0xFF, words[3:] & COUNT_MAX
-    width = np.zeros(256, dtype=np.int64)
-    width[[SPIKES, GRADED]] = 2
-    for kind, dtype in VALUES.items():
-        width[kind] = dtype.itemsize
-    size = (HEADER + _padded(count * width[form]) + np.where(form == GRADED, 4 * count, 0)) // 4
-    size[width[form] == 0] = 0
-    lengths, begins, at = size.tolist(), [], 0
-    while at < len(lengths):
-        length = lengths[at]
-        if length == 0 or len(lengths) - at < HEADER // 4:
-            break
-        begins.append(at)
-        at += length
+    words = raw[: raw.size // 4 * 4].view("<u4")
+    lengths, begins, at = memoryview(_lengths(words)), [], 0
+    with contextlib.suppress(IndexError):
+        while length := lengths[at]:
+            begins.append(at)
+            at += length
     if at * 4 != raw.size:
-        broken = 4 * (begins[-1] if at > len(lengths) else at)
+        broken = 4 * (begins[-1] if at > words.size else at)
         raise ValidationError(f"record at byte {broken} of {raw.size} is cut short or of an unknown format")
     start = np.array(begins, dtype=np.int64)
-    return Records(raw, 4 * start, words[start], words[start + 1] & 0xFFFF, form[start], words[start + 2], count[start])
+    step, kind, first, count = (words[start + k].astype(np.int64) for k in range(HEADER // 4))
+    return Records(raw, 4 * start, step, kind & 0xFFFF, (kind >> 16) & 0xFF, first, count & COUNT_MAX)
+
+
+def _lengths(words: NDArray[np.uint32]) -> NDArray[np.int32]:
+    """The words that a record would have if it began at a word, 0 where none can: only the walk over them is a loop."""
+    form = words[1:-2].view("<u2")[1::2].astype(np.uint8)
+    count = words[3:].view("<u2")[::2].astype(np.int32)
+    size = np.zeros(words.size, np.int32)
+    size[:-3] = (HEADER + 3 + count * _WIDTHS[form]) >> 2
+    graded = np.flatnonzero(form == GRADED)
+    size[graded] += count[graded]
+    size[np.flatnonzero(_WIDTHS[form] == 0)] = 0
+    return size

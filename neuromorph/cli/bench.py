@@ -17,14 +17,19 @@ from neuromorph.cli.common import json_option, print_json
 )
 @click.option("--scale", type=float, default=1.0, show_default=True, help="Share of the neurons, for small machines.")
 @click.option("--repeats", type=click.IntRange(min=1), default=5, show_default=True, help="The fastest run counts.")
+@click.option("--against", help="Other machines, separated by commas: CPU time of a whole run's step beside theirs.")
 @click.option("--kernels", is_flag=True, help="Instructions per neuron, event and update of a board instead.")
 @json_option
 def command(
-    name: str | None, target: str, steps: int | None, scale: float, repeats: int, kernels: bool, as_json: bool
-) -> None:
+    name: str | None, target: str, steps: int | None, scale: float, repeats: int, against: str | None, kernels: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Measure the speed of a target on the network NAME (N1, N2, N3, N4), or on all of them."""
     if kernels:
         _kernels(target, as_json)
+        return
+    if against:
+        _against(name or "N1", [target, *against.split(",")], steps, scale, as_json)
         return
     from neuromorph.bench.measure import measure
     from neuromorph.bench.networks import NETWORKS
@@ -54,6 +59,20 @@ def _line(row: dict[str, Any]) -> str:
         f"{row['network']:<4} {row['target']:<8} {row['steps']} steps, {cost}, {row['spikes']} spikes, "
         f"{row['synaptic_events']} synaptic events, {row['plastic_updates']} plastic updates"
     )
+
+
+def _against(name: str, targets: list[str], steps: int | None, scale: float, as_json: bool) -> None:
+    from neuromorph.bench.against import against
+
+    rows = against(name, [target.strip() for target in targets], steps, scale)
+    if as_json:
+        print_json({"network": name, "rows": [row.to_dict() for row in rows]})
+        return
+    for row in rows:
+        click.echo(
+            f"{row.network:<4} {row.target:<16} {row.cpu_us:>11.2f} us CPU per step, {row.ratio:>8.1f} times; "
+            f"{row.once_ms:.1f} ms CPU once per run  ({row.few} and {row.steps} steps; equal spikes)"
+        )
 
 
 def _kernels(target: str, as_json: bool) -> None:

@@ -101,6 +101,10 @@ class WorkerEngine:
         """Work done since the program was loaded."""
         return {str(key): int(value) for key, value in self._call("counters")[0]["value"].items()}
 
+    def cpu_seconds(self) -> float:
+        """CPU time of the worker so far, with that of the processes that it started and that have ended."""
+        return float(self._call("cpu")[0]["value"])
+
     def versions(self) -> dict[str, str]:
         """What runs in the worker: versions by name."""
         return dict(self._call("versions")[0]["value"])

@@ -7,6 +7,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -116,6 +117,9 @@ def _answer(
         engine.seek(message["step"])
     elif call == "counters":
         return engine.counters(), b""
+    elif call == "cpu":
+        ended = os.times()  # of processes that this one started and that have ended
+        return time.process_time() + ended.children_user + ended.children_system, b""
     elif call == "versions":
         return {"python": sys.version.split()[0], **versions}, b""
     else:

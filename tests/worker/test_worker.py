@@ -114,6 +114,14 @@ def test_a_worker_killed_from_outside_is_noticed(engine: Open) -> None:
         running.run(steps=50)
 
 
+def test_cpu_time_is_that_of_all_processes_of_a_worker(engine: Open) -> None:
+    machine = engine("burn")  # 0.2 s of its own, 0.2 s in a process that it starts
+    running = session(machine)
+    before = machine.cpu_seconds()
+    running.run(steps=50)
+    assert machine.cpu_seconds() - before >= 0.4
+
+
 def test_what_a_peer_prints_is_no_message(engine: Open) -> None:
     assert session(engine("chat")).run(steps=50).complete
 

@@ -54,6 +54,12 @@ class Toy:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.fault == "wait":
             time.sleep(600)
+        if self.fault == "burn":
+            burn = "import time\nwhile time.process_time() < 0.2: pass"
+            subprocess.run([sys.executable, "-c", burn], check=True)
+            until = time.process_time() + 0.2
+            while time.process_time() < until:
+                pass
         if self.fault == "chat":
             os.write(1, b"printed by the peer\n" * 1000)
 

@@ -229,7 +229,11 @@ def targets() -> str:
     parts.append("## Targets\n\nLimits are data of the target; a real board tells its own when it is greeted.")
     rows = [[f"`{t.name}`", t.kind, t.numbers, _bytes(t.image_max), _bytes(t.arena_max), t.description] for t in found]
     parts.append(table(["target", "kind", "numbers", "image, most", "working memory, most", "what it is"], rows))
-    parts.append("## Features\n\nFeatures of an image ([list](../image.md)) that a target holds.")
+    found = [t for t in found if not t.name.startswith("mcu:")]
+    parts.append(
+        "## Features\n\nFeatures of an image ([list](../image.md)) that a target holds. All boards run the same "
+        "firmware: what `mcu` holds here and below, they hold, up to their memory."
+    )
     rows = [[f"`{name}`", *("yes" if name in t.features else "no" for t in found)] for name in FEATURES]
     parts.append(table(["feature", *(f"`{t.name}`" for t in found)], rows))
     parts.append(

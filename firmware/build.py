@@ -5,7 +5,9 @@ take the same way. Only the standard library and the ``ziglang`` wheel are neede
 command line or the content of any of its inputs has changed.
 
 The host engine is named ``nm_<machine>[_v3].<so|dylib|dll>``: the plain name runs on every processor of that kind
-(x86-64-v2 on x86-64), ``_v3`` needs AVX2, BMI2 and FMA. A board's firmware is ``<board>.elf``.
+(x86-64-v2 on x86-64), ``_v3`` needs AVX2, BMI2 and FMA. A board's firmware is ``<board>.elf``, or without suffix where
+it is a program of this host; ``<board>_checked`` is the same with address and undefined-behaviour checks, where a
+compiler here has them.
 """
 
 from __future__ import annotations
@@ -181,43 +183,80 @@ def second_opinion_jobs(cc: str, *, sanitize: bool = False) -> list[Job]:
     # The checks that gcc weaves in change the types of expressions, so it then warns of what nobody wrote.
     flags = (*HOST_FLAGS, *(("-std=c11", *SANITIZE) if sanitize else WARNINGS), *_include("core"))
     sources = _engine_sources()
-    version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
-    compiler = Compiler((path,), version)
+    compiler = Compiler((path,), _version(path))
     return [_job(BUILD / Path(cc).name / name, compiler, flags, sources, _tree("core"))] if sources else []
 
 
-def board_jobs() -> list[Job]:
-    """One job for each ``firmware/boards/<board>/board.toml``."""
-    return [job for path in sorted(FIRMWARE.glob("boards/*/board.toml")) for job in _board_job(path)]
+def board_jobs(*, checks: bool = True) -> list[Job]:
+    """Jobs for each ``firmware/boards/<board>/board.toml``; `checks`: also programs with run-time checks."""
+    return [job for path in sorted(FIRMWARE.glob("boards/*/board.toml")) for job in _board_jobs(path, checks)]
 
 
-def _board_job(path: Path) -> list[Job]:
-    board = path.parent.name
+def _board_jobs(path: Path, checks: bool) -> list[Job]:
+    board, where = path.parent.name, _relative(path)
     spec = tomllib.loads(path.read_text(encoding="utf-8"))
-    unknown = set(spec) - {"core", "target", "port", "ld", "defines"}
-    missing = {"core", "port", "ld"} - set(spec)
+    unknown, missing = set(spec) - {"core", "target", "ports", "ld", "defines"}, {"core", "ports"} - set(spec)
     if unknown or missing:
         what = f"unknown keys {sorted(unknown)}" if unknown else f"keys missing: {sorted(missing)}"
-        raise BuildError(f"firmware/boards/{board}/board.toml: {what}")
-    sources = [p for pattern in ("core/*.c", "port/*.c", f"port/{spec['port']}/*.c") for p in FIRMWARE.glob(pattern)]
-    if not any(p.parent.name == spec["port"] for p in sources):
-        return []
-    script = FIRMWARE / spec["ld"]
-    if not script.is_file():
-        raise BuildError(f"firmware/boards/{board}/board.toml: no linker script firmware/{spec['ld']}")
-    inputs = {*_tree("core"), *_tree(f"boards/{board}"), *_tree(f"port/{spec['port']}"), *FIRMWARE.glob("port/*.*")}
-    inputs.add(script)
+        raise BuildError(f"{where}: {what}")
+    folders = ["core", "port", *(f"port/{port}" for port in spec["ports"]), f"boards/{board}"]
+    lost = [folder for folder in folders if not (FIRMWARE / folder).is_dir()]
+    if lost:
+        raise BuildError(f"{where}: no folder firmware/{lost[0]}")
+    inputs = {path for folder in folders for path in (FIRMWARE / folder).iterdir() if path.is_file()}
     build_id = _digest(p.read_bytes() for p in sorted(inputs))[:12]  # HELLO reports it: which sources a board runs
     # In a header and not on the command line, where it would have every file compiled again.
-    header = BUILD / "boards" / board / "build_id.h"
+    header = (BUILD / "boards" / board / "build_id.h", f'#define NM_BUILD_ID "{build_id}"\n')
     flags = (
-        *("-target", spec.get("target", "thumb-freestanding-eabi"), f"-mcpu={spec['core']}", *BOARD_FLAGS, *WARNINGS),
-        *(*_include("core", "port", f"boards/{board}"), f"-I{_relative(header.parent)}"),
+        *(*WARNINGS, *_include(*folders), f"-I{_relative(header[0].parent)}"),
         *(f"-D{key}={value}" for key, value in spec.get("defines", {}).items()),
-        *("-T", _relative(script)),
     )
-    job = _job(BOARD_OUT / f"{board}.elf", zig(), flags, sources, inputs)
-    return [replace(job, header=(header, f'#define NM_BUILD_ID "{build_id}"\n'))]
+    sources = [path for path in inputs if path.suffix == ".c"]
+    if spec["core"] == "host":
+        return [replace(job, header=header) for job in _program_jobs(board, checks, flags, sources, inputs)]
+    script = FIRMWARE / spec.get("ld", f"boards/{board}/board.ld")
+    if not script.is_file():
+        raise BuildError(f"{where}: no linker script {_relative(script)}")
+    target = ("-target", spec.get("target", "thumb-freestanding-eabi"), f"-mcpu={spec['core']}", *BOARD_FLAGS)
+    link = (*(f"-L{_relative(FIRMWARE / folder)}" for folder in folders), "-T", _relative(script))
+    job = _job(BOARD_OUT / f"{board}.elf", zig(), (*target, *flags, *link), sources, {*inputs, script})
+    return [replace(job, header=header)]
+
+
+def _program_jobs(
+    board: str, checks: bool, flags: Sequence[str], sources: Iterable[Path], inputs: Iterable[Path]
+) -> list[Job]:
+    """Jobs for a firmware that is a program of this host: one that runs everywhere, and one with run-time checks."""
+    host = PLATFORMS[host_platform()]
+    if host.suffix == "dll":
+        return []  # no POSIX
+    plain = ("-target", host.zig_target, "-O2", "-g", "-fno-sanitize=undefined")
+    jobs = [_job(BOARD_OUT / board, zig(), (*plain, *flags), sources, inputs)]
+    checking = sanitizing_compiler() if checks else None
+    if checking is not None:
+        own = [flag for flag in flags if flag not in WARNINGS]  # see second_opinion_jobs
+        checked = ("-std=c11", *SANITIZE, "-DNM_CHECKED", *own)
+        jobs.append(_job(BOARD_OUT / f"{board}_checked", checking, checked, sources, inputs))
+    return jobs
+
+
+def sanitizing_compiler() -> Compiler | None:
+    """Return gcc or clang if it is here with its sanitizers' libraries; zig has none."""
+    for name in ("gcc", "clang"):
+        path = shutil.which(name)
+        if path is None:
+            continue
+        version = _version(path)
+        stamp = BUILD / "stamps" / f"sanitizers_{_digest([path.encode(), version.encode()])[:12]}"
+        if not stamp.exists():
+            stamp.parent.mkdir(parents=True, exist_ok=True)
+            probe = [path, *SANITIZE, "-x", "c", "-", "-o", str(stamp) + ".probe"]
+            code = "int main(void) { return 0; }"
+            done = subprocess.run(probe, input=code, text=True, capture_output=True, check=False)
+            stamp.write_text("" if done.returncode else "yes")
+        if stamp.read_text():
+            return Compiler((path,), version)
+    return None
 
 
 def zig() -> Compiler:
@@ -307,6 +346,10 @@ def _job(
     return Job(output, compiler, tuple(flags), tuple(sorted(sources)), tuple(sorted(inputs)))
 
 
+def _version(compiler: str) -> str:
+    return subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
+
+
 def _tree(folder: str) -> list[Path]:
     return [path for path in (FIRMWARE / folder).rglob("*") if path.is_file()]
 
@@ -326,9 +369,13 @@ def _digest(parts: Iterable[bytes]) -> str:
     return state.hexdigest()
 
 
-def build(what: str = "all", *, say: bool = True) -> list[Path]:
-    """Build ``host``, ``firmware`` or ``all`` for this machine; return the paths of the outputs."""
-    jobs = [*(host_jobs() if what in ("host", "all") else ()), *(board_jobs() if what in ("firmware", "all") else ())]
+def build(what: str = "all", *, say: bool = True, checks: bool = True) -> list[Path]:
+    """Build ``host``, ``firmware`` or ``all`` for this machine; return the paths of the outputs.
+
+    Without `checks` there are only those that run elsewhere too.
+    """
+    host = host_jobs() if what in ("host", "all") else []
+    jobs = host + (board_jobs(checks=checks) if what in ("firmware", "all") else [])
     return run(jobs, say=say)
 
 

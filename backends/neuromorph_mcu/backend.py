@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 
 from neuromorph.engine import Engine, Target
 from neuromorph.image import FEATURES
-from neuromorph_mcu.boards import BOARDS
+from neuromorph_mcu.boards import BOARDS, POSIX_POOL, QEMU, posix_program
 
 __all__ = ["McuBackend"]
 
@@ -15,13 +18,54 @@ _ALL = frozenset(FEATURES)
 _DEFAULT = "m4"
 
 
-def _emulated(name: str, core: str) -> Target:
-    pool = BOARDS[core].pool
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """A board that comes along: its target, the URL of its port, and what it needs."""
+
+    target: Target
+    url: str
+    elf: Path
+    needs: tuple[tuple[str, str], ...] = (("serial", "pyserial"),)
+    program: str = ""
+    missing: str = ""
+
+    def lacks(self) -> str:
+        """Empty, or what is missing and how to get it."""
+        packages = [name for module, name in self.needs if find_spec(module) is None]
+        if packages:
+            return f"needs {', '.join(packages)}: pip install 'neuromorph[mcu]'"
+        if self.program and shutil.which(self.program) is None:
+            return self.missing
+        return "" if self.elf.is_file() else f"{self.elf.name} was not built: run `make build`, or reinstall"
+
+
+def _target(name: str, description: str, pool: int) -> Target:
+    return Target(name, "emulator", "integer", description, image_max=pool, arena_max=pool, features=_ALL)
+
+
+def _in_process(name: str, core: str) -> _Own:
+    board, needs = BOARDS[core], (("serial", "pyserial"), ("unicorn", "Unicorn"), ("elftools", "pyelftools"))
     what = f"the firmware on an emulated Cortex-{core.upper()}, in process, through the serial protocol"
-    return Target(name, "emulator", "integer", what, image_max=pool, arena_max=pool, features=_ALL)
+    return _Own(_target(name, what, board.pool), f"nmemu://{board.name}", board.elf, needs)
 
 
-_TARGETS = (_emulated("mcu", _DEFAULT), *(_emulated(f"mcu:{core}", core) for core in BOARDS))
+def _qemu(machine: str) -> _Own:
+    board = QEMU[machine]
+    what = f"the firmware in QEMU on machine {machine} ({board.core}), with its UART, timer and interrupts"
+    target = _target(f"mcu:qemu-{machine}", what, board.pool)
+    return _Own(target, f"nmqemu://{machine}", board.elf, program=board.program, missing=board.missing())
+
+
+def _posix() -> tuple[_Own, ...]:
+    if sys.platform == "win32":
+        return ()
+    what = "the firmware as a program of this computer, on a pseudo-terminal"
+    return (_Own(_target("mcu:posix", what, POSIX_POOL), "nmposix://", posix_program()),)
+
+
+def _own() -> tuple[_Own, ...]:
+    emulated = (_in_process("mcu", _DEFAULT), *(_in_process(f"mcu:{core}", core) for core in BOARDS))
+    return (*emulated, *_posix(), *(_qemu(machine) for machine in QEMU))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,36 +73,36 @@ class McuBackend:
     """Boards, emulated and real."""
 
     def targets(self) -> tuple[Target, ...]:
-        """The emulated boards."""
-        return _TARGETS
+        """The boards that come along."""
+        return tuple(own.target for own in _own())
 
     def find(self, name: str) -> Target | None:
-        """An emulated board, or ``mcu:<port>`` with any port of pyserial (``/dev/ttyACM0``, ``COM3``, a URL)."""
-        known = next((t for t in _TARGETS if t.name == name), None)
+        """A board that comes along, or ``mcu:<port>`` with any port of pyserial (``/dev/ttyACM0``, ``COM3``, a URL)."""
+        known = _find(name)
+        if known is not None:
+            return known.target
         port = _port(name)
-        if known is not None or not port:
-            return known
+        if not port:
+            return None
         return Target(name, "hardware", "integer", f"the board at {port}; HELLO tells its limits", features=_ALL)
 
     def open(self, target: Target) -> Engine:
         """Open the port and greet the board."""
         from neuromorph_mcu.engine import McuEngine
 
-        if target.kind == "emulator":
-            core = target.name.partition(":")[2] or _DEFAULT
-            return McuEngine(target.name, f"nmemu://{BOARDS[core].name}")
-        return McuEngine(target.name, _port(target.name))
+        own = _find(target.name)
+        return McuEngine(target.name, own.url if own else _port(target.name))
 
     def available(self, target: Target) -> str:
         """Empty, or what is missing."""
-        needs = {"serial": "pyserial"}
-        if target.kind == "emulator":
-            needs |= {"unicorn": "Unicorn", "elftools": "pyelftools"}
-        missing = [name for module, name in needs.items() if find_spec(module) is None]
-        if missing:
-            return f"needs {', '.join(missing)}: pip install 'neuromorph[mcu]'"
-        elf = BOARDS[target.name.partition(":")[2] or _DEFAULT].elf if target.kind == "emulator" else None
-        return "" if elf is None or elf.is_file() else f"{elf.name} was not built: run `make build`, or reinstall"
+        own = _find(target.name)
+        if own is not None:
+            return own.lacks()
+        return "" if find_spec("serial") else "needs pyserial: pip install 'neuromorph[mcu]'"
+
+
+def _find(name: str) -> _Own | None:
+    return next((own for own in _own() if own.target.name == name), None)
 
 
 def _port(name: str) -> str:

@@ -1,18 +1,18 @@
-"""The emulated boards as data."""
+"""The boards that come along, as data; a real one needs none, it says in HELLO what it is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["BOARDS", "FIRMWARE", "Board"]
+__all__ = ["BOARDS", "FIRMWARE", "POSIX_POOL", "QEMU", "Board", "QemuBoard", "posix_program"]
 
 FIRMWARE = Path(__file__).parent / "_firmware"
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """A board that neuromorph brings along; the same name as its folder in ``firmware/boards``.
+    """A board on the emulated machine; the same name as its folder in ``firmware/boards``.
 
     Parameters
     ----------
@@ -37,3 +37,49 @@ BOARDS = {
     "m3": Board("unicorn_m3", "CORTEX_M3"),
     "m0": Board("unicorn_m0", "CORTEX_M0"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class QemuBoard:
+    """A board that QEMU emulates, interrupts and timers included; the same name as its folder in ``firmware/boards``.
+
+    Parameters
+    ----------
+    name, core : str
+        Board, and what kind of core it has.
+    pool : int
+        Bytes for a program with its working memory, a little less than what HELLO reports.
+    program : str
+        QEMU's program for this kind of core.
+    options : tuple of str
+        Of its command line, besides machine and firmware.
+    """
+
+    name: str
+    core: str
+    pool: int
+    program: str = "qemu-system-arm"
+    options: tuple[str, ...] = ()
+
+    @property
+    def elf(self) -> Path:
+        """The firmware."""
+        return FIRMWARE / f"{self.name}.elf"
+
+    def missing(self) -> str:
+        """What to do where QEMU is not installed."""
+        package = "qemu-system-arm" if self.program == "qemu-system-arm" else "qemu-system-misc"
+        return f"needs {self.program} on PATH: apt install {package} (Debian, Ubuntu), brew install qemu (macOS)"
+
+
+QEMU: dict[str, QemuBoard] = {}
+"""By QEMU's name of the machine."""
+
+POSIX_POOL = 8 << 20
+"""Bytes that the firmware as a program has for programs."""
+
+
+def posix_program() -> Path:
+    """The firmware as a program: with run-time checks where a compiler for them was there, else plain."""
+    checked = FIRMWARE / "posix_checked"
+    return checked if checked.is_file() else FIRMWARE / "posix"

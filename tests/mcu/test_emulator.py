@@ -139,8 +139,9 @@ def test_a_hanging_firmware_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_targets_by_name() -> None:
-    assert [t.name for t in backend.targets()] == ["mcu", "mcu:m4", "mcu:m3", "mcu:m0"]
-    assert all(t.kind == "emulator" and backend.available(t) == "" for t in backend.targets())
+    assert [t.name for t in backend.targets()][:4] == ["mcu", "mcu:m4", "mcu:m3", "mcu:m0"]
+    assert all(t.kind == "emulator" for t in backend.targets())
+    assert all(backend.available(t) == "" for t in backend.targets()[:4])
     for name in ("mcu:/dev/ttyACM0", "mcu:COM3", "mcu:socket://localhost:7000"):
         target = backend.find(name)
         assert target is not None

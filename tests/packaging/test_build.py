@@ -123,11 +123,13 @@ def test_a_missing_zig_says_how_to_get_it(build: ModuleType, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ('core = "cortex_m4"\nport = "here"\n', "keys missing: ['ld']"),
-        ('core = "cortex_m4"\nport = "here"\nld = "a.ld"\nclock = 1\n', "unknown keys ['clock']"),
-        ('core = "cortex_m4"\nport = "here"\nld = "a.ld"\n', "no linker script firmware/a.ld"),
+        ('core = "cortex_m4"\n', "keys missing: ['ports']"),
+        ('core = "cortex_m4"\nports = ["here"]\nclock = 1\n', "unknown keys ['clock']"),
+        ('core = "cortex_m4"\nports = ["here", "there"]\n', "no folder firmware/port/there"),
+        ('core = "cortex_m4"\nports = ["here"]\nld = "a.ld"\n', "no linker script firmware/a.ld"),
+        ('core = "cortex_m4"\nports = ["here"]\n', "no linker script firmware/boards/mine/board.ld"),
     ],
-    ids=["a key is missing", "a key is unknown", "the linker script is missing"],
+    ids=["a key is missing", "a key is unknown", "a port is missing", "the script is missing", "so is the usual one"],
 )
 def test_a_board_description_that_cannot_be_built_is_refused_by_name(
     checkout: Path, text: str, complaint: str

@@ -58,6 +58,7 @@ def elaborate(net: Network, seed: int | None = None) -> graph.Graph:
             projections=tuple(item for item in drawn.values() if isinstance(item, graph.Projection)),
             probes=tuple(graph.Probe(p.name, p.object.name, p.variable, p.every) for p in net.probes),
             schedule=_schedule(net, drawn),
+            modulators=tuple(item for item in drawn.values() if isinstance(item, graph.Modulator)),
         )
     )
 
@@ -236,13 +237,15 @@ def _frozen(array: NDArray[Any]) -> NDArray[Any]:
 # --------------------------------------------------------------------------------------------------------- schedule
 
 
-def _schedule(net: Network, drawn: Mapping[str, graph.Population | graph.Projection]) -> tuple[graph.Phase, ...]:
-    """Phases as switches of single objects, sorted by time; an earlier phase keeps its place among equals."""
+def _schedule(net: Network, drawn: Mapping[str, graph.Drawn]) -> tuple[graph.Phase, ...]:
+    """Phases as entries for single objects, sorted by time; an earlier phase keeps its place among equals."""
     found: list[graph.Phase] = []
     for phase in net.phases:
         step = round(phase.start / net.dt)
         found += [graph.Phase(step, "plasticity", name, on) for name, on in _switches(net, drawn, phase, "plasticity")]
         found += [graph.Phase(step, "adaptation", name, on) for name, on in _switches(net, drawn, phase, "adaptation")]
+        given = phase.modulators or {}
+        found += [graph.Phase(step, "modulator", handle.name, value=float(value)) for handle, value in given.items()]
     return tuple(sorted(found, key=lambda entry: entry.step))
 
 

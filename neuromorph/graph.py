@@ -6,8 +6,9 @@ steps.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from neuromorph.plasticity.base import PlasticityRule
 
-__all__ = ["Adaptation", "Graph", "Phase", "Population", "Probe", "Projection", "verify"]
+__all__ = ["Adaptation", "Drawn", "Graph", "Modulator", "Phase", "Population", "Probe", "Projection", "verify"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +70,47 @@ class Projection:
 
 
 @dataclass(frozen=True, slots=True)
+class Modulator:
+    """A slow state that rules read: `n` values, of the neurons of `of`, or one for all.
+
+    Per step it decays with `tau` (s); then a spike of a source adds its gain times the payload ("add"), or sets it
+    ("hold"). `full_scale` is the largest size that rules can tell.
+    """
+
+    name: str
+    n: int = 1
+    of: str | None = None
+    sources: tuple[tuple[str, float], ...] = ()
+    tau: float = math.inf
+    full_scale: float = 1.0
+    init: float | NDArray[np.float64] = 0.0
+    mode: Literal["add", "hold"] = "add"
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """Sample `variable` of an object at every `every`-th step (phase: t % every == phase % every)."""
 
     name: str
     object: str
-    variable: str  # as a Program names it: spikes, u, v, refr, theta, w, x1, x2, y1, y2, y3, tag_1, tag_2, ...
+    variable: str  # as a Program names it: spikes, u, v, refr, theta, w, x1, x2, y1, y2, y3, tag_1, tag_2, m, ...
     every: int = 1
     phase: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """From step `step` + 1 on, `operation` ("plasticity" or "adaptation") of `object` is on or off."""
+    """At the end of `step`, "plasticity" or "adaptation" of an object goes on or off, or a "modulator" takes `value`."""
 
     step: int
-    operation: Literal["plasticity", "adaptation"]
+    operation: Literal["plasticity", "adaptation", "modulator"]
     object: str
-    on: bool
+    on: bool = True
+    value: float = 0.0
+
+
+Drawn: TypeAlias = Population | Projection | Modulator
+"""Objects with a name of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +125,7 @@ class Graph:
     probes: tuple[Probe, ...] = ()
     schedule: tuple[Phase, ...] = ()
     metadata: dict[str, object] = field(default_factory=dict)
+    modulators: tuple[Modulator, ...] = ()
 
     def text(self, *, full: bool = False) -> str:
         """A stable form for people and for golden tests: one line per fact; arrays as shape, range and hash.

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuromorph.errors import ValidationError
-from neuromorph.graph import Graph, Population, Projection
+from neuromorph.graph import Graph, Modulator, Population, Projection
+from neuromorph.modulator import check_modulator, check_value
 from neuromorph.parameters import LIMITS, Limit, integer, real, values
 from neuromorph.validate import check_ends, check_rows, nearest
 
@@ -32,7 +33,7 @@ def check(graph: Graph) -> None:
     if not graph.populations:
         raise ValidationError(f"{where} has no populations; add one with net.population(...)")
     names: set[str] = set()
-    objects: list[Population | Projection] = [*graph.populations, *graph.projections]
+    objects: list[Population | Projection | Modulator] = [*graph.populations, *graph.projections, *graph.modulators]
     for item in objects:
         if not item.name or item.name in names:
             raise ValidationError(
@@ -41,12 +42,16 @@ def check(graph: Graph) -> None:
         names.add(item.name)
     pops = {pop.name: pop for pop in graph.populations}
     projs = {proj.name: proj for proj in graph.projections}
+    modulators = {modulator.name: modulator for modulator in graph.modulators}
     for pop in graph.populations:
         _check_population(pop)
+    for modulator in graph.modulators:
+        check_modulator(modulator, pops)
     for proj in graph.projections:
         check_projection(proj, pops)
-    _check_probes(graph, {**pops, **projs})
-    _check_schedule(graph, pops, projs)
+        check_read(proj, modulators)
+    _check_probes(graph, {**pops, **projs, **modulators})
+    _check_schedule(graph, pops, projs, modulators)
 
 
 def _check_population(pop: Population) -> None:
@@ -94,6 +99,23 @@ def check_projection(proj: Projection, pops: Mapping[str, Population]) -> None:
         raise ValidationError(f"{where}: delays of {delays.min()}..{delays.max()} steps; 1..{DELAY_MAX} are allowed")
 
 
+def check_read(proj: Projection, modulators: Mapping[str, Modulator]) -> None:
+    """Check that the modulators which a projection's rule reads exist, and belong to its target."""
+    where = f"projection {proj.name!r}"
+    for name in () if proj.rule is None else proj.rule.modulators:
+        if name not in modulators:
+            raise ValidationError(
+                f"{where}: {type(proj.rule).__name__} reads the modulator {name!r}, which does not exist; "
+                f"{nearest(name, modulators)}"
+            )
+        of = modulators[name].of
+        if of is not None and of != proj.post:
+            raise ValidationError(
+                f"{where}: the modulator {name!r} has a value for each neuron of {of!r}, but {proj.post!r} is the "
+                "target, and a synapse can read its target's value only; give a modulator of the target, or one for all"
+            )
+
+
 def _check_rows(where: str, proj: Projection, n_pre: int, n_post: int) -> None:
     indptr, indices, shape = proj.indptr, proj.indices, proj.weights.shape
     if indptr is None or indices is None or indices.shape != shape or len(shape) != 1:
@@ -136,8 +158,10 @@ def _first(wrong: NDArray[np.bool_]) -> str:
     return str([int(k) for k in np.argwhere(wrong)[0]])
 
 
-def probe_variables(target: Population | Projection, dt: float) -> tuple[str, ...]:
+def probe_variables(target: Population | Projection | Modulator, dt: float) -> tuple[str, ...]:
     """What a probe can sample of an object, by the Program's names (docs/image.md, section 2)."""
+    if isinstance(target, Modulator):
+        return ("m",)
     if isinstance(target, Population):
         if target.kind == "input":
             return ("spikes",)
@@ -146,13 +170,12 @@ def probe_variables(target: Population | Projection, dt: float) -> tuple[str, ..
     if target.rule is None:
         return ("ring",)
     rule = target.rule.ideal(dt)
-    read = {factor.variable for term in rule.terms for factor in term.factors}
-    tags = ("tag_1",) * bool(rule.dt or "t" in read) + ("tag_2",) * bool(rule.dd or "d" in read)
+    tags = ("tag_1",) * bool(rule.dt or "t" in rule.read) + ("tag_2",) * bool(rule.dd or "d" in rule.read)
     traces = tuple(name for name in ("x1", "x2", "y1", "y2", "y3") if name in rule.traces)
     return ("ring", "w", *tags, *traces, "tx", "ty", "plastic")
 
 
-def _check_probes(graph: Graph, objects: Mapping[str, Population | Projection]) -> None:
+def _check_probes(graph: Graph, objects: Mapping[str, Population | Projection | Modulator]) -> None:
     names: set[str] = set()
     for probe in graph.probes:
         where = f"probe {probe.name!r}"
@@ -170,7 +193,12 @@ def _check_probes(graph: Graph, objects: Mapping[str, Population | Projection]) 
         integer(f"{where}: phase", probe.phase, 0, MAX_U32)
 
 
-def _check_schedule(graph: Graph, pops: Mapping[str, Population], projs: Mapping[str, Projection]) -> None:
+def _check_schedule(
+    graph: Graph,
+    pops: Mapping[str, Population],
+    projs: Mapping[str, Projection],
+    modulators: Mapping[str, Modulator],
+) -> None:
     last = 0
     seen: set[tuple[int, str, str]] = set()
     for phase in graph.schedule:
@@ -181,8 +209,17 @@ def _check_schedule(graph: Graph, pops: Mapping[str, Population], projs: Mapping
             fits = phase.object in projs and projs[phase.object].rule is not None
         elif phase.operation == "adaptation":
             fits = phase.object in pops and pops[phase.object].adaptation is not None
+        elif phase.operation == "modulator":
+            if phase.object not in modulators:
+                raise ValidationError(
+                    f"{where}: the modulator {phase.object!r} does not exist; {nearest(phase.object, modulators)}"
+                )
+            check_value(f"{where}: {phase.object!r}", phase.value, modulators[phase.object])
+            fits = True
         else:
-            raise ValidationError(f"{where}: operation {phase.operation!r} is unknown; 'plasticity' or 'adaptation'")
+            raise ValidationError(
+                f"{where}: operation {phase.operation!r} is unknown; 'plasticity', 'adaptation' or 'modulator'"
+            )
         if not fits:
             raise ValidationError(f"{where}: {phase.object!r} has no {phase.operation} to switch")
         key = (phase.step, phase.operation, phase.object)

@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from neuromorph.graph import Graph, Population, Projection
+    from neuromorph.graph import Graph, Modulator, Phase, Population, Projection
 
 __all__ = ["text"]
 
@@ -29,6 +29,8 @@ def text(graph: Graph, *, full: bool = False) -> str:
         lines += ["", *_population(pop, full)]
     for proj in graph.projections:
         lines += ["", *_projection(proj, full)]
+    for modulator in graph.modulators:
+        lines += ["", *_modulator(modulator, full)]
     if graph.probes:
         lines.append("")
     for probe in graph.probes:
@@ -36,9 +38,7 @@ def text(graph: Graph, *, full: bool = False) -> str:
         lines.append(f"probe {_name(probe.name)} of {what} every={probe.every} phase={probe.phase}")
     if graph.schedule:
         lines.append("")
-    for phase in graph.schedule:
-        state = "on" if phase.on else "off"
-        lines.append(f"phase step={phase.step} {phase.operation} of {_name(phase.object)} {state}")
+    lines += [_phase(phase) for phase in graph.schedule]
     if graph.metadata:
         lines.append("")
     for key in sorted(graph.metadata):
@@ -74,6 +74,22 @@ def _projection(proj: Projection, full: bool) -> Iterator[str]:
         yield f"  rule {_shown(proj.rule)}"
     if proj.w_max is not None:
         yield f"  w_max {_value(proj.w_max)}"
+
+
+def _modulator(modulator: Modulator, full: bool) -> Iterator[str]:
+    size = "shared" if modulator.of is None else f"of {_name(modulator.of)} n={modulator.n}"
+    yield f"modulator {_name(modulator.name)} {size} {modulator.mode}"
+    for name, gain in modulator.sources:
+        yield f"  source {_name(name)} {_value(gain)}"
+    for key in ("tau", "full_scale", "init"):
+        yield from _parameter(key, getattr(modulator, key), full)
+
+
+def _phase(phase: Phase) -> str:
+    what = f"phase step={phase.step} {phase.operation}"
+    if phase.operation == "modulator":
+        return f"{what} {_name(phase.object)} = {_value(phase.value)}"
+    return f"{what} of {_name(phase.object)} {'on' if phase.on else 'off'}"
 
 
 def _parameter(key: str, value: Any, full: bool) -> Iterator[str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from neuromorph.plasticity import PlasticityRule
     from neuromorph.topology import Topology
 
-__all__ = ["Handle", "Input", "Phase", "Population", "Probe", "Projection"]
+__all__ = ["Handle", "Input", "Modulator", "Phase", "Population", "Probe", "Projection"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -92,10 +92,34 @@ class Projection(Handle):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class Modulator(Handle):
+    """A slow state that rules read: one value for all, or one for each neuron of `of`."""
+
+    of: Population | None
+    sources: Mapping[Input | Population, float]
+    tau: float | None
+    full_scale: float
+    init: Any
+    mode: Literal["add", "hold"]
+
+    @property
+    def n(self) -> int:
+        """Number of its values."""
+        return 1 if self.of is None else self.of.n
+
+    @property
+    def summary(self) -> str:
+        """Size, sources and time constant."""
+        size = "shared" if self.of is None else f"one for each of {self.of.name} ({self.n})"
+        names = ", ".join(source.name for source in self.sources) or "nothing"
+        return f"{size}, from {names}{'' if self.tau is None else f', tau {self.tau:g} s'}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Probe(Handle):
     """A recording of `variable` of `object` every `every` steps."""
 
-    object: Input | Population | Projection
+    object: Input | Population | Projection | Modulator
     variable: str
     every: int
 
@@ -107,8 +131,9 @@ class Probe(Handle):
 
 @dataclass(frozen=True, eq=False)
 class Phase:
-    """From `start` (seconds) on, learning and adaptation are on or off as given, until a later phase says otherwise."""
+    """At `start` (seconds) modulators take a value; learning and adaptation are on or off until a later phase."""
 
     start: float
     plasticity: bool | Mapping[Projection, bool] | None
     adaptation: bool | Mapping[Population, bool] | None
+    modulators: Mapping[Modulator, float] | None = None

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from neuromorph import graph, handles
 from neuromorph.elaborate import draw_population, draw_projection
 from neuromorph.errors import ValidationError
-from neuromorph.graph_check import MAX_U32, N_MAX, PLASTIC_WEIGHTS, check_projection, probe_variables
+from neuromorph.graph_check import MAX_U32, N_MAX, PLASTIC_WEIGHTS, check_projection, check_read, probe_variables
+from neuromorph.modulator import check_modulator, check_value, draw_modulator
 from neuromorph.neurons import Neuron, TernaryLIF
 from neuromorph.parameters import Limit, described, integer, keywords, name_of, real, steps
 from neuromorph.plasticity.base import PlasticityRule
@@ -23,6 +24,7 @@ __all__ = ["Network"]
 
 H = TypeVar("H", bound=handles.Handle)
 Cells = handles.Input | handles.Population
+Thing = Cells | handles.Projection | handles.Modulator
 ALL = AllToAll()
 ALIASES = {"weights": "w", "weight": "w", "threshold": "theta"}
 
@@ -58,8 +60,8 @@ class Network:
         if round(nanoseconds) < 1 or abs(nanoseconds - round(nanoseconds)) > 1e-6 * nanoseconds:
             raise ValidationError(f"network {name!r}: dt = {self.dt:g} s is not a whole number of nanoseconds")
         self.seed = integer(f"network {name!r}: seed", seed, 0, MAX_U32)
-        self._objects: dict[str, Cells | handles.Projection] = {}
-        self._drawn: dict[str, graph.Population | graph.Projection] = {}
+        self._objects: dict[str, Thing] = {}
+        self._drawn: dict[str, graph.Drawn] = {}
         self._probes: dict[str, handles.Probe] = {}
         self._phases: list[handles.Phase] = []
 
@@ -207,9 +209,87 @@ class Network:
         )  # fmt: skip
 
     @keywords
+    def modulator(
+        self,
+        *,
+        sources: Mapping[Cells, float] | None = None,
+        of: handles.Population | None = None,
+        tau: float | None = None,
+        full_scale: float = 1.0,
+        init: float | Distribution | Any = 0.0,
+        mode: Literal["add", "hold"] = "add",
+        name: str | None = None,
+    ) -> handles.Modulator:
+        """A slow state that plasticity rules read: a neuromodulator, a gate, or the recent activity of each neuron.
+
+        ``tau M' = -M``; at a spike of a source ``M += gain * payload`` (binary spikes have the payload 1).
+
+        Parameters
+        ----------
+        sources : dict of Input or Population to float, optional
+            Gain of each source, at most 8. An input lets the host set it, e.g. ``{reward: 1.0}``. None: only `init` and
+            phases set it.
+        of : Population, optional
+            One value for each of its neurons, fed by the source neurons of the same index and read by synapses onto
+            them. None: one value for all, fed by all neurons of its sources.
+        tau : float, optional
+            Seconds, held within 5% or refused; None: no decay.
+        full_scale : float
+            Largest size that rules can tell, held as 127 steps; beyond it they read the largest.
+        init : float, array (n,) or distribution
+            Initial value, within the full scale.
+        mode : str
+            "add", or "hold": a spike sets it to ``gain * payload`` instead.
+        name : str, optional
+            Default ``modulator_1``, ...
+
+        Raises
+        ------
+        ValidationError
+            A foreign handle, sources of another size than `of`, a number out of its range.
+
+        Examples
+        --------
+        >>> dopamine = net.modulator(sources={reward: 1.0}, tau=0.2, full_scale=4.0)    # doctest: +SKIP
+        >>> gate = net.modulator(name="sleep"); net.phase(60.0, modulators={gate: 1.0})    # doctest: +SKIP
+        """
+        name = self._name("modulator", name)
+        where = f"modulator {name!r}"
+        if of is not None:
+            of = self._own(f"{where}: of", of, handles.Population)
+        if not isinstance(sources, Mapping | None):
+            raise ValidationError(f"{where}: sources = {sources!r:.60}; needed a dict such as {{reward: 1.0}}")
+        fed = dict(sources or {})
+        for source in fed:
+            self._own(f"{where}: sources", source, handles.Input, handles.Population)
+        return self._add(handles.Modulator(name, of, fed, tau, full_scale, init, mode, network=self))
+
+    @keywords
+    def rate(
+        self, cells: handles.Population, *, tau: float, full_scale: float, name: str | None = None
+    ) -> handles.Modulator:
+        """The recent rate of each neuron of a population, in Hz: a `modulator` that low-pass filters its own spikes.
+
+        Parameters
+        ----------
+        cells : Population
+            Whose spikes.
+        tau : float
+            Seconds over which the rate is averaged; held within 5% or refused.
+        full_scale : float
+            Largest rate that rules can tell, in Hz; the smallest step is 1/127 of it.
+        name : str, optional
+            Default ``<cells>_rate``.
+        """
+        cells = self._own("rate: cells", cells, handles.Population)
+        name = f"{cells.name}_rate" if name is None else name
+        tau = real(f"rate {name!r}: tau", tau, Limit(0.0, open=True, unit="s"))
+        return self.modulator(of=cells, sources={cells: 1.0 / tau}, tau=tau, full_scale=full_scale, name=name)
+
+    @keywords
     def probe(
         self,
-        obj: Cells | handles.Projection,
+        obj: Thing,
         variable: str,
         *,
         every: float | None = None,
@@ -219,19 +299,19 @@ class Network:
 
         Parameters
         ----------
-        obj : Input, Population or Projection
+        obj : Input, Population, Projection or Modulator
             A handle of this network.
         variable : str
             Of an input: "spikes"; of a population: "spikes", "u", "v", "refr" (with a refractory period), "theta" (or
             "threshold": what homeostasis adds to v_th); of a plastic projection: "w" (or "weights"), its traces "x1",
-            "x2", "y1", "y2", "y3" and tags "tag_1", "tag_2".
+            "x2", "y1", "y2", "y3" and tags "tag_1", "tag_2"; of a modulator: "m".
         every : float, optional
             Seconds between samples, a multiple of dt; None: every step. Samples are taken at the end of steps that are
             multiples.
         name : str, optional
             Name in the trace; default ``<object>.<variable>``.
         """
-        obj = self._own("probe", obj, handles.Input, handles.Population, handles.Projection)
+        obj = self._own("probe", obj, handles.Input, handles.Population, handles.Projection, handles.Modulator)
         have = probe_variables(self._drawn[obj.name], self.dt)
         if not isinstance(variable, str) or ALIASES.get(variable, variable) not in have:
             raise ValidationError(f"probe of {obj.name!r}: it has no variable {variable!r}; it has {', '.join(have)}")
@@ -252,10 +332,12 @@ class Network:
         *,
         plasticity: bool | Mapping[handles.Projection, bool] | None = None,
         adaptation: bool | Mapping[handles.Population, bool] | None = None,
+        modulators: Mapping[handles.Modulator, float] | None = None,
     ) -> handles.Phase:
-        """Switch learning and adaptation from a time on, until a later phase says otherwise. At first all is on.
+        """Switch learning and adaptation from a time on, until a later phase says otherwise, and set modulators.
 
-        A phase that starts at time s takes effect from step ``s / dt + 1`` on; ``start=0`` holds for the whole run.
+        At first all is on. A phase that starts at time s takes effect from step ``s / dt + 1`` on; ``start=0`` holds
+        for the whole run.
 
         Parameters
         ----------
@@ -265,6 +347,8 @@ class Network:
             Of all plastic projections, or of those given.
         adaptation : bool or dict of Population to bool, optional
             Of all populations with homeostasis, or of those given.
+        modulators : dict of Modulator to float, optional
+            Values that they take at that time; from there on they decay and are fed as ever.
 
         Examples
         --------
@@ -274,12 +358,13 @@ class Network:
         where = f"network {self.name!r}: phase"
         steps(f"{where}: start", start, self.dt, 0, MAX_U32)
         where = f"{where} at {start:g} s"
-        if plasticity is None and adaptation is None:
-            raise ValidationError(f"{where} switches nothing; give plasticity, adaptation or both")
+        if plasticity is None and adaptation is None and not modulators:
+            raise ValidationError(f"{where} switches nothing; give plasticity, adaptation or modulators")
         phase = handles.Phase(
             start,
             self._switches(f"{where}: plasticity", plasticity, handles.Projection, "rule", "is static"),
             self._switches(f"{where}: adaptation", adaptation, handles.Population, "adaptation", "has no homeostasis"),
+            self._levels(f"{where}: modulators", modulators),
         )
         self._phases.append(phase)
         return phase
@@ -297,6 +382,11 @@ class Network:
         return tuple(o for o in self._objects.values() if isinstance(o, handles.Projection))
 
     @property
+    def modulators(self) -> tuple[handles.Modulator, ...]:
+        """Modulators, in the order in which they were added."""
+        return tuple(o for o in self._objects.values() if isinstance(o, handles.Modulator))
+
+    @property
     def probes(self) -> tuple[handles.Probe, ...]:
         """Probes, in the order in which they were added."""
         return tuple(self._probes.values())
@@ -312,13 +402,13 @@ class Network:
         return {o.name: o.source for o in self.populations if isinstance(o, handles.Input) and o.source is not None}
 
     @property
-    def drawn(self) -> Mapping[str, graph.Population | graph.Projection]:
-        """Populations and projections of the Graph for the network's own seed."""
+    def drawn(self) -> Mapping[str, graph.Drawn]:
+        """Populations, projections and modulators of the Graph for the network's own seed."""
         return self._drawn
 
-    def draw(self, seed: int) -> dict[str, graph.Population | graph.Projection]:
-        """Populations and projections of the Graph for a seed."""
-        drawn: dict[str, graph.Population | graph.Projection] = {}
+    def draw(self, seed: int) -> dict[str, graph.Drawn]:
+        """Populations, projections and modulators of the Graph for a seed."""
+        drawn: dict[str, graph.Drawn] = {}
         for handle in self._objects.values():
             drawn[handle.name] = _draw(handle, self.dt, seed, drawn)
         return drawn
@@ -327,7 +417,7 @@ class Network:
 
     def _add(self, handle: H) -> H:
         # Drawn at once: what cannot be is refused at the line that asks for it.
-        assert isinstance(handle, handles.Input | handles.Population | handles.Projection)
+        assert isinstance(handle, Thing)
         self._drawn[handle.name] = _draw(handle, self.dt, self.seed, self._drawn)
         self._objects[handle.name] = handle
         return handle
@@ -335,7 +425,7 @@ class Network:
     def _name(self, kind: str, name: str | None) -> str:
         if name is None:
             numbered = (f"{kind}_{k}" for k in range(1, len(self._objects) + 2))
-            names = numbered if kind in ("input", "population") else (kind, *numbered)
+            names = numbered if kind in ("input", "population", "modulator") else (kind, *numbered)
             return next(free for free in names if free not in self._objects)
         name = name_of(f"network {self.name!r}", name)
         if name in self._objects:
@@ -366,14 +456,29 @@ class Network:
                 raise ValidationError(f"{where}: {handle.name!r} {lacks}, there is nothing to switch")
         return dict(asked)
 
+    def _levels(self, where: str, given: Any) -> Mapping[handles.Modulator, float] | None:
+        if given is None:
+            return None
+        if not isinstance(given, Mapping):
+            raise ValidationError(f"{where} = {given!r:.60}; needed a dict such as {{gate: 1.0}}")
+        for handle, value in given.items():
+            drawn = self._drawn[self._own(where, handle, handles.Modulator).name]
+            assert isinstance(drawn, graph.Modulator)
+            check_value(f"{where}: {handle.name!r}", value, drawn)
+        return dict(given)
 
-def _draw(
-    handle: Cells | handles.Projection, dt: float, seed: int, drawn: Mapping[str, graph.Population | graph.Projection]
-) -> graph.Population | graph.Projection:
-    if not isinstance(handle, handles.Projection):
+
+def _draw(handle: Thing, dt: float, seed: int, drawn: Mapping[str, graph.Drawn]) -> graph.Drawn:
+    if isinstance(handle, handles.Input | handles.Population):
         return draw_population(handle, dt, seed)
+    pops = {name: item for name, item in drawn.items() if isinstance(item, graph.Population)}
+    if isinstance(handle, handles.Modulator):
+        modulator = draw_modulator(handle, seed)
+        check_modulator(modulator, pops)
+        return modulator
     projection = draw_projection(handle, dt, seed)
-    check_projection(projection, {name: item for name, item in drawn.items() if isinstance(item, graph.Population)})
+    check_projection(projection, pops)
+    check_read(projection, {name: item for name, item in drawn.items() if isinstance(item, graph.Modulator)})
     probe_variables(projection, dt)  # has the rule say what it cannot do with this step
     return projection
 

@@ -16,6 +16,7 @@ from neuromorph.errors import UnsupportedError, ValidationError
 from neuromorph.graph import Graph, Population, Probe, Projection
 from neuromorph.passes.discretise import Dynamics, decay, dynamics
 from neuromorph_cpu.float_learning import Learner, machine_unit
+from neuromorph_cpu.float_modulator import FloatModulator
 
 __all__ = ["Events", "FloatEngine", "Samples", "SpikeColumn"]
 
@@ -127,6 +128,8 @@ class FloatEngine:
         self._spikes = {pop.name: np.zeros(pop.n, dtype=np.int64) for pop in graph.populations}
         self._counters = {"spikes": 0, "synaptic_events": 0}
         self._neurons = {p.name: self._make_neurons(p) for p in graph.populations if p.kind != "input"}
+        self._modulators = {m.name: FloatModulator.of(m, graph.dt) for m in graph.modulators}
+        self._state |= {(name, "m"): modulator.values for name, modulator in self._modulators.items()}
         self._synapses = {p.name: self._make_synapses(p) for p in graph.projections}
         self._manage()
 
@@ -151,7 +154,8 @@ class FloatEngine:
         self._neurons[projection.post].incoming.append(synapses)
         if projection.rule is not None:
             unit = self._w_units.get(projection.name, machine_unit(projection))
-            synapses.learner = Learner(projection, self._state, n_pre, n_post, self.graph.dt, unit)
+            read = tuple(self._modulators[name] for name in projection.rule.modulators)
+            synapses.learner = Learner(projection, self._state, n_pre, n_post, self.graph.dt, unit, read)
         return synapses
 
     def now(self) -> int:
@@ -293,6 +297,10 @@ class FloatEngine:
             self._counters["synaptic_events"] += synapses.send(t, source, weights, ring)
             if synapses.learner is not None:
                 synapses.learner.note(t, source, self._spikes[synapses.projection.post])
+        for modulator in self._modulators.values():
+            modulator.advance(self._spikes)
+        for synapses in self._synapses.values():
+            if synapses.learner is not None:
                 synapses.learner.learn(t)
         self._manage()
 
@@ -339,7 +347,9 @@ class FloatEngine:
     def _manage(self) -> None:
         """Schedule entries of this step; they hold from the next one on."""
         for entry in self.graph.schedule:
-            if entry.step == self._t:
+            if entry.step == self._t and entry.operation == "modulator":
+                self._state[entry.object, "m"][:] = entry.value
+            elif entry.step == self._t:
                 self._state[entry.object, "plastic" if entry.operation == "plasticity" else "adapt"][:] = entry.on
 
 
@@ -385,6 +395,7 @@ def _check(graph: Graph) -> None:
             raise ValidationError(f"projection {projection.name!r} does not lead from a population to neurons")
     plastic = {p.name for p in graph.projections if p.rule is not None}
     adaptive = {p.name for p in graph.populations if p.adaptation is not None}
+    able = {"plasticity": plastic, "adaptation": adaptive, "modulator": {m.name for m in graph.modulators}}
     for entry in graph.schedule:
-        if entry.object not in (plastic if entry.operation == "plasticity" else adaptive):
+        if entry.object not in able[entry.operation]:
             raise UnsupportedError(f"schedule, step {entry.step}: {entry.object!r} has no {entry.operation} to switch")

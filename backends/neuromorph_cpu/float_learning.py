@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from neuromorph.graph import Projection
     from neuromorph.plasticity.base import IdealFactor, IdealRule, IdealTrace, Term
+    from neuromorph_cpu.float_modulator import FloatModulator
 
 __all__ = ["Learner", "machine_unit"]
 
@@ -44,14 +46,26 @@ class Learner:
         Step in seconds.
     w_unit : float
         Physical weight of one machine unit, for rules in machine units.
+    modulators : tuple of FloatModulator
+        Those that the rule reads, in the order of its m1, m2, ...
     """
 
-    def __init__(self, projection: Projection, state: State, n_pre: int, n_post: int, dt: float, w_unit: float) -> None:
+    def __init__(
+        self,
+        projection: Projection,
+        state: State,
+        n_pre: int,
+        n_post: int,
+        dt: float,
+        w_unit: float,
+        modulators: tuple[FloatModulator, ...] = (),
+    ) -> None:
         if projection.rule is None:
             raise ValueError("the projection has no rule")
         self.name, self.state, self.updates = projection.name, state, 0
         self.rule: IdealRule = projection.rule.ideal(dt)
         self.unit = w_unit if self.rule.machine_units else 1.0
+        self.modulators = {f"m{k + 1}": modulator for k, modulator in enumerate(modulators)}
         bound = projection.w_max if projection.w_max is not None else projection.rule.bound
         high = math.inf if bound is None else bound
         self.low = 0.0 if projection.sign == "exc" else -high
@@ -69,7 +83,7 @@ class Learner:
         self._add_state()
 
     def _add_state(self) -> None:
-        read = {f.variable for term in self.rule.terms for f in term.factors}
+        read = self.rule.read
         self.state[self.name, "w"] = self.state[self.name, "w"].copy()
         for tag, letter in (("tag_1", "t"), ("tag_2", "d")):
             if letter in read or self.tag_series[tag]:
@@ -147,6 +161,8 @@ class Learner:
         """All changes from the old values, then the limits."""
         regions: dict[str, Any] = {}
         epoch = t // self.rule.t_epoch
+        total = self._total() if "q" in self.rule.read else np.zeros(0)  # of the old weights
+        read = _Read(tx, ty, history, total)
         changes: list[tuple[Floats, Any, Floats]] = []
         for variable, terms, unit in (
             ("w", self.rule.dw, self.unit), ("tag_2", self.rule.dd, 1.0), ("tag_1", self.rule.dt, 1.0),
@@ -158,7 +174,7 @@ class Learner:
                     regions[term.dependency] = self._region(term.dependency, tx, ty)
                 region = regions[term.dependency]
                 if region is not None:
-                    changes.append((self[variable], region, self._value(term, region, tx, ty, history) * unit))
+                    changes.append((self[variable], region, self._value(term, region, read) * unit))
         for array, region, change in changes:
             array[region] += change
         for array, region, _ in changes:
@@ -180,9 +196,12 @@ class Learner:
         active = np.flatnonzero(times)
         return (active, slice(None)) if dependency == "x0" else (slice(None), active)
 
-    def _value(
-        self, term: Term, region: Any, tx: NDArray[np.int64], ty: NDArray[np.int64], history: Mapping[str, list[Floats]]
-    ) -> Floats:
+    def _total(self) -> Floats:
+        """Sum of the weights onto each target."""
+        total = np.bincount(self.post, self["w"], self.n_post) if self.sparse else self["w"].sum(axis=0)
+        return np.asarray(total / self.unit / 2.0**self.rule.sum_shift)
+
+    def _value(self, term: Term, region: Any, read: _Read) -> Floats:
         """``coefficient * factors`` over a region."""
         if self.sparse:
             pre, post = self.pre[region], self.post[region]
@@ -190,37 +209,43 @@ class Learner:
             pre, post = self.pre[region[0]], self.post[:, region[1]]
         when: Any = self.rule.t_epoch
         if self.rule.t_epoch > 1 and term.dependency != "u":
-            when = tx[pre] if term.dependency == "x0" else ty[post]
+            when = read.tx[pre] if term.dependency == "x0" else read.ty[post]
+        at = _At(region, pre, post, when)
         value: Any = term.coefficient
         for factor in term.factors:
-            value = value * self._factor(factor, region, pre, post, when, tx, ty, history)
+            value = value * self._factor(factor, at, read)
         return np.asarray(value, dtype=np.float64)
 
-    def _factor(
-        self,
-        factor: IdealFactor,
-        region: Any,
-        pre: NDArray[np.int64],
-        post: NDArray[np.int64],
-        when: Any,
-        tx: NDArray[np.int64],
-        ty: NDArray[np.int64],
-        history: Mapping[str, list[Floats]],
-    ) -> Floats:
-        """``variable + constant`` (or its sign) over a region."""
-        name = factor.variable
-        if name in history:
-            neurons = pre if name[0] == "x" else post
-            values = history[name]
-            value = values[when][neurons] if isinstance(when, int) else np.stack(values)[when, neurons]
-        elif name in ("x0", "y0"):
-            value = ((tx[pre] if name == "x0" else ty[post]) > 0).astype(np.float64)
-        elif name == "1":
-            value = np.zeros(())
-        else:
-            value = self[{"w": "w", "d": "tag_2", "t": "tag_1"}[name]][region] / (self.unit if name == "w" else 1.0)
-        value = value + factor.constant
-        return np.asarray(np.sign(value) if factor.sgn else value)
+    def _factor(self, factor: IdealFactor, at: _At, read: _Read) -> Floats:
+        """``function(variable + sign second + constant)`` over a region."""
+        value = self._variable(factor.variable, at, read) + factor.constant
+        if factor.second:
+            value = value + factor.sign * self._variable(factor.second, at, read)
+        if factor.function == "sgn":
+            value = np.sign(value)
+        elif factor.function == "pos":
+            value = np.maximum(value, 0.0)
+        elif factor.function == "on":
+            value = (value > 0).astype(np.float64)
+        return np.asarray(value)
+
+    def _variable(self, name: str, at: _At, read: _Read) -> Any:
+        if name in read.history:
+            neurons = at.pre if name[0] == "x" else at.post
+            values = read.history[name]
+            return values[at.when][neurons] if isinstance(at.when, int) else np.stack(values)[at.when, neurons]
+        if name in ("x0", "y0"):
+            return ((read.tx[at.pre] if name == "x0" else read.ty[at.post]) > 0).astype(np.float64)
+        if name == "1":
+            return 0.0
+        if name == "q":
+            return read.total[at.post]
+        if name in self.modulators:
+            modulator = self.modulators[name]
+            level = modulator.values[at.post] if modulator.per_neuron else modulator.values[0]
+            return level / modulator.machine_unit if self.rule.machine_units else level
+        held = self[{"w": "w", "d": "tag_2", "t": "tag_1"}[name]][at.region]
+        return held / self.unit if name == "w" else held
 
     def variables(self) -> Iterator[str]:
         """Names of the learner's own state."""
@@ -233,3 +258,23 @@ def _bump(trace: IdealTrace, values: Floats, spiking: NDArray[np.bool_]) -> None
         values[spiking] = trace.impulse
     else:
         values[spiking] += trace.impulse
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What all terms of a learning phase read: spike times, traces within the epoch, sums of weights by target."""
+
+    tx: NDArray[np.int64]
+    ty: NDArray[np.int64]
+    history: Mapping[str, list[Floats]]
+    total: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class _At:
+    """The synapses that a term changes, their neurons, and the step of the epoch at which traces are read."""
+
+    region: Any
+    pre: NDArray[np.int64]
+    post: NDArray[np.int64]
+    when: Any

@@ -42,7 +42,9 @@ class Legalise(Pass):
     def run(self, state: State) -> State:
         """Take over probes and schedule, refuse what a target lacks."""
         graph = state.graph
-        schedule = tuple(ScheduleEntry(p.step, p.operation, p.object, p.on) for p in graph.schedule)
+        schedule = tuple(
+            ScheduleEntry(p.step, p.operation, p.object, p.on) for p in graph.schedule if p.operation != "modulator"
+        )
         probes = tuple(Probe(p.name, p.object, p.variable, p.every, p.phase) for p in graph.probes)
         program = Program(
             dt=round(graph.dt * 1e9) / 1e9, populations=state.populations, projections=state.projections,

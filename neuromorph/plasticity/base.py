@@ -10,17 +10,26 @@ import math
 import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
 from neuromorph.errors import ValidationError
 from neuromorph.rule import Rule
 
+if TYPE_CHECKING:
+    from neuromorph.handles import Modulator
+    from neuromorph.plasticity.sum import Sum
+
 __all__ = [
-    "Held", "IdealFactor", "IdealRule", "IdealTrace", "Lowered", "PlasticityRule", "Term", "epoch_steps", "require",
+    "Function", "Held", "IdealFactor", "IdealRule", "IdealTag", "IdealTrace", "Lowered", "PlasticityRule", "Term",
+    "decay_exponent", "epoch_steps", "modulator_name", "period_exponent", "require",
 ]  # fmt: skip
 
 EPOCH_MAX = 64  # steps (docs/semantics.md, 4)
+K_MAX = 15  # u_k: every 2^k epochs
+
+Function = Literal["", "sgn", "pos", "on"]
+"""Of a factor's sum: itself, its sign, ``max(sum, 0)``, 1 where it is > 0 and else 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +60,38 @@ class Lowered:
 
 @dataclass(frozen=True, slots=True)
 class IdealFactor:
-    """``(variable + constant)`` or its sign, in the units of the rule: traces in spikes, w in weight units."""
+    """``function(variable + sign second + constant)`` in the units of the rule: traces in spikes, w in weight units.
+
+    Variables are those of the rule language; m1 to m4 are the values of `IdealRule.modulators` (for a synapse the one
+    of its target, or of all), q the sum of the weights onto the target, "1" nothing but the constant.
+    """
 
     variable: str
     constant: float = 0.0
-    sgn: bool = False
+    function: Function = ""
+    second: str = ""
+    sign: int = 1
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The one or two variables."""
+        return (self.variable, self.second) if self.second else (self.variable,)
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """``coefficient * factors`` whenever the dependency is 1; `name` is the user's parameter behind the coefficient."""
+    """``coefficient * factors`` whenever the dependency is 1; `name` is the user's parameter behind the coefficient.
+
+    `u` with `k`: every 2^k epochs. `potentiates`: the term is what strengthens a synapse, so that `FiniteResource` may
+    limit it.
+    """
 
     name: str
     dependency: Literal["x0", "y0", "u"]
     coefficient: float
     factors: tuple[IdealFactor, ...] = ()
     k: int = 0
+    potentiates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +120,19 @@ class IdealTrace:
 
 
 @dataclass(frozen=True, slots=True)
-class IdealRule:
-    """A rule without rounding: changes of w, of tag_2 (`dd`) and of tag_1 (`dt`), once per epoch.
+class IdealTag:
+    """A tag: `peak`, in the units of the rule, is the largest size that should be held (in 255 steps)."""
 
-    In `machine_units` w and the traces are on the machine's scales (w over `w_unit`), else in physical units.
+    peak: float
+
+
+@dataclass(frozen=True, slots=True)
+class IdealRule:
+    """A rule without rounding: changes of w, of tag_2 (`dd`, never below 0) and of tag_1 (`dt`), once per epoch.
+
+    In `machine_units` all variables are on the machine's scales (w over `w_unit`, modulators 127 at full scale, q
+    shifted by `sum_shift`), else in physical units. `tags` has the tags `d` and `t` that a rule in physical units uses;
+    `total` is the largest sum of weights onto a neuron that q must tell.
     """
 
     dw: tuple[Term, ...]
@@ -109,11 +143,20 @@ class IdealRule:
     seed: int = 0
     graded_trace: str = "none"
     machine_units: bool = False
+    modulators: tuple[str, ...] = ()
+    tags: Mapping[str, IdealTag] = field(default_factory=dict)
+    total: float = 0.0
+    sum_shift: int = 0
 
     @property
     def terms(self) -> tuple[Term, ...]:
         """All terms of dw, dd and dt."""
         return self.dw + self.dd + self.dt
+
+    @property
+    def read(self) -> set[str]:
+        """Variables that its factors read."""
+        return {name for term in self.terms for factor in term.factors for name in factor.variables}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,11 +187,31 @@ class PlasticityRule(ABC):
     def bound(self) -> float | None:
         """Largest weight magnitude that the rule may reach, in the network's weight unit; None: the machine's range."""
 
+    @property
+    def modulators(self) -> tuple[str, ...]:
+        """Names of the modulators that it reads, as m1, m2, ... (at most 4)."""
+        return ()
+
+    @property
+    def sign(self) -> Literal["exc", "inh"] | None:
+        """Sign of the weights if the rule is made for one; None: any."""
+        return None
+
     @abstractmethod
     def ideal(self, dt: float) -> IdealRule:
         """The rule without rounding, for steps of `dt` seconds."""
 
-    def lower(self, w_unit: float, dt: float) -> Lowered:
+    def at_epoch(self, epoch: float | None) -> PlasticityRule:
+        """The same rule with another `epoch`."""
+        return replace(self, epoch=epoch)
+
+    def __add__(self, other: PlasticityRule) -> Sum:
+        """Both rules on the same synapses: the sum of their changes (see `Sum`)."""
+        from neuromorph.plasticity.sum import Sum
+
+        return Sum((self, other)) if isinstance(other, PlasticityRule) else NotImplemented
+
+    def lower(self, w_unit: float, dt: float, modulators: Mapping[str, float] | None = None) -> Lowered:
         """Quantise the rule for the integer machine.
 
         Parameters
@@ -157,6 +220,8 @@ class PlasticityRule(ABC):
             Physical weight of one machine unit (exc holds 0..255 of them, inh -255..0, mixed -256..255).
         dt : float
             Step in seconds.
+        modulators : mapping of str to float, optional
+            Machine units per physical unit of each modulator that the rule reads.
 
         Raises
         ------
@@ -167,7 +232,7 @@ class PlasticityRule(ABC):
         """
         from neuromorph.plasticity.lowering import quantise
 
-        return quantise(type(self).__name__, self.ideal(dt), w_unit, dt, self.bound)
+        return quantise(type(self).__name__, self.ideal(dt), w_unit, dt, self.bound, modulators or {})
 
 
 def require(
@@ -198,3 +263,38 @@ def epoch_steps(rule: PlasticityRule, dt: float) -> int:
             f"at most {EPOCH_MAX}, which is {EPOCH_MAX * dt:g} s"
         )
     return steps
+
+
+def modulator_name(owner: object, name: str, *, optional: bool = False) -> None:
+    """Have a field of a rule hold the name of the modulator that it was given, as a handle or by name."""
+    given: Modulator | str | None = getattr(owner, name)
+    if given is None and optional:
+        return
+    held = given if isinstance(given, str) else getattr(given, "name", None)
+    if not held or not (isinstance(given, str) or type(given).__name__ == "Modulator"):
+        raise ValidationError(
+            f"{type(owner).__name__}.{name} = {given!r:.60}: a modulator is needed, as net.modulator(...) or "
+            "net.rate(...) gives it back"
+        )
+    object.__setattr__(owner, name, held)
+
+
+def period_exponent(where: str, period: float, epoch: float) -> int:
+    """The k of ``u_k`` whose 2^k epochs (of `epoch` seconds) are nearest to a period; refuses what is out of reach."""
+    ratio = period / epoch
+    if ratio < 1 - 1e-6 or ratio > 2**K_MAX * (1 + 1e-6):
+        raise ValidationError(
+            f"{where} = {period:g} s is outside {epoch:g} to {epoch * 2**K_MAX:g} s, one to 2^{K_MAX} epochs of "
+            f"{epoch:g} s; {'give a longer epoch' if ratio > 1 else 'give a shorter epoch'}"
+        )
+    return round(math.log2(max(ratio, 1.0)))
+
+
+def decay_exponent(where: str, tau: float, epoch: float, share: float = 1 / 8) -> int:
+    """The largest k for which a state with time constant `tau` loses at most `share` of itself in 2^k epochs.
+
+    Rare and large changes survive rounding where frequent and small ones are noise.
+    """
+    if tau < epoch:
+        raise ValidationError(f"{where} = {tau:g} s is shorter than the epoch of {epoch:g} s; give a shorter epoch")
+    return max(0, min(K_MAX, math.floor(math.log2(tau * share / epoch) + 1e-9)))

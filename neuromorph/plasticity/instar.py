@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from neuromorph.errors import ValidationError
@@ -90,11 +91,11 @@ class InstarSTDP(PlasticityRule):
             graded_trace="overwrite" if self.graded else "none",
         )
 
-    def lower(self, w_unit: float, dt: float) -> Lowered:
+    def lower(self, w_unit: float, dt: float, modulators: Mapping[str, float] | None = None) -> Lowered:
         """Quantise with the held eta in both terms: the weight's goal, their ratio, matters more than the rate."""
         mant, exp = nearest_scale(self.eta)
         if not mant:
             raise ValidationError(f"InstarSTDP.eta = {self.eta:g} is below the machine's smallest scale, 1/128")
         held = replace(self, eta=mant * 2.0**exp)
-        lowered = PlasticityRule.lower(held, w_unit, dt)
+        lowered = PlasticityRule.lower(held, w_unit, dt, modulators)
         return replace(lowered, notes=(Held("learning rate", self.eta, held.eta), *lowered.notes))

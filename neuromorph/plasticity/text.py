@@ -128,7 +128,7 @@ class Custom(PlasticityRule):
             machine_units=True,
         )
 
-    def lower(self, w_unit: float, dt: float) -> Lowered:
+    def lower(self, w_unit: float, dt: float, modulators: Mapping[str, float] | None = None) -> Lowered:  # noqa: ARG002
         """The products as written; the notes say the gain of each after the hidden shift."""
         if not w_unit > 0:
             raise ValidationError(f"Custom: weight unit {w_unit!r} must be > 0")
@@ -152,5 +152,5 @@ class Custom(PlasticityRule):
 
 
 def _term(key: str, product: Product) -> Term:
-    factors = tuple(IdealFactor(f.variable, float(f.constant), f.sgn) for f in product.factors)
+    factors = tuple(IdealFactor(f.variable, float(f.constant), "sgn" if f.sgn else "") for f in product.factors)
     return Term(key, product.dependency, product.gain, factors, product.k)

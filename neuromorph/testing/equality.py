@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from neuromorph.compare import compare
-from neuromorph.inputs import SpikeTrain
+from neuromorph.records import Events
 from neuromorph.session import Session, Stimulus
 from neuromorph.testing.programs import STEPS, Draw, draw
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from neuromorph.engine import Engine
     from neuromorph.trace import Trace
 
@@ -51,6 +55,17 @@ class Case:
     draw: Draw
     reference: Trace
 
+    @property
+    def kernels(self) -> bool:
+        """Whether the C engine may use its kernels: every third program is interpreted throughout."""
+        return bool(self.seed % 3)
+
+    def engine(self, library: Path | None = None) -> Engine:
+        """The C engine to run it on."""
+        from neuromorph_cpu.native import NativeEngine
+
+        return NativeEngine(path=library, kernels=self.kernels)
+
 
 def random_case(seed: int, steps: int = STEPS, seen: Counter[str] | None = None) -> Case:
     """The first active program of a seed; `seen` counts the wraps, saturations and roundings that it reaches."""
@@ -71,25 +86,34 @@ def is_active(drawn: Draw, trace: Trace) -> bool:
     program = drawn.program
     neurons = [trace.rates(f"{p.name}.spikes") > 0 for p in program.populations.values() if p.kind != "input"]
     plastic = [p for p in program.projections.values() if p.rule]
-    moved = [trace.states(f"{p.name}.w").values[-1] != p.weights.ravel() for p in plastic]
+    moved = [
+        trace.states(f"{p.name}.w").values[-1] != drawn.state.get((p.name, "w"), p.weights).ravel() for p in plastic
+    ]
     return bool(np.concatenate(neurons).mean() >= 0.3) and (not moved or bool(np.concatenate(moved).mean() >= 0.2))
+
+
+def cases(programs: int = 500) -> list[Callable[[], Case]]:
+    """All cases of the equality tests, each made when it is called."""
+    return [partial(random_case, seed) for seed in range(programs)]
 
 
 def trace_of(drawn: Draw, engine: Engine) -> Trace:
     """Run a program on an engine, interrupted where it says so; the counters are those of the whole run."""
-    program = drawn.program
+    program, first = drawn.program, drawn.first
     engine.load(program.image)
-    inputs = {
-        name: SpikeTrain(steps, indices, payloads if program.populations[name].graded else None)
-        for name, (steps, indices, payloads) in drawn.events.items()
-    }
     session = Session(program, engine)
+    stimulus = Stimulus({
+        number: Events(steps + first, indices, payloads if program.populations[name].graded else None)
+        for number, name in enumerate(program.populations) if name in drawn.events
+        for steps, indices, payloads in [drawn.events[name]]
+    })  # fmt: skip
+    _begin(session, drawn)
     if not drawn.pause:
-        return session.run(steps=drawn.steps, inputs=inputs)
-    stimulus = Stimulus.of(program, inputs, drawn.steps)
+        return session.run(steps=drawn.steps, inputs=stimulus)
     before = session.run(steps=drawn.pause, inputs=stimulus)
     if drawn.restart:
         session.reset()
+        _begin(session, drawn)
         return session.run(steps=drawn.steps, inputs=stimulus)
     state = session.snapshot()
     engine.load(program.image)
@@ -97,6 +121,13 @@ def trace_of(drawn: Draw, engine: Engine) -> Trace:
     after = session.run(steps=drawn.steps - drawn.pause, inputs=stimulus)
     counters = {name: before.counters[name] + after.counters[name] for name in COUNTERS}
     return replace(before.joined(after), counters=counters)
+
+
+def _begin(session: Session, drawn: Draw) -> None:
+    for (name, variable), values in drawn.state.items():
+        session.write(name, variable, values)
+    if drawn.first:
+        session.engine.seek(drawn.first)
 
 
 def disagreement(case: Case, engine: Engine) -> str:

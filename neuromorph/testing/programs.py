@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -18,6 +18,8 @@ Events = dict[str, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]
 STEPS = 200
 WIDE, WIDE_SIZES = 0.25, (32, 33, 65, 100, 129, 140, 200)
 """Share of programs with one population of such a size: engines work in blocks, and have ways of their own for many."""
+LAST = 2**32 - 1
+"""The last step there is."""
 DENSE_MAX = 5000  # synapses; the trace holds every weight of every step
 _NOTHING: tuple[Product, ...] = ()
 
@@ -38,6 +40,10 @@ class Draw:
         Step after which the run is interrupted, 0: never.
     restart : bool
         Interrupted to begin again at step 0; else the state is saved, the machine started anew, and the state restored.
+    first : int
+        The last step before the run: the steps are ``first + 1 .. first + steps``.
+    state : dict
+        State items (object, variable) that differ from the program's initial state when the run begins.
     """
 
     program: Program
@@ -45,6 +51,8 @@ class Draw:
     steps: int
     pause: int = 0
     restart: bool = False
+    first: int = 0
+    state: dict[tuple[str, str], NDArray[np.int64]] = field(default_factory=dict)
 
 
 def draw(seed: int, attempt: int = 0, steps: int = STEPS) -> Draw:
@@ -52,7 +60,26 @@ def draw(seed: int, attempt: int = 0, steps: int = STEPS) -> Draw:
     rng = np.random.default_rng([seed, attempt])
     program = _program(rng, seed, steps)
     events = {p.name: _events(rng, p, steps) for p in program.populations.values() if p.kind == "input"}
-    return Draw(_with_all_probes(program), events, steps, _pause(rng, program, steps), bool(rng.random() < 0.4))
+    pause, restart = _pause(rng, program, steps), bool(rng.random() < 0.4)
+    first, state = _begin(np.random.default_rng([seed, attempt, 1]), program, steps)
+    return Draw(_with_all_probes(program), events, steps, pause, restart, first, state)
+
+
+def _begin(
+    rng: np.random.Generator, program: Program, steps: int
+) -> tuple[int, dict[tuple[str, str], NDArray[np.int64]]]:
+    """A third of the runs begin late, a third in a state of any values, often those at the ends of their ranges."""
+    first = [int(rng.integers(1, 1000)), int(rng.integers(1, LAST - steps)), LAST - steps][rng.integers(3)]
+    state = {}
+    for item in items(program):
+        low, high = item.low // item.unit, item.high // item.unit
+        ends = rng.random(item.shape) < rng.choice([0, 0.2, 1])
+        values = np.where(ends, rng.choice([low, high], item.shape), rng.integers(low, high + 1, item.shape))
+        if item.variable == "refr":
+            values = np.minimum(values, program.populations[item.object].per_neuron("refractory"))
+        if rng.random() < 0.4:
+            state[item.object, item.variable] = values * item.unit
+    return first if rng.random() < 0.3 else 0, state if rng.random() < 0.3 else {}
 
 
 def _pause(rng: np.random.Generator, program: Program, steps: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -15,6 +16,9 @@ from neuromorph_mcu.messages import BoardError, Code, Hello, Kind
 from neuromorph_mcu.ports import BAUD, open_port
 
 __all__ = ["McuEngine"]
+
+_RESET = 0.5
+"""Seconds after which a reset that was pressed has reached the board."""
 
 
 class McuEngine:
@@ -145,10 +149,15 @@ class McuEngine:
         LinkError
             The board does not come back.
         """
+        boots, end = self.hello.boots, time.monotonic() + _RESET
         self.port.dtr = True
         self.port.dtr = False
         self.port.dtr = True
-        self._client = Client(self.port, self.target, self._timing)
+        while True:
+            self._client = Client(self.port, self.target, self._timing)
+            # One that answers at once may not have felt it yet; but not every board can count its starts.
+            if self.hello.boots != boots or time.monotonic() > end:
+                return
 
     def close(self) -> None:
         """Free the port. May be called twice."""

@@ -49,7 +49,7 @@ def test_the_wheel_carries_the_engine_and_each_board_for_any_python(tmp_path: Pa
     firmware = {Path(name).stem for name in names if name.startswith("neuromorph_mcu/_firmware/")}
     assert firmware == boards
     packages = {name.split("/")[0] for name in names if ".dist-info" not in name}
-    assert packages == {"neuromorph", *(path.name for path in ROOT.glob("backends/neuromorph_*"))}
+    assert packages == {"neuromorph", "pytest_neuromorph", *(path.name for path in ROOT.glob("backends/neuromorph_*"))}
     assert {name for name in names if name.endswith("py.typed")} == {f"{package}/py.typed" for package in packages}
 
 
@@ -59,6 +59,11 @@ def test_the_sdist_has_what_a_build_needs_and_nothing_built(tmp_path: Path) -> N
         names = {name.split("/", 1)[1] for name in archive.getnames()}
     assert {"pyproject.toml", "hatch_build.py", "firmware/build.py", "firmware/core/nm.h", "LICENSE"} <= names
     assert not {name for name in names if name.endswith((".so", ".elf", ".pyc")) or name.startswith((".venv", "build"))}
+
+
+def test_pytest_finds_the_plugin(project: dict[str, Any]) -> None:
+    (declared,) = project["project"]["entry-points"]["pytest11"].values()
+    assert declared in {point.value for point in metadata.entry_points(group="pytest11")}
 
 
 def test_the_compiler_is_pinned_in_one_version(project: dict[str, Any]) -> None:

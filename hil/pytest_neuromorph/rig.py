@@ -1,0 +1,299 @@
+"""A board in use by tests: locked, flashed, opened, watched; reset, switched off and on, and disturbed on demand."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from neuromorph.errors import LinkError, NeuromorphError, TargetError, ValidationError
+from pytest_neuromorph.flashers import plan, run_program
+from pytest_neuromorph.locks import hold
+from pytest_neuromorph.roster import Entry
+
+if TYPE_CHECKING:
+    from neuromorph.engine import Engine
+    from neuromorph_mcu.messages import Hello
+
+__all__ = ["TROUBLE", "Rig", "Rules", "parse_fault"]
+
+TROUBLE = ("crc_err", "cobs_err", "overrun", "naks", "lost")
+"""Counters of a link that stay at zero on a good line. Frames that were sent again do not belong to them: a busy
+computer or a heavy step delays an answer."""
+_POWER_LIMIT = 30.0
+_RETURN = 15.0
+"""Seconds for a board's USB port to come back after power."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a run treats its boards.
+
+    Parameters
+    ----------
+    flash : str
+        "never"; "always", once per run; "auto", where nobody answers or another build runs.
+    fault : str
+        ``SEED[:NAME=VALUE,...]``: faults on every link, or empty.
+    wait : float
+        Seconds to wait for a board that somebody else uses.
+    run : str
+        Number of the test run.
+    locks : Path, optional
+        Folder of the locks.
+    """
+
+    flash: str = "never"
+    fault: str = ""
+    wait: float = 0.0
+    run: str = ""
+    locks: Path | None = None
+
+
+def parse_fault(text: str) -> dict[str, str]:
+    """Options of a ``fault://`` URL from ``SEED[:NAME=VALUE,...]``, e.g. ``7:flip=1e-3,drop=1e-4``.
+
+    Raises
+    ------
+    ValidationError
+        It does not read so.
+    """
+    seed, _, rest = text.partition(":")
+    pairs = [part.partition("=") for part in rest.split(",") if part]
+    if not seed.isdecimal() or any(not name or not value for name, _, value in pairs):
+        raise ValidationError(f"faults {text!r}: write SEED or SEED:NAME=VALUE,..., e.g. 7:flip=1e-3,drop=1e-4")
+    return {"seed": seed, **{name: value for name, _, value in pairs}}
+
+
+@dataclass(slots=True)
+class Rig:
+    """One board and what tests do with it; its lock is held by `locked`.
+
+    Attributes
+    ----------
+    id, target, kind : str
+        Of the board (see `Entry`); `target` is its name for `neuromorph.compile` and `neuromorph.open`.
+    hello : Hello or None
+        What the board says about itself; None of machines without a link.
+    """
+
+    entry: Entry
+    rules: Rules
+    suspect: bool = False
+    disturbed: bool = False
+    _engine: Engine | None = field(default=None, repr=False)
+    _flashed: bool = False
+    _fault: dict[str, str] = field(default_factory=dict)
+    _base: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """Its name in test ids and reports."""
+        return self.entry.id
+
+    @property
+    def target(self) -> str:
+        """Its name as a target."""
+        return self.entry.target
+
+    @property
+    def kind(self) -> str:
+        """unicorn, posix, qemu, serial, or another machine's family."""
+        return self.entry.kind
+
+    @property
+    def hello(self) -> Hello | None:
+        """What the board says about itself."""
+        return getattr(self.engine, "hello", None)
+
+    @property
+    def memory(self) -> int:
+        """Bytes for a program with its working memory; 0: no limit but the computer's."""
+        from neuromorph.targets import find
+
+        return self.hello.pool if self.hello else find(self.target)[1].arena_max
+
+    @contextmanager
+    def locked(self, what: str) -> Iterator[Rig]:
+        """Hold the board; at the end it is closed."""
+        with self._lock(what):
+            try:
+                yield self
+            finally:
+                self.close()
+
+    @contextmanager
+    def _lock(self, what: str) -> Iterator[None]:
+        if not self.entry.shared:
+            yield
+            return
+        rules = self.rules
+        with hold(self.entry.key, self.id, what, run=rules.run, wait=rules.wait, folder=rules.locks):
+            yield
+
+    # ------------------------------------------------------------------------------------------ open and close
+
+    @property
+    def engine(self) -> Engine:
+        """The machine; opened where it is not."""
+        if self._engine is None:
+            self._engine = self._open()
+        return self._engine
+
+    def check(self) -> None:
+        """A machine that answers: what was left broken by a test is opened again."""
+        try:
+            if self._engine is not None and not self.suspect:
+                self._engine.now()
+                return
+        except NeuromorphError:
+            pass
+        self.close()
+        self._engine = self._open()
+        self.suspect = False
+
+    def close(self) -> None:
+        """Free the machine; `engine` opens it again."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            with suppress(NeuromorphError, OSError):
+                engine.close()
+
+    def _open(self) -> Engine:
+        if self.entry.missing:
+            raise TargetError(f"{self.id}: {self.entry.missing}")
+        faults = self._fault or (parse_fault(self.rules.fault) if self.rules.fault and self.link else {})
+        if not self.entry.flasher or self.rules.flash == "never" or self._flashed:
+            return self._connect(faults)
+        self._flashed = True
+        if self.rules.flash == "auto":
+            with suppress(LinkError):
+                engine = self._connect(faults)
+                if self._is_current(engine):
+                    return engine
+                engine.close()
+        for step in plan(self.entry):
+            step.do()
+        return self._connect(faults, _RETURN)
+
+    def _connect(self, faults: Mapping[str, str], patience: float = 0.0) -> Engine:
+        end = time.monotonic() + patience
+        while True:
+            try:
+                return self._checked(self._start(faults))
+            except (LinkError, TargetError):
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+
+    def _start(self, faults: Mapping[str, str]) -> Engine:
+        from neuromorph.targets import find
+
+        if not self.link or not (faults or self.entry.transport):
+            backend, target = find(self.target)
+            return backend.open(target)
+        from neuromorph_mcu.engine import McuEngine
+
+        url = self.entry.url or self._own_url()
+        if faults:
+            url = f"fault://?{urlencode({**faults, 'url': url})}"
+        return McuEngine(self.id, url, baud=self.entry.baud)
+
+    def _own_url(self) -> str:
+        """The port of a board that comes along: it says it itself."""
+        from neuromorph.targets import find
+
+        backend, target = find(self.target)
+        engine: Any = backend.open(target)
+        engine.close()
+        return str(engine.port.port)
+
+    def _checked(self, engine: Engine) -> Engine:
+        """The machine, if it is the board that the map means."""
+        hello: Hello | None = getattr(engine, "hello", None)
+        if hello is not None and self.entry.uid not in ("", hello.uid.hex()):
+            engine.close()
+            raise TargetError(
+                f"{self.id}: the board at {self.entry.url} has the number {hello.uid.hex()}, the hardware map says "
+                f"{self.entry.uid}: it is another board (`neuromorph boards scan --merge` corrects the map)"
+            )
+        return engine
+
+    def _is_current(self, engine: Engine) -> bool:
+        """Whether the board runs the firmware that is here: its build number stands in the file."""
+        from neuromorph_mcu.boards import FIRMWARE
+
+        file = FIRMWARE / f"{self.entry.board}.elf"
+        hello: Hello | None = getattr(engine, "hello", None)
+        return hello is None or not file.is_file() or hello.build.encode() in file.read_bytes()
+
+    # ------------------------------------------------------------------------------------------ the link
+
+    @property
+    def link(self) -> bool:
+        """Whether there is a serial link between this computer and the machine."""
+        return self.target.partition(":")[0] == "mcu"
+
+    def counters(self) -> dict[str, int]:
+        """Counters of both ends of the link since the test began; empty for machines without one."""
+        if not self.link or self._engine is None:
+            return {}
+        now = {k: n for k, n in self._engine.counters().items() if k.startswith(("board_", "host_"))}
+        # A board that was reset meanwhile counts from 0 again.
+        return {k: n - self._base.get(k, 0) if n >= self._base.get(k, 0) else n for k, n in now.items()}
+
+    def clear(self) -> None:
+        """Count from now on."""
+        self.disturbed = bool(self.rules.fault)
+        self._base = {}
+        self._base = self.counters()
+
+    def trouble(self) -> dict[str, int]:
+        """Counters that should be zero and are not; empty if faults were asked for."""
+        if self.disturbed:
+            return {}
+        wanted = {f"{end}_{name}" for end in ("board", "host") for name in TROUBLE}
+        return {k: n for k, n in self.counters().items() if k in wanted and n}
+
+    def fault(self, seed: int = 1, **faults: float) -> str:
+        """Put faults on the line from now on (``fault://`` says which there are); returns the token that repeats them.
+
+        The line is opened anew: what was on the board is gone if it is an emulated one.
+        """
+        self._fault = {"seed": str(seed), **{name: f"{value:g}" for name, value in faults.items()}}
+        self.disturbed = True
+        self.close()
+        self.check()
+        pairs = ",".join(f"{k}={v}" for k, v in self._fault.items() if k != "seed")
+        return f"{seed}:{pairs}" if pairs else str(seed)
+
+    def heal(self) -> None:
+        """A good line again."""
+        if self._fault:
+            self._fault = {}
+            self.close()
+            self.check()
+
+    # ------------------------------------------------------------------------------------------ the board
+
+    def reset(self) -> None:
+        """Press reset and greet the board again; sessions from before are over."""
+        self.disturbed = True
+        engine: Any = self.engine
+        engine.reset_board()
+
+    def switch(self, on: bool) -> None:
+        """Switch the board's power; sessions from before are over."""
+        self.disturbed = True
+        if not on:
+            self.close()
+        if self.entry.power:
+            words = [word.replace("{action}", "on" if on else "off") for word in shlex.split(self.entry.power)]
+            run_program(self.id, words, _POWER_LIMIT)
+        if on:
+            self._engine = self._connect(self._fault, _RETURN if self.entry.power else 0.0)

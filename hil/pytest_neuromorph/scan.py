@@ -1,0 +1,156 @@
+"""Find boards: USB ports by their ids, what answers there, and the hardware map made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neuromorph.errors import NeuromorphError, TargetError
+from pytest_neuromorph.locks import hold
+from pytest_neuromorph.roster import DEFAULT_BAUD, Entry, kind_of, read_map
+
+if TYPE_CHECKING:
+    from neuromorph_mcu.messages import Hello
+
+__all__ = ["Found", "Port", "merged", "scan", "usb_ports"]
+
+_PATIENCE = 3.0
+"""Seconds that a port has to answer: opening one resets many boards, and their boot loaders wait a moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A serial port: device or URL, USB id ``VID:PID:serial`` (empty: not USB), and what the system calls it."""
+
+    device: str
+    usb: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A port that was asked: who answered, or why nobody did."""
+
+    port: Port
+    hello: Hello | None = None
+    problem: str = ""
+
+
+def usb_ports() -> tuple[Port, ...]:
+    """The USB serial ports of this computer; on Linux by the names that stay when they are plugged in again."""
+    try:
+        from serial.tools.list_ports import comports
+    except ImportError as error:
+        raise TargetError("serial ports need pyserial: pip install 'neuromorph[mcu]'") from error
+    stable = {str(link.resolve()): str(link) for link in Path("/dev/serial/by-id").glob("*")}
+    return tuple(
+        Port(
+            stable.get(port.device, port.device), usb_id(port.vid, port.pid, port.serial_number), port.description or ""
+        )
+        for port in sorted(comports())
+        if port.vid is not None
+    )
+
+
+def usb_id(vid: int, pid: int | None, serial: str | None) -> str:
+    """``VID:PID:serial`` as the hardware map has it."""
+    return f"{vid:04X}:{pid or 0:04X}:{serial or ''}"
+
+
+def ask(url: str, baud: int = DEFAULT_BAUD) -> Hello:
+    """What the board at a port says about itself; a NeuromorphError if there is none, or somebody else has it."""
+    from neuromorph_mcu.client import Client
+    from neuromorph_mcu.link import Timing
+    from neuromorph_mcu.ports import open_port
+
+    entry = Entry(url, f"mcu:{url}", kind_of(url), transport=url)
+    with hold(entry.key, url, "neuromorph boards scan"):
+        port = open_port(url, baud)
+        try:
+            return Client(port, url, Timing(lost=_PATIENCE)).hello
+        finally:
+            port.close()
+
+
+def scan(ports: Iterable[Port], asking: Callable[[str], Hello] = ask) -> tuple[Found, ...]:
+    """Ask who is at each port."""
+    found = []
+    for port in ports:
+        try:
+            found.append(Found(port, asking(port.device)))
+        except NeuromorphError as error:
+            found.append(Found(port, problem=str(error)))
+    return tuple(found)
+
+
+def merged(path: Path, found: Iterable[Found]) -> tuple[str, tuple[str, ...]]:
+    """A hardware map with the boards that were found.
+
+    What people wrote in it stays, their comments too: a board that is known by its USB id, its own number or its port
+    gets the port of today and its number; an unknown one is added at the end; one that was not found is left alone.
+
+    Parameters
+    ----------
+    path : Path
+        The map; it need not exist.
+    found : iterable of Found
+        Those who did not answer are left out.
+
+    Returns
+    -------
+    text : str
+        The new content.
+    changes : tuple of str
+        What is new or different, for people.
+    """
+    try:
+        import tomlkit
+    except ImportError as error:
+        raise TargetError("a hardware map is written with tomlkit: pip install 'neuromorph[hil]'") from error
+    if path.exists():
+        read_map(path)  # says what is wrong with it, and where
+    document = tomlkit.parse(path.read_text(encoding="utf-8") if path.exists() else "")
+    tables: Any = document.setdefault("board", tomlkit.aot())
+    changes = []
+    for one in found:
+        if one.hello is None:
+            continue
+        fresh = _fields(one.port, one.hello)
+        table = next((t for t in tables if _same(t, fresh)), None)
+        if table is None:
+            fresh = {"id": _new_id(one, [str(t["id"]) for t in tables]), **fresh}
+            table = tomlkit.table()
+            tables.append(table)
+            changes.append(f"new: {fresh['id']} at {one.port.device}")
+        else:
+            changes += [f"{table['id']}: {k} = {v}" for k, v in fresh.items() if table.get(k) != v and k != "board"]
+            fresh = {k: v for k, v in fresh.items() if k != "board" or k not in table}
+        for key, value in fresh.items():
+            if table.get(key) != value:
+                table[key] = value
+    return tomlkit.dumps(document), tuple(changes)
+
+
+def _fields(port: Port, hello: Hello) -> dict[str, str]:
+    uid = hello.uid.hex() if any(hello.uid) else ""
+    url = f"serial://{port.device}" if "://" not in port.device else port.device
+    fields = {"uid": uid, "usb": port.usb, "board": hello.board, "transport": url}
+    return {key: value for key, value in fields.items() if value}
+
+
+def _same(table: Any, fresh: dict[str, str]) -> bool:
+    """Whether an entry of the map is this board: by its USB id or number; by its port only where it has neither."""
+    known = [key for key in ("usb", "uid") if table.get(key) and fresh.get(key)]
+    if known:
+        return any(table[key] == fresh[key] for key in known)
+    return bool(table.get("transport", "").removeprefix("serial://") == fresh["transport"].removeprefix("serial://"))
+
+
+def _new_id(one: Found, taken: list[str]) -> str:
+    """The firmware's name of the board with the end of its serial number, or a count where that is taken."""
+    assert one.hello is not None
+    serial = one.port.usb.rpartition(":")[2] or one.hello.uid.hex().rstrip("0")
+    stem = "-".join(filter(None, (one.hello.board or "board", "".join(c for c in serial if c.isalnum())[-4:].lower())))
+    return next(name for name in (stem, *(f"{stem}-{k}" for k in range(2, len(taken) + 3))) if name not in taken)

@@ -23,12 +23,11 @@ _CHUNK = 500  # steps between outputs
 
 
 class FloatTarget:
-    """Runs the Graph that a program was made from."""
+    """Runs the Graph that a program was made from, on an engine that computes in floats."""
 
-    target = "cpu:float"
-
-    def __init__(self) -> None:
-        self._engine = FloatEngine()
+    def __init__(self, engine: FloatEngine | None = None) -> None:
+        self._engine = engine or FloatEngine()
+        self.target = self._engine.target
         self._program: Program | None = None
 
     def load(self, image: bytes) -> None:  # noqa: ARG002
@@ -103,6 +102,7 @@ class FloatTarget:
 
     def close(self) -> None:
         """Forget the network."""
+        self._engine.close()
         self._program = None
 
 

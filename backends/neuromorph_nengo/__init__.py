@@ -1,6 +1,7 @@
-"""nengo-loihi's emulator of Loihi 1 as the target `loihi:nengo`, driven at block level in integers.
+"""`loihi:nengo`: nengo-loihi's emulator of Loihi 1, driven at block level in integers; `nengo`: NengoCore, in floats.
 
-`backend` and `holds` run beside the user's code; the other modules run in a worker, where nengo-loihi is installed.
+`backend` and `holds` run beside the user's code, and so do `core` and `neurons` of `nengo`, where Nengo is installed;
+`machine` and `worker` run in a worker, where nengo-loihi is.
 """
 
 from neuromorph_nengo.backend import NengoBackend

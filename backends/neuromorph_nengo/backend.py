@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from neuromorph.engine import Target
+from importlib.metadata import PackageNotFoundError, version
+
+from neuromorph.engine import Engine, Target
+from neuromorph.errors import TargetError
+from neuromorph.image import FEATURES
 from neuromorph.worker.environment import Environment
 from neuromorph.worker.peer import PeerBackend
 
@@ -18,8 +22,14 @@ ENVIRONMENT = Environment(
 HELD = frozenset({"plastic", "shared_rounding", "synapse_rounding", "sparse", "refractory", "tags", "schedule"})
 
 
+CORE = Target(
+    "nengo", "simulator", "float", "the network on NengoCore in float64; docs/peers.md says what differs",
+    features=frozenset(FEATURES),
+)  # fmt: skip
+
+
 class NengoBackend(PeerBackend):
-    """`loihi:nengo`."""
+    """`loihi:nengo` in a worker, `nengo` in this process."""
 
     environment = ENVIRONMENT
     module = "neuromorph_nengo.worker"
@@ -29,7 +39,39 @@ class NengoBackend(PeerBackend):
             "loihi:nengo", "emulator", "integer",
             "nengo-loihi's emulator of Loihi 1, block level; learning runs on the host", features=HELD,
         ),
+        CORE,
     )  # fmt: skip
+
+    def environment_of(self, target: Target) -> Environment | None:
+        """That of nengo-loihi; NengoCore runs in this process."""
+        return None if target is CORE else self.environment
+
+    def available(self, target: Target) -> str:
+        """Empty, or what to install."""
+        if target is not CORE:
+            return super().available(target)
+        return "" if self.versions(target) else "nengo is not installed: run `pip install 'neuromorph[nengo]'`"
+
+    def versions(self, target: Target) -> dict[str, str]:
+        """What is installed."""
+        if target is not CORE:
+            return super().versions(target)
+        try:
+            return {"nengo": version("nengo")}
+        except PackageNotFoundError:
+            return {}
+
+    def open(self, target: Target) -> Engine:
+        """An engine; of `loihi:nengo` its worker starts with the first program."""
+        if target is not CORE:
+            return super().open(target)
+        missing = self.available(target)
+        if missing:
+            raise TargetError(f"nengo: {missing}")
+        from neuromorph_cpu.float_target import FloatTarget
+        from neuromorph_nengo.core import NengoEngine
+
+        return FloatTarget(NengoEngine())
 
     def check(self, image: bytes) -> None:
         """Refuse what the emulator does not hold."""

@@ -59,10 +59,11 @@ def install(name: str, python: Path | None, into: Path | None) -> None:
     from neuromorph.worker.peer import PeerBackend
 
     backend, target = find(name)
-    if not isinstance(backend, PeerBackend):
+    environment = backend.environment_of(target) if isinstance(backend, PeerBackend) else None
+    if environment is None:
         missing = backend.available(target)
         more = f"; missing: {missing}" if missing else ""
         raise TargetError(f"{target.name} needs no environment of its own{more}")
-    done = backend.environment.install(lambda line: click.echo(line, err=True), python, into)
+    done = environment.install(lambda line: click.echo(line, err=True), python, into)
     versions = ", ".join(f"{package} {version}" for package, version in done.versions.items())
     click.echo(f"{target.name} is installed: {versions}")

@@ -77,7 +77,8 @@ def fit_nengo(drawn: Draw) -> Draw:
     probes += [Probe(item.name, item.object, item.variable) for item in items(changed)]
     check_program(changed)
     events = {name: (step, index, np.ones_like(payload)) for name, (step, index, payload) in drawn.events.items()}
-    return replace(drawn, program=replace(changed, probes=tuple(probes)), events=events)
+    program = replace(changed, probes=tuple(probes))
+    return replace(drawn, program=program, events=events, first=0, state={})  # any state may wrap in Loihi 1
 
 
 def _population(pop: Population, bits: int) -> Population:

@@ -43,6 +43,10 @@ class PeerBackend:
         """The target of that name."""
         return next((t for t in self.held if t.name == name), None)
 
+    def environment_of(self, target: Target) -> Environment | None:  # noqa: ARG002
+        """Where a target is installed; None if it runs in this process."""
+        return self.environment
+
     def available(self, target: Target) -> str:
         """Empty, or how to install the peer."""
         return "" if self.environment.found() else self._missing(target)

@@ -218,8 +218,8 @@ def _board_jobs(path: Path, checks: bool) -> list[Job]:
     if not script.is_file():
         raise BuildError(f"{where}: no linker script {_relative(script)}")
     target = ("-target", spec.get("target", "thumb-freestanding-eabi"), f"-mcpu={spec['core']}", *BOARD_FLAGS)
-    link = (*(f"-L{_relative(FIRMWARE / folder)}" for folder in folders), "-T", _relative(script))
-    job = _job(BOARD_OUT / f"{board}.elf", zig(), (*target, *flags, *link), sources, {*inputs, script})
+    flags = (*target, *flags, "-T", _relative(script))
+    job = _job(BOARD_OUT / f"{board}.elf", zig(), flags, sources, {*inputs, script})
     return [replace(job, header=header)]
 
 

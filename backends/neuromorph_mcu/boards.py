@@ -72,7 +72,16 @@ class QemuBoard:
         return f"needs {self.program} on PATH: apt install {package} (Debian, Ubuntu), brew install qemu (macOS)"
 
 
-QEMU: dict[str, QemuBoard] = {}
+QEMU = {
+    "mps2-an385": QemuBoard("mps2-an385", "Cortex-M3", 3900 << 10),
+    "mps2-an386": QemuBoard("mps2-an386", "Cortex-M4", 3900 << 10),
+    "mps2-an500": QemuBoard("mps2-an500", "Cortex-M7", 3900 << 10),
+    "mps2-an505": QemuBoard("mps2-an505", "Cortex-M33", 3900 << 10),
+    "lm3s6965evb": QemuBoard("lm3s6965evb", "Cortex-M3", 32 << 10),
+    "microbit": QemuBoard("microbit", "Cortex-M0", 8 << 10),
+    "netduinoplus2": QemuBoard("netduinoplus2", "Cortex-M4", 80 << 10),
+    "virt": QemuBoard("riscv32-virt", "RISC-V 32", 3900 << 10, "qemu-system-riscv32", ("-bios", "none")),
+}
 """By QEMU's name of the machine."""
 
 POSIX_POOL = 8 << 20

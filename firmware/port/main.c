@@ -11,9 +11,13 @@
 #define NM_BUILD_ID "unknown"
 #endif
 
+#ifndef NM_RECEIVE_BYTES
+#define NM_RECEIVE_BYTES 1024u    /* taken from the line at a time */
+#endif
+
 static nm_app app;
 static uint64_t input[NM_INPUT_BYTES / 8u];
-static uint8_t received[1024], wire[NM_WIRE_MAX];
+static uint8_t received[NM_RECEIVE_BYTES], wire[NM_WIRE_MAX];
 
 static void start(void)
 {

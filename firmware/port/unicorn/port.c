@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+#include "memory.h"
+
 #define RING 16384u
 
 /* neuromorph_mcu/emulator.py has the same layout. Heads and tails run freely; the ring index is their remainder. */
@@ -23,32 +25,11 @@ _Static_assert(offsetof(device, rx) == 4096 && sizeof(device) == 4096 + 2 * RING
 
 #define DEVICE ((device *)0x40000000u)
 
-extern uint32_t nm_data_start[], nm_data_end[], nm_data_load[], nm_bss_start[], nm_bss_end[];
-extern uint32_t nm_stack_limit[], nm_stack_top[];
-extern uint8_t nm_pool_start[], nm_pool_end[];
-
-#define MAGIC 0x4E4D4254u
-#define PAINT 0xA5A5A5A5u
-
-static volatile struct { uint32_t magic, boots; } kept __attribute__((section(".noinit")));
-
-static void paint_stack(void)
-{
-    uint32_t here;
-    for (volatile uint32_t *p = nm_stack_limit; p < (volatile uint32_t *)&here - 16; p++)
-        *p = PAINT;
-}
-
 void nm_port_init(nm_port_board *board)
 {
-    paint_stack();
-    kept.boots = kept.magic == MAGIC ? kept.boots + 1u : 1u;
-    kept.magic = MAGIC;
+    nm_memory_init(board);
     for (uint32_t i = 0; i < sizeof board->uid; i++)
         board->uid[i] = DEVICE->uid[i];
-    board->boots = kept.boots;
-    board->pool = nm_pool_start;
-    board->pool_len = (uint32_t)(nm_pool_end - nm_pool_start);
 }
 
 uint32_t nm_port_read(uint8_t *bytes, uint32_t cap)
@@ -79,24 +60,14 @@ void nm_port_wait(uint32_t ms)
     __asm volatile("wfi" ::: "memory");
 }
 
-uint32_t nm_port_stack_used(void)
-{
-    const uint32_t *p = nm_stack_limit;
-    while (p < nm_stack_top && *p == PAINT)
-        p++;
-    return (uint32_t)((const uint8_t *)nm_stack_top - (const uint8_t *)p);
-}
-
 void reset(void);
 void reset(void)
 {
-    const uint32_t *from = nm_data_load;
-    for (uint32_t *p = nm_data_start; p < nm_data_end; p++)
-        *p = *from++;
-    for (uint32_t *p = nm_bss_start; p < nm_bss_end; p++)
-        *p = 0;
+    nm_memory_start();
     nm_main();
 }
+
+extern uint32_t nm_stack_top[];
 
 /* The machine starts as the core does: stack pointer and entry from the first two words. */
 __attribute__((section(".vectors"), used)) static const void *const vectors[2] = {nm_stack_top, (const void *)reset};

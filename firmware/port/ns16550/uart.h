@@ -1,0 +1,28 @@
+/* 16550 and its kin, with FIFOs of 16 bytes. board.h: NM_UART, NM_UART_IRQ, NM_UART_CLOCK_HZ. */
+#ifndef NM_UART_H
+#define NM_UART_H
+#include "board.h"
+#include "cpu.h"
+
+enum { NM_UART_DATA = 0, NM_UART_IER = 1, NM_UART_FCR = 2, NM_UART_LCR = 3, NM_UART_LSR = 5 };
+#define NM_UART_REG(offset) (*(volatile uint8_t *)(NM_UART + (offset)))
+
+static inline bool nm_uart_has_byte(void) { return NM_UART_REG(NM_UART_LSR) & 1u; }
+static inline uint8_t nm_uart_take(void) { return NM_UART_REG(NM_UART_DATA); }
+static inline bool nm_uart_has_room(void) { return NM_UART_REG(NM_UART_LSR) & 1u << 5; }
+static inline void nm_uart_put(uint8_t byte) { NM_UART_REG(NM_UART_DATA) = byte; }
+static inline void nm_uart_want_room(bool on) { NM_UART_REG(NM_UART_IER) = on ? 3u : 1u; }
+
+static inline void nm_uart_start(void)
+{
+    const uint32_t divisor = NM_UART_CLOCK_HZ / 16u / NM_BAUD;
+    NM_UART_REG(NM_UART_LCR) = 0x83u;                       /* the divisor's registers, 8 bits */
+    NM_UART_REG(NM_UART_DATA) = (uint8_t)divisor;
+    NM_UART_REG(NM_UART_IER) = (uint8_t)(divisor >> 8);
+    NM_UART_REG(NM_UART_LCR) = 0x03u;
+    NM_UART_REG(NM_UART_FCR) = 0x07u;                       /* FIFOs on and empty */
+    nm_uart_want_room(false);
+    nm_cpu_enable_irq(NM_UART_IRQ);
+}
+
+#endif

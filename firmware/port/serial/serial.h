@@ -1,0 +1,19 @@
+/* A board with a UART, a tick of a millisecond and interrupts is put together from folders of port/:
+ *
+ *   the core   (cortexm, riscv32)                  cpu.h, and start-up code with the vectors
+ *   the tick   (systick, nrf51, clint)             tick.h: nm_tick_start, nm_tick_due
+ *   the UART   (cmsdk, pl011, nrf51, stm32, ...)   uart.h: nm_uart_start, nm_uart_has_byte, ...
+ *   the chip   (stm32f4, ...), where it needs one  clocks, pins and uid: nm_chip_start, nm_chip_uid
+ *
+ * serial.c makes a port (port.h) of them. Constants come from the board's board.h. */
+#ifndef NM_SERIAL_H
+#define NM_SERIAL_H
+#include <stdint.h>
+
+void nm_serial_interrupt(void);          /* the only handler: of the tick and of the UART */
+
+/* Both may be left out (then: nothing to do, all zero). */
+void nm_chip_start(void);                /* first of all: clocks, pins */
+void nm_chip_uid(uint8_t uid[16]);
+
+#endif

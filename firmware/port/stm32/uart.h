@@ -1,0 +1,25 @@
+/* USART of STM32 F1, F2 and F4: one byte in each direction. board.h: NM_UART, NM_UART_IRQ, NM_UART_CLOCK_HZ. */
+#ifndef NM_UART_H
+#define NM_UART_H
+#include "board.h"
+#include "cpu.h"
+
+enum { NM_UART_SR = 0x00, NM_UART_DR = 0x04, NM_UART_BRR = 0x08, NM_UART_CR1 = 0x0C };
+enum { NM_UART_RXNE = 1u << 5, NM_UART_TXE = 1u << 7 };                       /* in SR, and their interrupts in CR1 */
+#define NM_UART_REG(offset) (*nm_reg(NM_UART + (offset)))
+#define NM_UART_ON (1u << 13 | 1u << 3 | 1u << 2 | NM_UART_RXNE)              /* UE, TE, RE, interrupt of the receiver */
+
+static inline bool nm_uart_has_byte(void) { return NM_UART_REG(NM_UART_SR) & NM_UART_RXNE; }
+static inline uint8_t nm_uart_take(void) { return (uint8_t)NM_UART_REG(NM_UART_DR); }
+static inline bool nm_uart_has_room(void) { return NM_UART_REG(NM_UART_SR) & NM_UART_TXE; }
+static inline void nm_uart_put(uint8_t byte) { NM_UART_REG(NM_UART_DR) = byte; }
+static inline void nm_uart_want_room(bool on) { NM_UART_REG(NM_UART_CR1) = NM_UART_ON | (on ? NM_UART_TXE : 0u); }
+
+static inline void nm_uart_start(void)
+{
+    NM_UART_REG(NM_UART_BRR) = (NM_UART_CLOCK_HZ + NM_BAUD / 2u) / NM_BAUD;
+    nm_uart_want_room(false);
+    nm_cpu_enable_irq(NM_UART_IRQ);
+}
+
+#endif

@@ -1,0 +1,122 @@
+"""The firmware in QEMU, on eight machines: interrupts, timers and UARTs of real chips, and the same bits."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from neuromorph.errors import CapacityError, LinkError, TargetError
+from neuromorph.testing.equality import Case, disagreement, random_case
+from neuromorph_mcu import backend
+from neuromorph_mcu.boards import QEMU, QemuBoard
+from neuromorph_mcu.engine import McuEngine
+from neuromorph_mcu.ports import open_port
+from tests.mcu.test_posix import ask_on, group_of, on_linux, running
+
+pytest.importorskip("serial", reason="ports need pyserial: pip install 'neuromorph[mcu]'")
+
+ROOT = Path(__file__).parents[2]
+
+
+def lacks(board: QemuBoard) -> str:
+    """Why a board cannot run here; empty if it can."""
+    if shutil.which(board.program) is None:
+        return board.missing()
+    return "" if board.elf.is_file() else f"{board.elf.name} was not built: run `make build`"
+
+
+machines = [
+    pytest.param(name, marks=pytest.mark.skipif(bool(lacks(board)), reason=f"mcu:qemu-{name} {lacks(board)}"))
+    for name, board in QEMU.items()
+]
+one = next(iter(QEMU))
+with_one = pytest.mark.skipif(bool(lacks(QEMU[one])), reason=f"mcu:qemu-{one} {lacks(QEMU[one])}")
+
+
+@functools.cache
+def case(seed: int) -> Case:
+    return random_case(seed, steps=20)
+
+
+def stack_of(board: QemuBoard) -> int:
+    """Bytes, from its linker script."""
+    text = (ROOT / "firmware" / "boards" / board.name / "board.ld").read_text()
+    found = re.search(r"STACK_SIZE = (\d+)(K?);", text)
+    assert found is not None
+    return int(found[1]) << (10 if found[2] else 0)
+
+
+@pytest.fixture
+def engine() -> Iterator[McuEngine]:
+    engine = McuEngine(f"mcu:qemu-{one}", f"nmqemu://{one}")
+    yield engine
+    engine.close()
+
+
+@pytest.mark.parametrize("machine", machines)
+def test_traces_equal_the_specification(machine: str) -> None:
+    """Two random programs that fit: image in, inputs in, every state of every step out; and the stack holds them."""
+    target = backend.find(f"mcu:qemu-{machine}")
+    assert target is not None
+    assert backend.available(target) == ""
+    engine = backend.open(target)
+    assert isinstance(engine, McuEngine)
+    assert engine.hello.board == QEMU[machine].name
+    assert QEMU[machine].pool <= engine.hello.pool
+    held = 0
+    for seed in range(20):
+        engine.unload()
+        try:
+            assert disagreement(case(seed), engine) == ""
+        except CapacityError:
+            continue
+        held += 1
+        if held == 2:
+            break
+    used = engine.counters()["stack_used"]
+    engine.close()
+    assert held == 2
+    assert 0 < used <= stack_of(QEMU[machine]) * 3 // 4
+    assert engine.port.process is None
+
+
+@with_one
+def test_a_reset_is_noticed_and_counted(engine: McuEngine) -> None:
+    engine.port.dtr = False
+    engine.port.dtr = True
+    with pytest.raises(LinkError, match=f"mcu:qemu-{one}: the board was reset"):
+        ask_on(engine)
+
+
+@on_linux
+@with_one
+def test_a_killed_emulator_is_told_by_its_end(engine: McuEngine) -> None:
+    group = group_of(engine)
+    (qemu,) = [pid for pid in running(group) if "qemu" in os.readlink(f"/proc/{pid}/exe")]
+    os.kill(qemu, signal.SIGKILL)
+    with pytest.raises(TargetError, match=f"mcu:qemu-{one}: the process of the board was ended by SIGKILL"):
+        ask_on(engine)
+    engine.close()
+    assert running(group) == []
+
+
+def test_a_missing_qemu_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    target = backend.find("mcu:qemu-virt")
+    assert target is not None
+    assert "apt install qemu-system-misc" in backend.available(target)
+    with pytest.raises(TargetError, match="mcu:qemu-virt: needs qemu-system-riscv32 on PATH"):
+        open_port("nmqemu://virt")
+
+
+def test_a_machine_without_firmware_is_refused_with_those_that_have_one() -> None:
+    with pytest.raises(TargetError, match=r"no board for QEMU's machine 'virt64'; there are mps2-an385, .*virt"):
+        open_port("nmqemu://virt64")
+    assert backend.find("mcu:qemu-virt64") is None

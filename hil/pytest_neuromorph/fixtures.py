@@ -50,6 +50,8 @@ def board(request: pytest.FixtureRequest, _nm_rig: Rig) -> Iterator[Rig]:
 
     At the end of the test the counters must show a good line, unless the test asked for faults; else the test fails.
     """
+    from neuromorph.errors import NeuromorphError
+
     rig = _nm_rig
     rig.check()
     least = _min_ram(request.node)
@@ -59,11 +61,17 @@ def board(request: pytest.FixtureRequest, _nm_rig: Rig) -> Iterator[Rig]:
     # "board" itself is recorded for all tests, also for those that never get to a board.
     request.node.user_properties.extend((key, value) for key, value in facts(rig).items() if key != "board")
     yield rig
-    trouble: dict[str, int] = {}
-    if not rig.suspect:  # else it does not answer, and the test has said so
-        rig.heal()
+    if rig.suspect:  # it does not answer, and the test has said so
+        return
+    try:
         trouble = rig.trouble()
         request.node.user_properties.extend((f"link.{name}", n) for name, n in sorted(rig.counters().items()))
+        rig.heal()
+    except NeuromorphError:
+        rig.suspect = True
+        if not rig.disturbed:  # else the test has left it so: it reset the board, or disturbed the line
+            raise
+        return
     if trouble:
         listed = ", ".join(f"{name}: {n}" for name, n in trouble.items())
         pytest.fail(

@@ -76,6 +76,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
     for text in MARKERS:
         config.addinivalue_line("markers", text)
+    if not config.pluginmanager.hasplugin("timeout"):  # our own tests have time limits where pytest-timeout is there
+        config.addinivalue_line("markers", "timeout(seconds): time limit of a test (pytest-timeout)")
     config.pluginmanager.register(fixtures, "neuromorph-fixtures")
     config.pluginmanager.register(outcomes, "neuromorph-outcomes")
     if config.pluginmanager.hasplugin("xdist"):

@@ -287,6 +287,13 @@ class Rig:
         engine: Any = self.engine
         engine.reset_board()
 
+    def press_reset(self) -> None:
+        """Press reset, and nothing else: in the middle of something."""
+        self.disturbed = True
+        port = getattr(self.engine, "port")  # noqa: B009 (engines without a port have no reset)
+        for level in (True, False, True):
+            port.dtr = level
+
     def switch(self, on: bool) -> None:
         """Switch the board's power; sessions from before are over."""
         self.disturbed = True

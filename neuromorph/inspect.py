@@ -10,7 +10,8 @@ import numpy as np
 
 from neuromorph.errors import ValidationError
 from neuromorph.files import read_file
-from neuromorph.program import Population, Program, Projection
+from neuromorph.program import Modulator, Population, Program, Projection
+from neuromorph.rule import MODULATORS
 from neuromorph.trace import Spikes, Trace
 
 __all__ = ["describe", "text"]
@@ -18,7 +19,7 @@ __all__ = ["describe", "text"]
 SECTIONS = {
     1: "machine", 2: "metadata", 3: "populations", 4: "projections", 5: "parameters", 6: "rows", 7: "targets",
     8: "weights", 9: "delays", 10: "rules", 11: "products", 12: "factors", 13: "traces", 14: "decay tables",
-    15: "streams", 16: "schedule", 17: "probes", 18: "initial states",
+    15: "streams", 16: "schedule", 17: "probes", 18: "initial states", 19: "modulators", 20: "sources",
 }  # fmt: skip
 
 
@@ -69,12 +70,15 @@ def _image(raw: bytes) -> dict[str, Any]:
         "features": list(features(program)),
         "populations": [_population(p) for p in program.populations.values()],
         "projections": [_projection(p) for p in program.projections.values()],
+        "modulators": [_modulator(m) for m in program.modulators.values()],
         "probes": [
             {"name": p.name, "object": p.object, "variable": p.variable, "every": p.every, "phase": p.phase}
             for p in program.probes
         ],
         "schedule": [
-            {"step": e.step, "operation": e.operation, "object": e.object, "on": e.on} for e in program.schedule
+            {"step": e.step, "operation": e.operation, "object": e.object}
+            | ({"value": e.value} if e.operation == "modulator" else {"on": e.on})
+            for e in program.schedule
         ],
         "sections": table,
     }
@@ -107,6 +111,14 @@ def _population(pop: Population) -> dict[str, Any]:
     return found
 
 
+def _modulator(modulator: Modulator) -> dict[str, Any]:
+    return {
+        "name": modulator.name, "of": modulator.of or "all", "mode": modulator.mode, "decay": modulator.decay,
+        "period": modulator.period, "frac": modulator.frac, "init": _span(modulator.init),
+        "sources": [f"{gain} * {source}" for source, gain in modulator.sources],
+    }  # fmt: skip
+
+
 def _projection(proj: Projection) -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": proj.name, "pre": proj.pre, "post": proj.post, "layout": proj.layout, "synapses": proj.synapses,
@@ -124,6 +136,10 @@ def _projection(proj: Projection) -> dict[str, Any]:
             "traces": {k: {"impulse": t.ii + t.fi / 256, "tau": t.tau} for k, t in rule.traces.items()},
             "plastic": proj.plastic,
         }
+        if rule.modulators:
+            found["rule"]["modulators"] = dict(zip(MODULATORS, rule.modulators, strict=False))
+        if "q" in rule.variables:
+            found["rule"]["sum_shift"] = rule.sum_shift
     return found
 
 

@@ -2,16 +2,19 @@
 
     rule       = [sign] product { sign product }
     product    = [sign] factor { "*" [sign] factor }
-    factor     = literal | variable | group | "sgn" "(" inside ")" | "const" "(" integer ")"
+    factor     = literal | variable | group | function "(" inside ")" | "const" "(" integer ")"
     group      = "(" [sign] literal ")" | "(" inside ")"
-    inside     = [sign] variable [ sign integer ] | [sign] integer sign variable
+    function   = sgn | pos | on
+    inside     = [sign] term { sign term }          one or two variables and at most one integer, in any order
+    term       = variable | integer
     literal    = integer | "2^" [sign] integer
-    variable   = x0 y0 u0..u9 x1 x2 y1 y2 y3 w d t
+    variable   = x0 y0 u0..u15 x1 x2 y1 y2 y3 w d t m1..m4 q, or the name of a modulator
 
 A product happens when its dependency does: `u_k` (every 2^k epochs) if it has one, else its first x0 or y0; further
 x0, y0 are factors. Literals and signs multiply into its scale ``mant * 2^exp`` (mant -8..7, exp -7..8).
-`sgn` takes w, d, t. ``const(c)`` is a factor of its own, with 8 bits; other constants belong to
-the scale.
+`pos` is 0 where its sum is negative, `on` is 1 where it is positive. ``const(c)`` is a factor of its own, with 8 bits;
+other constants belong to the scale. Only sums of single variables, and `sgn` of w, d, t, are in every engine; other
+functions, two variables in one factor and periods over u9 are extensions (docs/semantics.md, 4.3).
 
 The products say what the text says: ``(c - w)`` is ``-(w - c)``. What cannot be held is a `RuleError` with its column.
 """
@@ -20,21 +23,21 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, cast
 
 from neuromorph.errors import RuleError, ValidationError
-from neuromorph.rule import WIDTHS, Factor, Product
+from neuromorph.rule import MODULATORS, PERIOD_MAX, VARIABLES, WIDTHS, Factor, Function, Product
 
 __all__ = ["format_products", "parse_products", "variable_columns"]
 
 _TOKEN = re.compile(r"\s*(?:(?P<number>\d+(?:\.\d*)?|\.\d+)|(?P<name>[A-Za-z_]\w*)|(?P<symbol>\*\*|[-+*^()]))")
 _SPACE = re.compile(r"\s*")
-_DEPENDENCIES = ("x0", "y0", *(f"u{k}" for k in range(10)))
-_VARIABLES = (*_DEPENDENCIES, "x1", "x2", "y1", "y2", "y3", "w", "d", "t")
-_SGN_VARIABLES = ("w", "d", "t")
+_PERIODS = tuple(f"u{k}" for k in range(PERIOD_MAX + 1))
+_VARIABLES = ("x0", "y0", *_PERIODS, *(name for name in VARIABLES if name not in ("x0", "y0", "1")))
+_FUNCTIONS = ("sgn", "pos", "on", "const")
 _MAX_FACTORS = 6
 _MAX_DIGITS = 9
 _HINTS = {
@@ -65,13 +68,76 @@ class _Draft:
     scale_column: int | None = None
 
 
-def parse_products(text: str) -> tuple[Product, ...]:
+@dataclass(slots=True)
+class _Sum:
+    """What stands within brackets while it is read: signed variables, an integer, or a period alone."""
+
+    parser: _Parser
+    variables: list[tuple[int, _Token]] = field(default_factory=list)
+    constant: int = 0
+    number: _Token | None = None
+    period: _Token | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more can follow."""
+        return len(self.variables) == 2 and self.number is not None
+
+    @property
+    def column(self) -> int:
+        """Where the constant stands, or the first variable."""
+        return self.variables[0][1].column if self.number is None else self.number.column
+
+    def add(self, sign: int) -> None:
+        """Read one more term."""
+        parser, token = self.parser, self.parser.next
+        if token.kind == "name" and len(self.variables) < 2:
+            parser.place += 1
+            parser.known(token)
+            self.variables.append((sign, token))
+        elif token.kind == "number" and self.number is None:
+            self.constant, self.number = sign * parser.integer("a constant"), token
+        elif token.kind in ("name", "number"):
+            what = "more than two variables" if token.kind == "name" else "more than one constant"
+            raise parser.error(f"{what} in brackets: products of sums have to be multiplied out")
+        elif token.text == "(":
+            raise parser.error("brackets within brackets: products of sums have to be multiplied out")
+        elif token.text == ")" and not self.variables and self.number is None:
+            raise parser.error("a variable is missing before ')'")
+        else:
+            raise parser.dangling("a variable or a constant" if self.number is None else "a variable")
+
+    def turn(self) -> int:
+        """Make the first variable positive: the sign that the whole is to be multiplied with."""
+        signs = [sign for sign, _ in self.variables]
+        if signs == [-1, 1]:
+            self.variables.reverse()
+            return 1
+        if signs[0] > 0:
+            return 1
+        self.variables = [(-sign, token) for sign, token in self.variables]
+        self.constant = -self.constant
+        return -1
+
+    def factor(self, function: Function = "") -> Factor:
+        """The factor, its first variable positive."""
+        names = tuple(self.parser.known(token) for _, token in self.variables)
+        bits = WIDTHS[names[0]] if len(names) == 1 and not function else 9
+        self.parser.constant(names, self.constant, self.column, bits)
+        if len(names) == 1:
+            return Factor(names[0], self.constant, function)
+        return Factor(names[0], self.constant, function, names[1], self.variables[1][0])
+
+
+def parse_products(text: str, modulators: Sequence[str] = ()) -> tuple[Product, ...]:
     """Parse a rule into products.
 
     Parameters
     ----------
     text : str
         The right-hand side of a rule; grammar in the module's docstring.
+    modulators : sequence of str
+        Names that stand for m1, m2, m3, m4, in this order.
 
     Raises
     ------
@@ -80,10 +146,20 @@ def parse_products(text: str) -> tuple[Product, ...]:
 
     Examples
     --------
-    >>> parse_products("2^-3*y0*x1")
-    (Product(dependency='y0', mant=1, exp=-3, factors=(Factor(variable='x1', constant=0, sgn=False),), k=0),)
+    >>> product, = parse_products("2^-3*y0*x1")
+    >>> product.dependency, product.mant, product.exp, product.factors == (Factor("x1"),)
+    ('y0', 1, -3, True)
     """
-    return _Parser(text).rule()
+    _check_names(modulators)
+    return _Parser(text, modulators).rule()
+
+
+def _check_names(modulators: Sequence[str]) -> None:
+    for name in modulators:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name) or name in (*_VARIABLES, *_FUNCTIONS) or re.fullmatch(r"u\d*", name):
+            raise ValidationError(
+                f"modulator {name!r}: a rule needs a name of letters, digits and _ that is no variable or function"
+            )
 
 
 def variable_columns(text: str) -> dict[str, int]:
@@ -95,33 +171,35 @@ def variable_columns(text: str) -> dict[str, int]:
     return found
 
 
-def format_products(products: Iterable[Product]) -> str:
-    """The canonical text of products; `parse_products` gives them back."""
+def format_products(products: Iterable[Product], modulators: Sequence[str] = ()) -> str:
+    """The canonical text of products; `parse_products` gives them back. `modulators` are names for m1, m2, .."""
+    names = dict(zip(MODULATORS, modulators, strict=False))
     text = ""
     for product in products:
         sign = ("- " if text else "-") if product.mant < 0 else ("+ " if text else "")
-        text += (" " if text else "") + sign + _format_product(product)
+        text += (" " if text else "") + sign + _format_product(product, names)
     return text
 
 
-def _format_product(product: Product) -> str:
+def _format_product(product: Product, names: Mapping[str, str]) -> str:
     mant, parts = abs(product.mant), []
     if product.exp:
         parts.append(f"2^{product.exp}" if mant == 1 else f"{mant}*2^{product.exp}")
     elif mant != 1:
         parts.append(str(mant))
     parts.append(f"u{product.k}" if product.dependency == "u" else product.dependency)
-    return "*".join(parts + [_format_factor(f) for f in product.factors])
+    return "*".join(parts + [_format_factor(f, names) for f in product.factors])
 
 
-def _format_factor(factor: Factor) -> str:
-    if factor.variable == "1":
-        return f"const({factor.constant})"
-    c = factor.constant
-    inside = factor.variable + (f" {'+' if c > 0 else '-'} {abs(c)}" if c else "")
-    if factor.sgn:
-        return f"sgn({inside})"
-    return f"({inside})" if c else inside
+def _format_factor(factor: Factor, names: Mapping[str, str]) -> str:
+    c, (first, *rest) = factor.constant, (names.get(name, name) for name in factor.variables)
+    if first == "1":
+        return f"{factor.function}({c or ''}{' - ' if c else '-'}{rest[0]})" if rest else f"const({c})"
+    inside = first + (f" {'+' if factor.sign > 0 else '-'} {rest[0]}" if rest else "")
+    inside += f" {'+' if c > 0 else '-'} {abs(c)}" if c else ""
+    if factor.function:
+        return f"{factor.function}({inside})"
+    return f"({inside})" if c or rest else inside
 
 
 def _tokens(text: str) -> list[_Token]:
@@ -144,10 +222,11 @@ def _tokens(text: str) -> list[_Token]:
 class _Parser:
     """Recursive descent; one method per line of the grammar."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, modulators: Sequence[str] = ()) -> None:
         if not isinstance(text, str):
             raise ValidationError(f"a rule is text, not {type(text).__name__}")
         self.text = text
+        self.names = dict(zip(modulators, MODULATORS, strict=False))
         self.tokens = _tokens(text)
         self.place = 0
 
@@ -216,7 +295,7 @@ class _Parser:
             self.literal(draft)
         elif token.kind == "name":
             self.place += 1
-            if self.next.text == "(" and token.text in ("sgn", "const"):
+            if self.next.text == "(" and token.text in _FUNCTIONS:
                 self.call(draft, token)
             else:
                 self.variable(draft, token)
@@ -263,42 +342,63 @@ class _Parser:
         if name[0] != "u":
             draft.factors.append((Factor(name), token.column))
         elif draft.k is None:
-            draft.k = int(name[1])
+            draft.k = int(name[1:])
         else:
             raise self.error(f"one product has one period: {name} after u{draft.k}", token.column)
 
     def known(self, token: _Token) -> str:
-        name = token.text
+        """The variable that a name stands for."""
+        name = self.names.get(token.text, token.text)
         if name in _VARIABLES:
             return name
-        if name in ("sgn", "const"):
+        if name in _FUNCTIONS:
             raise self.error(f"'(' is missing after {name}", token.column)
         if re.fullmatch(r"u\d*", name):
-            raise self.error(f"the period {name!r} is unknown; one of u0..u9 (every 2^k epochs)", token.column)
-        close = difflib.get_close_matches(name.lower(), (*_VARIABLES, "sgn"), n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]}?" if close else f"one of {' '.join(_VARIABLES)}"
+            raise self.error(f"the period {name!r} is unknown; one of u0..u15 (every 2^k epochs)", token.column)
+        known = (*_VARIABLES, *self.names, *_FUNCTIONS)
+        close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]}?" if close else f"one of {' '.join((*_VARIABLES, *self.names))}"
         raise self.error(f"the variable {name!r} is unknown; {hint}", token.column)
 
     def call(self, draft: _Draft, name: _Token) -> None:
-        """``sgn(...)`` or ``const(...)``."""
+        """``sgn(...)``, ``pos(...)``, ``on(...)`` or ``const(...)``."""
         bracket = self.next
         self.place += 1
         if name.text == "const":
             sign, number = self.sign(), self.next
             if number.kind != "number":
                 raise self.error("const takes one integer", number.column)
-            factor = Factor("1", self.constant("1", sign * self.integer("a constant"), number.column))
+            value = sign * self.integer("a constant")
+            factor = Factor("1", self.constant(("1",), value, number.column, WIDTHS["1"]))
         else:
-            sign, variable, constant = self.inside()
-            if variable.text not in _SGN_VARIABLES:
-                raise self.error(f"sgn takes w, d or t, not {variable.text}", variable.column)
-            draft.mant *= sign
-            factor = Factor(variable.text, constant, sgn=True)
+            held = self.inside()
+            if held.period is not None:
+                raise self.error(f"{name.text} takes numbers, not the period {held.period.text}", held.period.column)
+            if name.text == "sgn":
+                draft.mant *= held.turn()
+                factor = held.factor("sgn")
+            else:
+                factor = self.one_sided(cast("Function", name.text), held)
         draft.factors.append((factor, name.column))
         self.close(bracket)
 
+    def one_sided(self, function: Function, held: _Sum) -> Factor:
+        """``pos`` or ``on``: a sign inside cannot move into the scale."""
+        signs = [sign for sign, _ in held.variables]
+        if signs == [-1, -1]:
+            raise self.error(
+                f"{function} cannot subtract two variables; add them, and take {function} of that with const instead",
+                held.variables[0][1].column,
+            )
+        if signs == [-1]:
+            second = self.known(held.variables[0][1])
+            return Factor("1", self.constant((second,), held.constant, held.column, 9), function, second, -1)
+        if signs[0] < 0:
+            held.variables.reverse()
+        return held.factor(function)
+
     def group(self, draft: _Draft) -> None:
-        """``(literal)``, ``(variable)``, ``(variable + c)``, ``(c - variable)``."""
+        """``(literal)``, ``(variable)``, ``(variable + c)``, ``(c - variable)``, ``(variable + variable + c)``."""
         bracket = self.next
         self.place += 1
         ahead = self.tokens[self.place :]
@@ -307,57 +407,34 @@ class _Parser:
             draft.mant *= self.sign()
             self.literal(draft)
         else:
-            sign, variable, constant = self.inside()
-            draft.mant *= sign
-            if not constant:
-                self.variable(draft, variable)
-            elif variable.text[0] == "u":
-                raise self.error(f"{variable.text} is a period, not a number: no constant", variable.column)
+            held = self.inside()
+            draft.mant *= held.turn()
+            if held.period is not None:
+                self.variable(draft, held.period)
             else:
-                draft.factors.append((Factor(variable.text, constant), variable.column))
+                draft.factors.append((held.factor(), held.variables[0][1].column))
         self.close(bracket)
 
-    def inside(self) -> tuple[int, _Token, int]:
-        """``[sign] variable [sign c]`` or ``[sign] c sign variable`` as sign, variable, constant."""
-        sign, token = self.sign(), self.next
-        if token.kind == "name":
-            self.place += 1
-            self.known(token)
-            operator = self.take("+", "-")
-            if operator is None:
-                return sign, token, 0
-            number = self.next
-            if number.kind == "name":
-                raise self.error("two variables in one bracket: products of sums have to be multiplied out")
-            if number.kind != "number":
-                raise self.dangling("a constant")
-            # (-w + c) is -(w - c)
-            value = sign * (-1 if operator.text == "-" else 1) * self.integer("a constant")
-            return sign, token, self.constant(token.text, value, number.column)
-        if token.kind == "number":
-            value = sign * self.integer("a constant")
-            operator = self.take("+", "-")
-            if operator is None:
-                raise self.dangling("'+' or '-' and a variable")
-            variable = self.next
-            if variable.kind != "name":
-                raise self.dangling("a variable")
-            self.place += 1
-            self.known(variable)
-            # (c - w) is -(w - c)
-            sign = -1 if operator.text == "-" else 1
-            return sign, variable, self.constant(variable.text, sign * value, token.column)
-        if token.text == "(":
-            raise self.error("brackets within brackets: products of sums have to be multiplied out")
-        if token.text == ")":
-            raise self.error("a variable is missing before ')'")
-        raise self.dangling("a variable or a constant")
+    def inside(self) -> _Sum:
+        """One or two variables and at most one integer, in any order, each with its sign."""
+        held, sign = _Sum(self), self.sign()
+        held.add(sign)
+        while not held.full and (token := self.take("+", "-")):
+            held.add(-1 if token.text == "-" else 1)
+        if not held.variables:
+            raise self.dangling("'+' or '-' and a variable")
+        period = next((token for _, token in held.variables if token.text[0] == "u"), None)
+        if period is not None and (len(held.variables) > 1 or held.number is not None):
+            raise self.error(f"{period.text} is a period, not a number: no constant and no other variable with it",
+                             period.column)  # fmt: skip
+        held.period = period
+        return held
 
-    def constant(self, name: str, value: int, column: int) -> int:
-        """A constant beside a variable, if the factor's bits can hold it."""
-        limit = 1 << WIDTHS.get(name, 9)
+    def constant(self, names: tuple[str, ...], value: int, column: int, bits: int) -> int:
+        """A constant beside variables, if the factor's bits can hold it."""
+        limit = 1 << bits
         if not -limit <= value < limit:
-            what = "const" if name == "1" else name
+            what = "const" if names == ("1",) else " and ".join(names)
             raise self.error(
                 f"the constant {value} is too large: the factor {what} is held in {-limit}..{limit - 1}", column
             )
@@ -372,7 +449,7 @@ class _Parser:
         if token.text == "*":
             raise self.error("a product within brackets: products of sums have to be multiplied out")
         if token.text in ("+", "-"):
-            raise self.error("more than one variable and one constant in brackets: they have to be multiplied out")
+            raise self.error("more than two variables and one constant in brackets: they have to be multiplied out")
         raise self.unexpected()
 
     def finish(self, draft: _Draft) -> Product:

@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 
     from neuromorph.report import Report
 
-__all__ = ["Population", "Probe", "Program", "Projection", "ScheduleEntry", "build", "held_weights"]
+__all__ = ["Modulator", "Population", "Probe", "Program", "Projection", "ScheduleEntry", "build", "held_weights"]
 
 Ints = NDArray[np.int64]
-_Object = TypeVar("_Object", "Population", "Projection")
+_Object = TypeVar("_Object", "Population", "Projection", "Modulator")
 SIGN_RANGE = {"mixed": (-256, 255), "exc": (0, 255), "inh": (-255, 0)}
 U = 1 << 23
 VTH_MAX = (1 << 17) - 1
 THETA_MAX = 1 << 30
+MODULATOR_MAX = 1 << 30
+GAIN_MAX = 1 << 24
+SOURCES_MAX = 8
 
 
 def held_weights(weights: NDArray[np.int64], sign_mode: str) -> NDArray[np.int64]:
@@ -177,19 +180,74 @@ class Projection:
         return np.repeat(np.arange(self.indptr.size - 1), np.diff(self.indptr))
 
 
+@dataclass(frozen=True)
+class Modulator:
+    """A slow state that rules read (docs/semantics.md, section 4.4): one value for all, or one per neuron.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    of : str, optional
+        The population whose neurons have a value each; None: it is shared, one value for all.
+    sources : tuple of (str, int)
+        Populations whose spikes act on it, each with its gain (|gain| <= 2^24); at most 8.
+    mode : str
+        "add": payload times gain is added; "hold": it takes the place of the value.
+    decay, period : int
+        It loses decay/4096 (0..4096) every 2^period steps (0..15).
+    frac : int
+        Rules read ``clip(M >> frac, -128, 127)``, 0..16.
+    init : int or array
+        Value at the start, scalar or (n,), |M| <= 2^30.
+    """
+
+    name: str
+    of: str | None = None
+    sources: tuple[tuple[str, int], ...] = ()
+    mode: Literal["add", "hold"] = "add"
+    decay: int = 0
+    period: int = 0
+    frac: int = 0
+    init: int | Ints = 0
+
+    def __post_init__(self) -> None:
+        where = f"modulator {self.name!r}"
+        if self.mode not in ("add", "hold"):
+            raise ValidationError(f"{where}: mode {self.mode!r} is unknown; one of 'add', 'hold'")
+        for key, high in (("decay", 4096), ("period", 15), ("frac", 16)):
+            _check(where, key, getattr(self, key), 0, high, 0)
+        if len(self.sources) > SOURCES_MAX:
+            raise ValidationError(f"{where}: {len(self.sources)} sources; at most {SOURCES_MAX}")
+        for source, gain in self.sources:
+            _check(where, f"gain of {source!r}", gain, -GAIN_MAX, GAIN_MAX, 0)
+        held = _check(where, "init", self.init, -MODULATOR_MAX, MODULATOR_MAX, int(np.size(self.init)))
+        object.__setattr__(self, "init", held)
+
+    @property
+    def shared(self) -> bool:
+        """Whether there is one value for all."""
+        return self.of is None
+
+
 @dataclass(frozen=True, slots=True)
 class ScheduleEntry:
-    """At the management phase of `step` (0: before step 1): `operation` of `object` is switched on or off."""
+    """At the management phase of `step` (0: before step 1).
+
+    "plasticity" of a projection or "adaptation" of a population is switched `on` or off; a "modulator" takes `value`
+    (all its elements; |value| <= 2^30).
+    """
 
     step: int
-    operation: Literal["plasticity", "adaptation"]
+    operation: Literal["plasticity", "adaptation", "modulator"]
     object: str
-    on: bool
+    on: bool = True
+    value: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Sample `variable` of the population or projection `object`; named `name` in the trace."""
+    """Sample `variable` of the population, projection or modulator `object`; named `name` in the trace."""
 
     name: str
     object: str
@@ -208,7 +266,7 @@ class Program:
         Step in seconds (whole nanoseconds).
     rounding : str
         "shared" (the reference implementation's scalar numbers) or "synapse" (independent, counter-based).
-    populations, projections : mapping
+    populations, projections, modulators : mapping
         By name, in the canonical order.
     scales : mapping
         For people: physical value of one unit, e.g. ``("cells", "v")`` in units of the writer. Not part of the digest.
@@ -225,11 +283,16 @@ class Program:
     profile: str = "loihi2"
     scales: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     report: Report | None = None
+    modulators: Mapping[str, Modulator] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         from neuromorph.validate import check_program
 
         check_program(self)
+
+    def values_of(self, modulator: Modulator) -> int:
+        """Number of values of a modulator."""
+        return 1 if modulator.of is None else self.populations[modulator.of].n
 
     @cached_property
     def image(self) -> bytes:
@@ -268,6 +331,7 @@ def build(
     rounding: Literal["shared", "synapse"] = "synapse",
     seed: int = 0,
     name: str = "program",
+    modulators: tuple[Modulator, ...] | list[Modulator] = (),
 ) -> Program:
     """A program directly from integers, no floats involved; static weights are rounded as the machine holds them.
 
@@ -281,7 +345,7 @@ def build(
     held = [p if p.rule else replace(p, weights=held_weights(p.weights, p.sign_mode)) for p in projections]
     return Program(
         dt=dt, populations=_named(populations), projections=_named(held), probes=probes, schedule=schedule,
-        rounding=rounding, seed=seed, name=name,
+        rounding=rounding, seed=seed, name=name, modulators=_named(list(modulators)),
     )  # fmt: skip
 
 
@@ -289,5 +353,5 @@ def _named(objects: list[_Object]) -> dict[str, _Object]:
     names = [o.name for o in objects]
     twice = {n for n in names if names.count(n) > 1}
     if twice:
-        raise ValidationError(f"the name {twice.pop()!r} is used twice; each population and projection has its own")
+        raise ValidationError(f"the name {twice.pop()!r} is used twice; each object has its own")
     return {o.name: o for o in objects}

@@ -11,32 +11,89 @@ from numpy.typing import NDArray
 
 from neuromorph.errors import ValidationError
 
-__all__ = ["TRACES", "VARIABLES", "WIDTHS", "Factor", "Product", "Rule", "Trace", "decay_table"]
+__all__ = [
+    "FUNCTIONS", "MODULATORS", "TRACES", "VARIABLES", "WIDTHS", "Factor", "Function", "Product", "Rule", "Trace",
+    "decay_table", "modulator_table",
+]  # fmt: skip
 
 TRACES = ("x1", "x2", "y1", "y2", "y3")
-VARIABLES = ("x0", "y0", "x1", "x2", "y1", "y2", "y3", "w", "d", "t", "1")
+MODULATORS = ("m1", "m2", "m3", "m4")
+"""Variables for the modulators of a rule, in the order of `Rule.modulators`."""
+VARIABLES = ("x0", "y0", "x1", "x2", "y1", "y2", "y3", "w", "d", "t", "1", *MODULATORS, "q")
 """Variables of a factor in the order of their codes in the image; "1" is a constant alone."""
-WIDTHS = {"x0": 1, "y0": 1, "x1": 7, "x2": 7, "y1": 7, "y2": 7, "y3": 7, "w": 9, "d": 9, "t": 9, "1": 8}
-"""Bits of each factor: it is clipped to [-2^b, 2^b - 1] after its constant is added."""
+WIDTHS = {
+    "x0": 1, "y0": 1, "x1": 7, "x2": 7, "y1": 7, "y2": 7, "y3": 7, "w": 9, "d": 9, "t": 9, "1": 8,
+    "m1": 7, "m2": 7, "m3": 7, "m4": 7, "q": 9,
+}  # fmt: skip
+"""Bits of each variable; see `Factor.bits`."""
 DEPENDENCIES = ("x0", "y0", "u")
+Function = Literal["", "sgn", "pos", "on"]
+FUNCTIONS: tuple[Function, ...] = ("", "sgn", "pos", "on")
+"""Functions of a factor in the order of their codes in the image."""
+PERIOD_MAX, OLD_PERIOD_MAX = 15, 9  # of u_k; beyond the second it is an extension
+SUM_SHIFT_MAX = 31
 GRADED_TRACES = ("none", "overwrite", "add_saturate", "add_wrap")
 
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """``(variable + constant)``, or its sign."""
+    """``function(variable + sign second + constant)``.
+
+    Parameters
+    ----------
+    variable : str
+        One of `VARIABLES`. "1" is a constant alone; with a `second` it is 0, as in ``pos(40 - w)``.
+    constant : int
+        -512..511.
+    function : str
+        "" (the sum itself), "sgn", "pos" (the sum, or 0 where it is negative), "on" (1 where the sum is positive).
+    second : str
+        Another variable, or "".
+    sign : int
+        1 or -1: whether `second` is added or subtracted.
+    """
 
     variable: str
     constant: int = 0
-    sgn: bool = False
+    function: Function = ""
+    second: str = ""
+    sign: int = 1
 
     def __post_init__(self) -> None:
-        if self.variable not in VARIABLES:
-            raise ValidationError(f"factor variable {self.variable!r} is unknown; one of {', '.join(VARIABLES)}")
+        for name in self.variables:
+            if name not in VARIABLES:
+                raise ValidationError(f"factor variable {name!r} is unknown; one of {', '.join(VARIABLES)}")
         if not -512 <= self.constant <= 511:
             raise ValidationError(f"constant {self.constant} of factor {self.variable} is outside -512..511")
-        if self.sgn and self.variable not in ("w", "d", "t"):
-            raise ValidationError(f"sgn takes w, d or t, not {self.variable}")
+        if self.function not in FUNCTIONS:
+            raise ValidationError(f"function {self.function!r} of factor {self.variable} is unknown; sgn, pos or on")
+        if self.sign not in (1, -1) or (self.sign == -1 and not self.second):
+            raise ValidationError(f"factor {self.variable}: sign {self.sign} is that of the second variable, 1 or -1")
+        if self.second == "1":
+            raise ValidationError(f"factor {self.variable}: the second variable cannot be a constant")
+        if self.variable == "1" and bool(self.second) != (self.function in ("pos", "on")):
+            raise ValidationError("a constant alone takes no function, and a second variable only in pos and on")
+        if self.variable == "1" and self.second and self.sign == 1:
+            raise ValidationError(f"write {self.second} plus a constant with {self.second} as the first variable")
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The one or two variables."""
+        return (self.variable, self.second) if self.second else (self.variable,)
+
+    @property
+    def bits(self) -> int:
+        """Its width b: it is clipped to [-2^b, 2^b - 1] and counts b for the hidden shift of its product."""
+        old_sgn = self.function == "sgn" and not self.second and self.variable in ("w", "d", "t")
+        if self.function in ("sgn", "on") and not old_sgn:
+            return 1
+        return max(WIDTHS[name] for name in self.variables)
+
+    @property
+    def extended(self) -> bool:
+        """Whether it is more than the reference implementation of this profile has."""
+        plain = not self.function or (self.function == "sgn" and self.variable in ("w", "d", "t"))
+        return bool(self.second) or not plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +113,25 @@ class Product:
             raise ValidationError(f"scale mantissa {self.mant} is outside -8..7")
         if not -7 <= self.exp <= 8:
             raise ValidationError(f"scale exponent {self.exp} is outside -7..8")
-        if not 0 <= self.k <= 9 or (self.k and self.dependency != "u"):
-            raise ValidationError(f"u{self.k}: k must be 0..9 and belongs to the dependency u")
+        if not 0 <= self.k <= PERIOD_MAX or (self.k and self.dependency != "u"):
+            raise ValidationError(f"u{self.k}: k must be 0..{PERIOD_MAX} and belongs to the dependency u")
         if len(self.factors) > 6:
             raise ValidationError(f"{len(self.factors)} factors in one product; at most 6")
 
     @property
     def hidden_shift(self) -> int:
         """Right shift that the machine applies to the product of the factors: ``max(0, 4 + sum(bits) - 15)``."""
-        return max(0, 4 + sum(WIDTHS[f.variable] for f in self.factors) - 15)
+        return max(0, 4 + sum(f.bits for f in self.factors) - 15)
 
     @property
     def gain(self) -> float:
         """Effective real gain of the product: ``mant * 2^(exp - hidden_shift)``."""
         return self.mant * 2.0 ** (self.exp - self.hidden_shift)
+
+    @property
+    def extended(self) -> bool:
+        """Whether it needs extended factors: a function, a second variable, or a period over 2^9 epochs."""
+        return self.k > OLD_PERIOD_MAX or any(f.extended for f in self.factors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +175,16 @@ def decay_table(tau: float) -> NDArray[np.uint64]:
     return table
 
 
+def modulator_table() -> NDArray[np.uint64]:
+    """The decay of a modulator within an epoch under shared rounding, as `decay_table(65535)`.
+
+    Its D = exp(-1/65535) is written out: no computer's exponential takes part.
+    """
+    fraction, whole = np.modf(np.arange(129) * float.fromhex("0x1.fffdfffeffffbp-1"))
+    table: NDArray[np.uint64] = (whole.astype(np.uint64) << np.uint64(54)) | (fraction * 2.0**53).astype(np.uint64)
+    return table
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A complete rule of a projection.
@@ -129,6 +201,10 @@ class Rule:
         Seed of the shared random streams.
     graded_trace : str
         How a graded source's payload enters x1: none, overwrite, add_saturate, add_wrap.
+    modulators : tuple of str
+        Names of the modulators that m1, m2, m3, m4 stand for.
+    sum_shift : int
+        `q` is the sum of a target's weights, shifted right by this, 0..31.
     """
 
     dw: tuple[Product, ...] = ()
@@ -138,6 +214,8 @@ class Rule:
     t_epoch: int = 1
     seed: int = 0
     graded_trace: str = "none"
+    modulators: tuple[str, ...] = ()
+    sum_shift: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.t_epoch <= 64:
@@ -149,12 +227,19 @@ class Rule:
         unknown = set(self.traces) - set(TRACES)
         if unknown:
             raise ValidationError(f"unknown traces {sorted(unknown)}; one of {', '.join(TRACES)}")
-        used = {f.variable for p in self.products for f in p.factors}
+        used = self.variables
         missing = sorted(used & set(TRACES) - set(self.traces))
         if missing:
             raise ValidationError(f"the rule reads {', '.join(missing)} but gives no impulse and time constant for it")
         if self.graded_trace != "none" and ("x1" not in self.traces or self.traces["x1"].ii or self.traces["x1"].fi):
             raise ValidationError("a graded trace needs x1 with impulse 0: the payload takes its place")
+        if len(self.modulators) > len(MODULATORS) or len(set(self.modulators)) != len(self.modulators):
+            raise ValidationError(f"modulators {self.modulators}: a rule takes up to {len(MODULATORS)} different ones")
+        unnamed = sorted(used & set(MODULATORS[len(self.modulators) :]))
+        if unnamed:
+            raise ValidationError(f"the rule reads {', '.join(unnamed)} but names {len(self.modulators)} modulators")
+        if not 0 <= self.sum_shift <= SUM_SHIFT_MAX:
+            raise ValidationError(f"sum_shift {self.sum_shift} is outside 0..{SUM_SHIFT_MAX}")
 
     @property
     def products(self) -> tuple[Product, ...]:
@@ -162,11 +247,16 @@ class Rule:
         return self.dw + self.dd + self.dt
 
     @property
+    def variables(self) -> frozenset[str]:
+        """All variables that factors read."""
+        return frozenset(name for p in self.products for f in p.factors for name in f.variables)
+
+    @property
     def has_tag_1(self) -> bool:
         """Whether synapses carry tag_1 (`t`)."""
-        return bool(self.dt) or any(f.variable == "t" for p in self.products for f in p.factors)
+        return bool(self.dt) or "t" in self.variables
 
     @property
     def has_tag_2(self) -> bool:
         """Whether synapses carry tag_2 (`d`)."""
-        return bool(self.dd) or any(f.variable == "d" for p in self.products for f in p.factors)
+        return bool(self.dd) or "d" in self.variables

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from neuromorph.crc import crc32c
 from neuromorph.errors import ImageError, ValidationError
 from neuromorph.image import PROBE_CODES
-from neuromorph.program import SIGN_RANGE, THETA_MAX, U
+from neuromorph.program import MODULATOR_MAX, SIGN_RANGE, THETA_MAX, U
 from neuromorph.rule import TRACES
 
 if TYPE_CHECKING:
@@ -30,14 +30,15 @@ _HEADER = struct.Struct("<4sHBBIHHIIQ32s28s")  # all but the CRC at its end
 HEADER = _HEADER.size + 4
 _I32 = (-(1 << 31), (1 << 31) - 1)
 _DTYPES = {
-    "u": "<i4", "v": "<i4", "theta": "<i4", "ring": "<i4", "refr": "<u2", "w": "<i2", "tag_1": "<i2", "tag_2": "<i2",
+    "u": "<i4", "v": "<i4", "theta": "<i4", "ring": "<i4", "m": "<i4", "refr": "<u2", "w": "<i2", "tag_1": "<i2",
+    "tag_2": "<i2",
 }  # fmt: skip
 """Canonical types; u8 where none is given."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One array of state of a population or projection.
+    """One array of state of a population, projection or modulator.
 
     Attributes
     ----------
@@ -45,7 +46,8 @@ class Item:
         The user's name.
     variable : str
         u, v, refr, theta, adapt of a population;
-        ring, w, tag_1, tag_2, x1, x2, y1, y2, y3, tx, ty, plastic of a projection.
+        ring, w, tag_1, tag_2, x1, x2, y1, y2, y3, tx, ty, plastic of a projection;
+        m of a modulator.
     dtype : numpy.dtype
         Canonical form, little-endian.
     shape : tuple of int
@@ -116,6 +118,9 @@ def items(program: Program) -> tuple[Item, ...]:
             found.extend(_population_items(pop))
     for proj in program.projections.values():
         found.extend(_projection_items(proj, program))
+    for modulator in program.modulators.values():
+        shape = (program.values_of(modulator),)
+        found.append(_item(modulator.name, "m", shape, -MODULATOR_MAX, MODULATOR_MAX))
     return tuple(found)
 
 

@@ -72,8 +72,13 @@ def program_text(program: Program) -> str:
     ]
     lines += _lines("population", program.populations.values())
     lines += _lines("projection", program.projections.values())
+    lines += _lines("modulator", program.modulators.values())
     lines += _lines("probe", program.probes)
-    lines += [f"at {p.step}: {p.operation} of {p.object} {'on' if p.on else 'off'}" for p in program.schedule]
+    lines += [
+        f"at {p.step}: {p.operation} of {p.object} "
+        + (str(p.value) if p.operation == "modulator" else "on" if p.on else "off")
+        for p in program.schedule
+    ]
     lines += [f"scale {name}: {_value(dict(values))}" for name, values in program.scales.items()]
     return "\n".join(lines) + "\n"
 
@@ -86,6 +91,7 @@ def state_text(state: State) -> str:
         return "".join(lines)
     if state.populations:
         lines = _lines("population", state.populations.values()) + _lines("projection", state.projections.values())
+        lines += _lines("modulator", state.modulators.values())
         lines += [f"scale {name}: {_value(dict(values))}" for name, values in state.scales.items()]
         return "\n".join(lines) + "\n"
     lines = [state.graph.text()]

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from neuromorph import graph
-    from neuromorph.program import Ints, Population, Program, Projection
+    from neuromorph.program import Ints, Modulator, Population, Program, Projection
 
 __all__ = ["check_ends", "check_program", "check_rows", "nearest", "probe_variables"]
 
 SIGN_RANGE = {"mixed": (-256, 255), "exc": (0, 255), "inh": (-255, 0)}
+MODULATOR_MAX = 1 << 30
 MAX_OBJECTS = (1 << 16) - 1
 MAX_U32 = (1 << 32) - 1
 
@@ -45,6 +46,10 @@ def check_program(program: Program) -> None:
     for name, proj in program.projections.items():
         _check_name("projection", name, proj.name)
         _check_projection(proj, program.populations)
+        _check_modulators_of(proj, program)
+    for name, modulator in program.modulators.items():
+        _check_name("modulator", name, modulator.name)
+        _check_modulator(modulator, program.populations)
     _check_schedule(program)
     _check_probes(program)
 
@@ -59,14 +64,19 @@ def _check_machine(program: Program) -> None:
         raise ValidationError(f"rounding {program.rounding!r} is unknown; one of 'shared', 'synapse'")
     if program.profile != "loihi2":
         raise ValidationError(f"profile {program.profile!r} is unknown; this version has 'loihi2'")
-    for kind, objects in (("populations", program.populations), ("projections", program.projections)):
+    for kind, objects in (
+        ("populations", program.populations), ("projections", program.projections), ("modulators", program.modulators),
+    ):  # fmt: skip
         if len(objects) > MAX_OBJECTS:
             raise ValidationError(f"{len(objects)} {kind}; at most {MAX_OBJECTS}")
     if not program.populations:
         raise ValidationError("the program has no populations")
-    both = sorted(set(program.populations) & set(program.projections))
-    if both:
-        raise ValidationError(f"{both[0]!r} names a population and a projection; names are unique")
+    for names in (program.projections, program.modulators):
+        others = set(program.populations) | (set(program.projections) if names is program.modulators else set())
+        both = sorted(others & set(names))
+        if both:
+            kind = "projection" if names is program.projections else "modulator"
+            raise ValidationError(f"{both[0]!r} names a {kind} and another object; names are unique")
 
 
 def _check_name(kind: str, key: str, name: str) -> None:
@@ -83,6 +93,37 @@ def _check_population(pop: Population) -> None:
         raise ValidationError(f"input {pop.name!r} takes no refractory period, reset or adaptive threshold")
     if pop.init_theta is not None and not pop.adaptive:
         raise ValidationError(f"population {pop.name!r}: init_theta needs an adaptive threshold")
+
+
+def _check_modulator(modulator: Modulator, pops: Mapping[str, Population]) -> None:
+    where = f"modulator {modulator.name!r}"
+    for name in [name for name, _ in modulator.sources] + ([] if modulator.of is None else [modulator.of]):
+        if name not in pops:
+            raise ValidationError(f"{where}: population {name!r} does not exist; {nearest(name, pops)}")
+    n = 1 if modulator.of is None else pops[modulator.of].n
+    if modulator.of is not None and pops[modulator.of].kind == "input":
+        raise ValidationError(f"{where}: {modulator.of!r} is an input; values belong to neurons that receive synapses")
+    for name, _ in modulator.sources:
+        if modulator.of is not None and pops[name].n != n:
+            raise ValidationError(
+                f"{where}: the source {name!r} has {pops[name].n} neurons, {modulator.of!r} has {n}; they feed one each"
+            )
+    if np.ndim(modulator.init) and np.shape(modulator.init) != (n,):
+        raise ValidationError(f"{where}: init has shape {np.shape(modulator.init)}, needed a scalar or ({n},)")
+
+
+def _check_modulators_of(proj: Projection, program: Program) -> None:
+    """What the rule of a projection reads exists, and has values for its targets."""
+    for name in () if proj.rule is None else proj.rule.modulators:
+        where = f"projection {proj.name!r}"
+        if name not in program.modulators:
+            raise ValidationError(f"{where}: modulator {name!r} does not exist; {nearest(name, program.modulators)}")
+        of = program.modulators[name].of
+        if of is not None and of != proj.post:
+            raise ValidationError(
+                f"{where}: modulator {name!r} has values of the neurons of {of!r}; its rule can read those of its "
+                f"target {proj.post!r}, or one value for all"
+            )
 
 
 def check_ends(where: str, pre: str, post: str, pops: Mapping[str, Population | graph.Population]) -> None:
@@ -174,14 +215,27 @@ def _check_schedule(program: Program) -> None:
             pop = program.populations.get(entry.object)
             if pop is None or not pop.adaptive:
                 raise ValidationError(f"{where}: {entry.object!r} is not a population with an adaptive threshold")
+        elif entry.operation == "modulator":
+            if entry.object not in program.modulators:
+                raise ValidationError(f"{where}: {entry.object!r} is not a modulator of this program")
         else:
-            raise ValidationError(f"{where}: operation {entry.operation!r} is unknown; 'plasticity' or 'adaptation'")
+            raise ValidationError(
+                f"{where}: operation {entry.operation!r} is unknown; 'plasticity', 'adaptation' or 'modulator'"
+            )
+        sets = entry.operation == "modulator"
+        if (not entry.on if sets else entry.value != 0) or abs(entry.value) > MODULATOR_MAX:
+            raise ValidationError(
+                f"{where}: on = {entry.on}, value = {entry.value}; switches take no value, modulators one of at most "
+                f"{MODULATOR_MAX} and are never off"
+            )
 
 
-def probe_variables(target: Population | Projection) -> tuple[str, ...]:
+def probe_variables(target: Population | Projection | Modulator) -> tuple[str, ...]:
     """What a probe can sample of an object of a program (docs/image.md, section 2)."""
-    from neuromorph.program import Population
+    from neuromorph.program import Modulator, Population
 
+    if isinstance(target, Modulator):
+        return ("m",)
     if isinstance(target, Population):
         if target.kind == "input":
             return ("spikes",)
@@ -201,9 +255,12 @@ def _check_probes(program: Program) -> None:
         if not probe.name or probe.name in seen:
             raise ValidationError(f"{where}: probe names are unique and not empty")
         seen.add(probe.name)
-        target = program.populations.get(probe.object) or program.projections.get(probe.object)
+        objects: dict[str, Population | Projection | Modulator] = {
+            **program.populations, **program.projections, **program.modulators
+        }  # fmt: skip
+        target = objects.get(probe.object)
         if target is None:
-            known = [*program.populations, *program.projections]
+            known = list(objects)
             raise ValidationError(f"{where}: {probe.object!r} does not exist; {nearest(probe.object, known)}")
         if probe.variable not in probe_variables(target):
             have = ", ".join(probe_variables(target))

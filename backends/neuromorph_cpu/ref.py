@@ -442,7 +442,7 @@ class Reference:
                 else:
                     value = np.asarray(synaptic[variable])
                 value = value + factor.constant
-                if factor.sgn:
+                if factor.function == "sgn":
                     value = np.sign(value)
                 bound = 1 << WIDTHS[variable]
                 p = self._wrap("product of factors", p * self._clip("factor", value, -bound, bound - 1))

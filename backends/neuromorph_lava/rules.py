@@ -36,7 +36,8 @@ def lava_rule(rule: Rule) -> Loihi2FLearningRule:
 def _product(target: str, product: Product) -> LavaProduct:
     factors = [
         LavaFactor(
-            "C" if f.variable == "1" else f.variable, f.constant if f.constant or f.variable == "1" else None, f.sgn
+            "C" if f.variable == "1" else f.variable, f.constant if f.constant or f.variable == "1" else None,
+            f.function == "sgn",
         )
         for f in product.factors
     ]
@@ -54,6 +55,6 @@ def _expression(series: tuple[Product, ...]) -> str | None:
         text = f"{dependency}*{abs(product.mant)}*2^{product.exp}"
         for factor in product.factors:
             body = factor.variable + (f"{factor.constant:+d}" if factor.constant else "")
-            text += f"*sgn({body})" if factor.sgn else f"*({body})" if factor.constant else f"*{body}"
+            text += f"*sgn({body})" if factor.function == "sgn" else f"*({body})" if factor.constant else f"*{body}"
         out.append((" - " if product.mant < 0 else " + " if n else "") + text)
     return "".join(out)

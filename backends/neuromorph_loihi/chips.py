@@ -87,9 +87,11 @@ class Chip:
     @property
     def features(self) -> frozenset[str]:
         """Features of docs/image.md that it holds."""
-        return frozenset(FEATURES) - self.lacks
+        return frozenset(FEATURES) - self.lacks - EXTENSIONS
 
 
+EXTENSIONS = frozenset({"modulators", "extended_factors", "resource_sums"})
+"""Of rules, beyond the learning engine of any chip here."""
 LOIHI_1 = Chip(
     target="loihi:1",
     model="Loihi 1",

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["check_contents"]
 
 _MACHINE, _POPS, _PROJS, _PARAMS, _ROWS, _TARGETS, _WEIGHTS, _DELAYS = 1, 3, 4, 5, 6, 7, 8, 9
-_RULES, _PRODUCTS, _FACTORS, _TRACES, _TABLES, _STREAMS, _SCHEDULE, _PROBES, _INITIAL = range(10, 19)
+_RULES, _PRODUCTS, _FACTORS, _TRACES, _TABLES, _STREAMS, _SCHEDULE, _PROBES, _INITIAL, _MODULATORS, _SOURCES = range(
+    10, 21
+)
 _OPTIONS = (0x40, 0x3F, 0x1C)  # of inputs, lif, ternary
 _REFRACTORY = 4  # place among the parameters
-_TRACE_VARIABLES, _D, _T = range(2, 7), 8, 9
+_TRACE_VARIABLES, _D, _T, _ONE, _MODULATOR_VARIABLES = range(2, 7), 8, 9, 10, range(11, 15)
+_VARIABLES = 16
+_VALUE_MAX, _GAIN_MAX = 1 << 30, 1 << 24
 _TAG_1, _TAG_2 = 1, 2
 _FINITE = 0x7FF0 << 48
 """Bits of the first double that is no number >= 0."""
@@ -43,6 +47,8 @@ def check_contents(image: bytes, found: Mapping[int, Section]) -> None:
     checker.tables()
     for k in range(checker.count(_POPS)):
         checker.population(k)
+    for k in range(checker.count(_MODULATORS)):
+        checker.modulator(k)
     for k in range(checker.count(_FACTORS)):
         checker.factor(k)
     for k in range(checker.count(_PRODUCTS)):
@@ -134,18 +140,46 @@ class _Checker:
         self.need(bool(options & 2) == bool(period), 8, at + 2, "the option and the refractory periods contradict")
         self.need(bool(options & 4) == any(b[36:40]), 8, at + 36, "the option and the reset interval contradict")
 
+    def modulator(self, k: int) -> None:
+        at, b = self.at(_MODULATORS, k), self.bytes(_MODULATORS, k)
+        mode, each, of, decay, period, frac, first, count, zero, init = struct.unpack_from("<BBHHBBIHHi", b)
+        good = mode <= 1 and each <= 1 and decay <= 4096 and period <= 15 and frac <= 16 and count <= 8
+        self.need(good and not zero and not any(b[20:32]), 8, at, "a modulator's mode, decay or scale is out of range")
+        owner = of <= self.count(_POPS) and (not of or self.bytes(_POPS, of - 1)[0])
+        self.need(owner, 7, at + 2, "the population of a modulator does not exist, or is an input")
+        n = self._neurons(of - 1) if of else 1
+        self.need(self.inside(_SOURCES, first, count), 7, at + 8, "a source lies outside its section")
+        for source in range(first, first + count):
+            place = self.at(_SOURCES, source)
+            pop, zero, gain = struct.unpack_from("<HHi", self.image, place)
+            good = pop < self.count(_POPS) and (not of or self._neurons(pop) == n)
+            self.need(good, 7, place, "the source of a modulator does not exist, or has another size")
+            self.need(not zero and abs(gain) <= _GAIN_MAX, 8, place + 2, "the gain of a source is out of range")
+        if each:
+            self.need(self.inside(_INITIAL, init & 0xFFFFFFFF, n), 7, at + 16, "initial values outside their pool")
+        else:
+            self.need(abs(init) <= _VALUE_MAX, 8, at + 16, "the value of a modulator is out of range")
+
+    def _neurons(self, pop: int) -> int:
+        return int(struct.unpack_from("<I", self.bytes(_POPS, pop), 4)[0])
+
     # ------------------------------------------------------------------------------------------- rules
 
     def factor(self, k: int) -> None:
         at = self.at(_FACTORS, k)
-        variable, sgn, constant = struct.unpack_from("<BBh", self.image, at)
-        self.need(variable <= 10 and sgn <= 1 and -512 <= constant <= 511, 8, at, "a factor is out of range")
-        self.need(not sgn or 7 <= variable <= 9, 8, at + 1, "sgn takes w, d or t")
+        variable, form, constant = struct.unpack_from("<BBh", self.image, at)
+        function, minus, second = form & 3, form >> 2 & 1, form >> 3
+        good = variable < _VARIABLES and second <= _VARIABLES and -512 <= constant <= 511
+        self.need(good, 8, at, "a factor is out of range")
+        right = second != _ONE + 1 and (second or not minus)
+        if variable == _ONE:  # alone, or subtracted from in pos and on
+            right = right and (bool(minus) and function >= 2 if second else not function)
+        self.need(right, 8, at + 1, "the function of a factor, or its second variable, does not fit")
 
     def product(self, k: int) -> None:
         at = self.at(_PRODUCTS, k)
         dependency, every, mant, exp, first, factors, zero = struct.unpack_from("<BBbbHBB", self.image, at)
-        good = dependency <= 2 and every <= 9 and (dependency == 2 or not every)
+        good = dependency <= 2 and every <= 15 and (dependency == 2 or not every)
         self.need(good, 8, at, "the dependency of a product is out of range")
         self.need(-8 <= mant <= 7 and -7 <= exp <= 8, 8, at + 2, "the scale of a product is out of range")
         self.need(factors <= 6 and not zero, 8, at + 6, f"{factors} factors; at most 6")
@@ -162,12 +196,13 @@ class _Checker:
         self.need(flags & 2 or not count[1], 7, at + 3, "dd without tag_2")
         self.need(flags & 1 or not count[2], 7, at + 3, "dt without tag_1")
         self.need(seed <= 0xFFFFFFFC, 8, at + 4, f"seed {seed} is outside 0..2^32 - 4")
-        self.need(not any(b[30:32]) and not any(b[52:64]), 8, at + 30, "reserved bytes are not 0")
+        self.need(not any(b[30:32]) and not b[61], 8, at + 30, "reserved bytes are not 0")
+        read = self._modulators_of(at)
         tags = (_TAG_2 if count[1] else 0) | (_TAG_1 if count[2] else 0)
         for s in range(3):
             self.need(self.inside(_PRODUCTS, first[s], count[s]), 7, at + 8 + 2 * s, "a product outside its section")
             for product in range(first[s], first[s] + count[s]):
-                tags |= self._reads(product, traces, flags)
+                tags |= self._reads(product, traces, flags, read)
         self.need(flags == tags, 8, at + 3, "tags that the sums do not mention")
         for t, ref in enumerate(refs):
             self._trace(t, ref, traces, graded, at + 20 + 2 * t)
@@ -175,18 +210,32 @@ class _Checker:
             good = ref == 0 if self.rounding else 1 <= ref <= self.count(_STREAMS)
             self.need(good, 7, at + 32 + 4 * s, "a random stream lies outside its section, or is not needed")
 
-    def _reads(self, product: int, traces: int, flags: int) -> int:
+    def _modulators_of(self, at: int) -> int:
+        """Number of modulators of a rule."""
+        *refs, shift, decay = struct.unpack_from("<4HBxH", self.image, at + 52)
+        read = 4 - refs.count(0)
+        good = all(refs[:read]) and max(refs) <= self.count(_MODULATORS)
+        self.need(good, 7, at + 52, "a modulator does not exist, or is missing before another one")
+        self.need(shift <= 31, 8, at + 60, f"a sum shifted by {shift} bits; at most 31")
+        good = bool(decay) == (read > 0 and not self.rounding) and decay <= self.count(_TABLES)
+        self.need(good, 7, at + 62, "the decay of modulators lies outside its section, or is not needed")
+        return read
+
+    def _reads(self, product: int, traces: int, flags: int, modulators: int) -> int:
         """The tags that a product mentions."""
         first, count = struct.unpack_from("<HB", self.image, self.at(_PRODUCTS, product) + 4)
         tags = 0
         for k in range(first, first + count):
             at = self.at(_FACTORS, k)
-            variable = self.image[at]
-            if variable in _TRACE_VARIABLES:
-                self.need(traces >> variable - 2 & 1, 7, at, "a factor reads a trace that the rule does not have")
-            tag = {_D: _TAG_2, _T: _TAG_1}.get(variable, 0)
-            self.need(not tag & ~flags, 7, at, "a factor reads a tag that the rule does not have")
-            tags |= tag
+            for variable in (self.image[at], (self.image[at + 1] >> 3) - 1):
+                if variable in _TRACE_VARIABLES:
+                    self.need(traces >> variable - 2 & 1, 7, at, "a factor reads a trace that the rule does not have")
+                if variable in _MODULATOR_VARIABLES:
+                    good = variable - _MODULATOR_VARIABLES.start < modulators
+                    self.need(good, 7, at, "a factor reads a modulator that the rule does not have")
+                tag = {_D: _TAG_2, _T: _TAG_1}.get(variable, 0)
+                self.need(not tag & ~flags, 7, at, "a factor reads a tag that the rule does not have")
+                tags |= tag
         return tags
 
     def _trace(self, t: int, ref: int, traces: int, graded: int, at: int) -> None:
@@ -214,6 +263,9 @@ class _Checker:
         self.need(delay <= 63, 8, at + 10, f"stored delay {delay} is outside 0..63")
         self.need(off <= 1 and (rule or not off), 8, at + 11, "plasticity is switched off, but there is no rule")
         self.need(rule <= self.count(_RULES), 7, at + 12, "the rule does not exist")
+        for ref in struct.unpack_from("<4H", self.bytes(_RULES, rule - 1), 52) if rule else ():
+            of = struct.unpack_from("<H", self.bytes(_MODULATORS, ref - 1), 2)[0] if ref else 0
+            self.need(not of or of - 1 == post, 7, at + 12, "a modulator of the rule belongs to another population")
         self.need(not any(b[14:16]) and not any(b[36:64]), 8, at + 14, "reserved bytes are not 0")
         start, count, delays, rows, targets = struct.unpack_from("<5I", b, 16)
         n_pre, n_post = (struct.unpack_from("<I", self.bytes(_POPS, p), 4)[0] for p in (pre, post))
@@ -271,16 +323,18 @@ class _Checker:
 
     def entry(self, k: int) -> None:
         at = self.at(_SCHEDULE, k)
-        _, operation, value, obj, zero = struct.unpack_from("<IBBHI", self.image, at)
-        self.need(operation in (1, 2), 8, at + 4, f"operation {operation} is unknown")
-        self.need(value <= 1 and not zero, 8, at + 5, "a value is neither off nor on")
-        self.need(obj < self.count(_PROJS if operation == 1 else _POPS), 7, at + 6, "the object does not exist")
+        _, operation, switch, obj, value = struct.unpack_from("<IBBHi", self.image, at)
+        self.need(operation in (1, 2, 3), 8, at + 4, f"operation {operation} is unknown")
+        good = not switch and abs(value) <= _VALUE_MAX if operation == 3 else switch <= 1 and not value
+        self.need(good, 8, at + 5, "a value is out of range, or neither off nor on")
+        objects = self.count((_PROJS, _POPS, _MODULATORS)[operation - 1])
+        self.need(obj < objects, 7, at + 6, "the object does not exist")
 
     def probe(self, k: int) -> None:
         at = self.at(_PROBES, k)
         kind, _, obj, every, _, zero = struct.unpack_from("<BBHIII", self.image, at)
-        self.need(kind <= 1, 8, at, f"object kind {kind} is unknown")
-        self.need(obj < self.count(_PROJS if kind else _POPS), 7, at + 2, "the object does not exist")
+        self.need(kind <= 2, 8, at, f"object kind {kind} is unknown")
+        self.need(obj < self.count((_POPS, _PROJS, _MODULATORS)[kind]), 7, at + 2, "the object does not exist")
         self.need(every >= 1, 8, at + 4, "a period of 0 steps")
         self.need(not zero, 8, at + 12, "reserved bytes are not 0")
 

@@ -17,6 +17,8 @@ from neuromorph.image.layout import (
     FEATURES,
     KINDS,
     MACHINE,
+    MODES,
+    MODULATOR,
     OPERATIONS,
     POPULATION,
     PROBE,
@@ -25,14 +27,28 @@ from neuromorph.image.layout import (
     RULE,
     SCHEDULE,
     SIGNS,
+    SOURCE,
     TRACE,
     VARIABLE_OF,
     stream_bytes,
 )
 from neuromorph.image.sections import sections
 from neuromorph.image.writer import features
-from neuromorph.program import Population, Probe, Program, Projection, ScheduleEntry
-from neuromorph.rule import DEPENDENCIES, GRADED_TRACES, TRACES, VARIABLES, Factor, Product, Rule, Trace, decay_table
+from neuromorph.program import Modulator, Population, Probe, Program, Projection, ScheduleEntry
+from neuromorph.rule import (
+    DEPENDENCIES,
+    FUNCTIONS,
+    GRADED_TRACES,
+    OLD_PERIOD_MAX,
+    TRACES,
+    VARIABLES,
+    Factor,
+    Product,
+    Rule,
+    Trace,
+    decay_table,
+    modulator_table,
+)
 
 if TYPE_CHECKING:
     from neuromorph.report import Report
@@ -81,6 +97,11 @@ def _check_features(program: Program, reader: _Reader, image: bytes) -> None:
     need = sum(1 << FEATURES.index(name) for name in features(program))
     if any(record[3] for record in reader.records(10, RULE)):
         need |= 1 << FEATURES.index("tags")
+    factors = [_factor(*record) for record in reader.records(12, FACTOR)]
+    if any(f.extended for f in factors) or any(record[1] > OLD_PERIOD_MAX for record in reader.records(11, PRODUCT)):
+        need |= 1 << FEATURES.index("extended_factors")
+    if any("q" in f.variables for f in factors):
+        need |= 1 << FEATURES.index("resource_sums")
     missing = need & ~int(struct.unpack_from("<I", image, 20)[0])
     if missing:
         names = ", ".join(name for k, name in enumerate(FEATURES) if missing >> k & 1)
@@ -97,7 +118,7 @@ def _metadata_of(reader: _Reader) -> dict[str, Any]:
         raise ImageError(f"the metadata is not JSON: {error}") from error
     if not isinstance(meta, dict):
         raise ImageError("the metadata is no JSON object")
-    for key, kind in (("populations", 3), ("projections", 4), ("probes", 17)):
+    for key, kind in (("populations", 3), ("projections", 4), ("probes", 17), ("modulators", 19)):
         names = meta.get(key)
         count = reader.sections[kind].count if kind in reader.sections else 0
         if names is None:
@@ -117,19 +138,21 @@ def _decode(reader: _Reader) -> Program:
     probe_records = reader.records(17, PROBE)
     probe_names = meta.get("probes") or [f"probe{i}" for i in range(len(probe_records))]
     pops = [_decode_population(reader, r, n) for r, n in zip(reader.records(3, POPULATION), pop_names, strict=True)]
-    rules = [_decode_rule(reader, r, rounding == 0) for r in reader.records(10, RULE)]
+    records = reader.records(19, MODULATOR)
+    modulator_names = meta.get("modulators") or [f"modulator{i}" for i in range(len(records))]
+    modulators = [_decode_modulator(reader, r, n, pops) for r, n in zip(records, modulator_names, strict=True)]
+    rules = [_decode_rule(reader, r, modulator_names, rounding == 0) for r in reader.records(10, RULE)]
     projs = [
         _decode_projection(reader, r, n, pops, rules)
         for r, n in zip(reader.records(4, PROJECTION), proj_names, strict=True)
     ]
     schedule = tuple(
-        ScheduleEntry(
-            step, cast("Any", OPERATIONS[op - 1]), (projs if op == 1 else pops)[obj].name, bool(value)
-        )
-        for step, op, value, obj in reader.records(16, SCHEDULE)
+        ScheduleEntry(step, cast("Any", OPERATIONS[op - 1]), (projs, pops, modulators)[op - 1][obj].name, *set_to)
+        for step, op, on, obj, value in reader.records(16, SCHEDULE)
+        for set_to in [(True, value) if op == 3 else (bool(on),)]
     )
     probes = tuple(
-        Probe(name, (projs if kind else pops)[obj].name, VARIABLE_OF[code], every, phase)
+        Probe(name, (pops, projs, modulators)[kind][obj].name, VARIABLE_OF[code], every, phase)
         for name, (kind, code, obj, every, phase) in zip(probe_names, probe_records, strict=True)
     )
     return Program(
@@ -143,6 +166,7 @@ def _decode(reader: _Reader) -> Program:
         name=str(meta.get("name", "program")),
         scales=_scales(meta),
         report=_report(meta),
+        modulators={m.name: m for m in modulators},
     )
 
 
@@ -179,15 +203,31 @@ def _decode_population(reader: _Reader, record: tuple[Any, ...], name: str) -> P
     )  # fmt: skip
 
 
-def _decode_rule(reader: _Reader, record: tuple[Any, ...], shared: bool) -> Rule:
+def _decode_modulator(reader: _Reader, record: tuple[Any, ...], name: str, pops: list[Population]) -> Modulator:
+    mode, each, of, decay, period, frac, first, count, init = record
+    n = pops[of - 1].n if of else 1
+    return Modulator(
+        name, pops[of - 1].name if of else None,
+        tuple((pops[pop].name, gain) for pop, gain in reader.records(20, SOURCE)[first : first + count]),
+        cast("Any", MODES[mode]), decay, period, frac, reader.pool(18, "<i4", init, n) if each else init,
+    )  # fmt: skip
+
+
+def _factor(variable: int, form: int, constant: int) -> Factor:
+    second = VARIABLES[(form >> 3) - 1] if form >> 3 else ""
+    return Factor(VARIABLES[variable], constant, FUNCTIONS[form & 3], second, -1 if form & 4 else 1)
+
+
+def _decode_rule(reader: _Reader, record: tuple[Any, ...], modulators: list[str], shared: bool) -> Rule:
     t_epoch, graded, _, _, seed, *rest = record
     first, count, traces, streams = rest[0:3], rest[3:6], rest[6:11], rest[11:16]
+    read, sum_shift, decay = rest[16:20], rest[20], rest[21]
     products, factors = reader.records(11, PRODUCT), reader.records(12, FACTOR)
     records = reader.records(13, TRACE)
 
     def product(index: int) -> Product:
         dependency, k, mant, exp, start, n = products[index]
-        held = tuple(Factor(VARIABLES[v], c, bool(s)) for v, s, c in factors[start : start + n])
+        held = tuple(_factor(*record) for record in factors[start : start + n])
         return Product(cast('Literal["x0", "y0", "u"]', DEPENDENCIES[dependency]), mant, exp, held, k)
 
     dw, dd, dt = (tuple(product(f + i) for i in range(n)) for f, n in zip(first, count, strict=True))
@@ -198,15 +238,25 @@ def _decode_rule(reader: _Reader, record: tuple[Any, ...], shared: bool) -> Rule
             held[name] = Trace(ii, fi, tau, _table(reader, table, tau))
     if shared:
         _check_streams(reader, seed, streams)
-    return Rule(dw, dd, dt, traces=held, t_epoch=t_epoch, seed=seed, graded_trace=GRADED_TRACES[graded])
+    if decay and _table_bytes(reader, decay) != modulator_table().astype("<u8").tobytes():
+        raise ImageError("the decay of a rule's modulators is not that of 65535 steps", 8)
+    names = tuple(modulators[index - 1] for index in read if index)
+    return Rule(
+        dw, dd, dt, traces=held, t_epoch=t_epoch, seed=seed, graded_trace=GRADED_TRACES[graded], modulators=names,
+        sum_shift=sum_shift,
+    )  # fmt: skip
 
 
 def _table(reader: _Reader, index: int, tau: float) -> bytes:
     """The entries of a decay table, empty if they are those of `tau`."""
     if index == 0:
         return b""
-    data = reader.sections[14].data[(index - 1) * 1032 : index * 1032]
+    data = _table_bytes(reader, index)
     return b"" if data == decay_table(tau).astype("<u8").tobytes() else data
+
+
+def _table_bytes(reader: _Reader, index: int) -> bytes:
+    return reader.sections[14].data[(index - 1) * 1032 : index * 1032]
 
 
 def _check_streams(reader: _Reader, seed: int, refs: list[int]) -> None:

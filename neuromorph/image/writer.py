@@ -20,6 +20,8 @@ from neuromorph.image.layout import (
     MAGIC,
     MAJOR,
     MINOR,
+    MODES,
+    MODULATOR,
     OPERATIONS,
     POPULATION,
     PROBE,
@@ -32,12 +34,13 @@ from neuromorph.image.layout import (
     SECTIONS,
     SEMANTICS,
     SIGNS,
+    SOURCE,
     TRACE,
     stream_bytes,
 )
 from neuromorph.image.sections import sections
-from neuromorph.program import Population, Program, Projection
-from neuromorph.rule import DEPENDENCIES, GRADED_TRACES, TRACES, VARIABLES, Rule
+from neuromorph.program import Modulator, Population, Program, Projection
+from neuromorph.rule import DEPENDENCIES, FUNCTIONS, GRADED_TRACES, TRACES, VARIABLES, Factor, Rule, modulator_table
 
 __all__ = ["encode", "features", "without_metadata"]
 
@@ -59,6 +62,9 @@ def features(program: Program) -> tuple[str, ...]:
         "scheduled_reset": any(p.has_reset for p in pops),
         "tags": any(r.has_tag_1 or r.has_tag_2 for r in rules),
         "schedule": bool(program.schedule),
+        "modulators": bool(program.modulators),
+        "extended_factors": any(p.extended for r in rules for p in r.products),
+        "resource_sums": any("q" in r.variables for r in rules),
     }
     return tuple(name for name in FEATURES if has[name])
 
@@ -83,6 +89,8 @@ def encode(program: Program) -> bytes:
     pools = _Pools()
     pop_index = {name: i for i, name in enumerate(program.populations)}
     proj_index = {name: i for i, name in enumerate(program.projections)}
+    modulator_index = {name: i for i, name in enumerate(program.modulators)}
+    index = {"plasticity": proj_index, "adaptation": pop_index, "modulator": modulator_index}
     rules = [p.rule for p in program.projections.values() if p.rule is not None]
     pools.add(
         1,
@@ -95,15 +103,17 @@ def encode(program: Program) -> bytes:
         _encode_population(pools, pop)
     tables: dict[tuple[float, bytes], int] = {}
     for proj in program.projections.values():
-        _encode_projection(pools, proj, pop_index, program.rounding, tables)
+        _encode_projection(pools, proj, pop_index, modulator_index, program.rounding, tables)
     for entry in program.schedule:
-        where = proj_index if entry.operation == "plasticity" else pop_index
-        code = OPERATIONS.index(entry.operation) + 1
-        pools.add(16, SCHEDULE.pack(entry.step, code, entry.on, where[entry.object]))
+        code, sets = OPERATIONS.index(entry.operation) + 1, entry.operation == "modulator"
+        place = index[entry.operation][entry.object]
+        pools.add(16, SCHEDULE.pack(entry.step, code, entry.on and not sets, place, entry.value))
     for probe in program.probes:
-        is_proj = probe.object in proj_index
-        index = (proj_index if is_proj else pop_index)[probe.object]
-        pools.add(17, PROBE.pack(is_proj, PROBE_CODES[probe.variable], index, probe.every, probe.phase))
+        kind = next(k for k, known in enumerate((pop_index, proj_index, modulator_index)) if probe.object in known)
+        place = (pop_index, proj_index, modulator_index)[kind][probe.object]
+        pools.add(17, PROBE.pack(kind, PROBE_CODES[probe.variable], place, probe.every, probe.phase))
+    for modulator in program.modulators.values():
+        _encode_modulator(pools, modulator, pop_index)
     pools.add(2, _metadata(program))
     bits = sum(1 << FEATURES.index(name) for name in features(program))
     return _assemble({kind: bytes(data) for kind, data in pools.data.items()}, PROFILES.index(program.profile), bits)
@@ -150,6 +160,8 @@ def _metadata(program: Program) -> bytes:
         "probes": [p.name for p in program.probes],
         "scales": {k: dict(v) for k, v in program.scales.items()},
     }
+    if program.modulators:
+        meta["modulators"] = list(program.modulators)
     if program.report is not None:
         meta["report"] = program.report.to_dict()
     return json.dumps(meta, separators=(",", ":"), sort_keys=True).encode()
@@ -181,6 +193,22 @@ def _encode_population(pools: _Pools, pop: Population) -> None:
     )  # fmt: skip
 
 
+def _encode_modulator(pools: _Pools, modulator: Modulator, pops: dict[str, int]) -> None:
+    each = isinstance(modulator.init, np.ndarray)
+    init = pools.add(18, _i32(modulator.init)) if each else modulator.init
+    first = len(pools.data[20]) // 8
+    for source, gain in modulator.sources:
+        pools.add(20, SOURCE.pack(pops[source], gain))
+    of = 0 if modulator.of is None else pops[modulator.of] + 1
+    pools.add(
+        19,
+        MODULATOR.pack(
+            MODES.index(modulator.mode), each, of, modulator.decay, modulator.period, modulator.frac, first,
+            len(modulator.sources), init,
+        ),
+    )  # fmt: skip
+
+
 def _weight_bytes(proj: Projection) -> tuple[int, int, bytes]:
     """Element code, alignment and bytes of the weights."""
     if proj.sign_mode != "mixed":
@@ -191,8 +219,9 @@ def _weight_bytes(proj: Projection) -> tuple[int, int, bytes]:
 
 
 def _encode_projection(
-    pools: _Pools, proj: Projection, pops: dict[str, int], rounding: str, tables: dict[tuple[float, bytes], int]
-) -> None:
+    pools: _Pools, proj: Projection, pops: dict[str, int], modulators: dict[str, int], rounding: str,
+    tables: dict[tuple[float, bytes], int],
+) -> None:  # fmt: skip
     element, align, data = _weight_bytes(proj)
     weights = pools.add(8, data, align)
     per_synapse = isinstance(proj.delays, np.ndarray)
@@ -202,7 +231,7 @@ def _encode_projection(
         length = np.diff(proj.indptr)
         rows = pools.add(6, np.stack([proj.indptr[:-1], length, length], axis=1).astype("<u4").tobytes())
         targets = pools.add(7, proj.indices.astype("<u4").tobytes())
-    rule = 0 if proj.rule is None else _encode_rule(pools, proj.rule, rounding, tables) + 1
+    rule = 0 if proj.rule is None else _encode_rule(pools, proj.rule, modulators, rounding, tables) + 1
     pools.add(
         4,
         PROJECTION.pack(
@@ -213,7 +242,15 @@ def _encode_projection(
     )  # fmt: skip
 
 
-def _encode_rule(pools: _Pools, rule: Rule, rounding: str, tables: dict[tuple[float, bytes], int]) -> int:
+def _encode_factor(factor: Factor) -> bytes:
+    second = VARIABLES.index(factor.second) + 1 if factor.second else 0
+    form = FUNCTIONS.index(factor.function) | (factor.sign < 0) << 2 | second << 3
+    return FACTOR.pack(VARIABLES.index(factor.variable), form, factor.constant)
+
+
+def _encode_rule(
+    pools: _Pools, rule: Rule, modulators: dict[str, int], rounding: str, tables: dict[tuple[float, bytes], int]
+) -> int:
     first, count = [], []
     for series in (rule.dw, rule.dd, rule.dt):
         first.append(len(pools.data[11]) // 8)
@@ -221,7 +258,7 @@ def _encode_rule(pools: _Pools, rule: Rule, rounding: str, tables: dict[tuple[fl
         for product in series:
             factor = len(pools.data[12]) // 4
             for f in product.factors:
-                pools.add(12, FACTOR.pack(VARIABLES.index(f.variable), f.sgn, f.constant))
+                pools.add(12, _encode_factor(f))
             dependency = DEPENDENCIES.index(product.dependency)
             pools.add(
                 11, PRODUCT.pack(dependency, product.k, product.mant, product.exp, factor, len(product.factors))
@@ -240,12 +277,19 @@ def _encode_rule(pools: _Pools, rule: Rule, rounding: str, tables: dict[tuple[fl
     if rounding == "shared":
         seeds = (*range(rule.seed, rule.seed + 4), 2)
         streams = [pools.add(15, stream_bytes(seed)) + 1 for seed in seeds]
+    read = [modulators[name] + 1 for name in rule.modulators]
+    decay = 0
+    if read and rounding == "shared":
+        key = 65535.0, modulator_table().astype("<u8").tobytes()
+        if key not in tables:
+            tables[key] = pools.add(14, key[1]) + 1
+        decay = tables[key]
     flags = rule.has_tag_1 | rule.has_tag_2 << 1
     bits = sum(1 << k for k, name in enumerate(TRACES) if name in rule.traces)
     return pools.add(
         10,
         RULE.pack(
             rule.t_epoch, GRADED_TRACES.index(rule.graded_trace), bits, flags, rule.seed,
-            *first, *count, *traces, *streams,
+            *first, *count, *traces, *streams, *read, *[0] * (4 - len(read)), rule.sum_shift, decay,
         ),
     )

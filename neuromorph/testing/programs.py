@@ -279,7 +279,7 @@ def _product(rng: np.random.Generator, traces: dict[str, Trace]) -> Product:
         variable = str(rng.choice(variables))
         constant = int(rng.choice([0, 0, 1, -5, 60, -200, 511, -512]))
         sgn = variable in "wdt" and bool(rng.random() < 0.3)
-        factors.append(Factor(variable, constant or (3 if variable == "1" else 0), sgn))
+        factors.append(Factor(variable, constant or (3 if variable == "1" else 0), "sgn" if sgn else ""))
     k = int(rng.integers(0, 4)) if dependency == "u" else 0
     return Product(cast("Any", dependency), mant, exp, tuple(factors), k)
 

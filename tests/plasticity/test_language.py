@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from neuromorph.errors import RuleError, ValidationError
 from neuromorph.language import format_products, parse_products, variable_columns
-from neuromorph.rule import WIDTHS, Factor, Product
+from neuromorph.rule import FUNCTIONS, VARIABLES, WIDTHS, Factor, Product
 
 
-def factor(variable, constant=0, sgn=False):
-    return Factor(variable, constant, sgn)
+def factor(variable, constant=0, function="", second="", sign=1):
+    return Factor(variable, constant, function, second, sign)
 
 
 MEANINGS = {
@@ -33,8 +33,8 @@ MEANINGS = {
     "y0*(-3 - x1)": Product("y0", -1, 0, (factor("x1", 3),)),
     "y0*(3 + x1)": Product("y0", 1, 0, (factor("x1", 3),)),
     "y0*(x1 - 3)": Product("y0", 1, 0, (factor("x1", -3),)),
-    "y0*sgn(3 - t)": Product("y0", -1, 0, (factor("t", -3, True),)),
-    "y0*sgn(-w)": Product("y0", -1, 0, (factor("w", 0, True),)),
+    "y0*sgn(3 - t)": Product("y0", -1, 0, (factor("t", -3, "sgn"),)),
+    "y0*sgn(-w)": Product("y0", -1, 0, (factor("w", 0, "sgn"),)),
     "2^-3*(w)*y0": Product("y0", 1, -3, (factor("w"),)),
     "(2^-3)*y0": Product("y0", 1, -3),
     # the dependency: the period if there is one, else the first spike
@@ -52,6 +52,20 @@ MEANINGS = {
     "96*x0": Product("x0", 6, 4),
     "2^10*x0": Product("x0", 4, 8),
     "4*2^-8*x0": Product("x0", 2, -7),
+    # two variables, and functions; a sign that cannot leave its brackets stays
+    "x0*(w+x1)": Product("x0", 1, 0, (factor("w", 0, "", "x1"),)),
+    "x0*(x1 + y1 - 40)": Product("x0", 1, 0, (factor("x1", -40, "", "y1"),)),
+    "x0*(w - d)": Product("x0", 1, 0, (factor("w", 0, "", "d", -1),)),
+    "x0*(-w + d + 3)": Product("x0", 1, 0, (factor("d", 3, "", "w", -1),)),
+    "x0*(3 - w - d)": Product("x0", -1, 0, (factor("w", -3, "", "d"),)),
+    "x0*sgn(x1)": Product("x0", 1, 0, (factor("x1", 0, "sgn"),)),
+    "x0*sgn(3 - w - d)": Product("x0", -1, 0, (factor("w", -3, "sgn", "d"),)),
+    "x0*pos(m1 - 20)": Product("x0", 1, 0, (factor("m1", -20, "pos"),)),
+    "x0*pos(40 - w)": Product("x0", 1, 0, (factor("1", 40, "pos", "w", -1),)),
+    "x0*on(-w)": Product("x0", 1, 0, (factor("1", 0, "on", "w", -1),)),
+    "x0*on(x1 + y1 - 60)": Product("x0", 1, 0, (factor("x1", -60, "on", "y1"),)),
+    "x0*-pos(5 - w + d)": Product("x0", -1, 0, (factor("d", 5, "pos", "w", -1),)),
+    "u15*q*m4": Product("u", 1, 0, (factor("q"), factor("m4")), 15),
     "x0*const(-20)": Product("x0", 1, 0, (factor("1", -20),)),
     " x0\t*\n w ": Product("x0", 1, 0, (factor("w"),)),
 }
@@ -60,6 +74,20 @@ MEANINGS = {
 @pytest.mark.parametrize("text", MEANINGS)
 def test_meaning_of_a_product(text):
     assert parse_products(text) == (MEANINGS[text],)
+
+
+def test_modulators_have_the_names_that_a_user_gives_them():
+    rule = parse_products("u0*t*reward - x0*pos(gate - 20)", ("reward", "gate"))
+    assert rule == parse_products("u0*t*m1 - x0*pos(m2 - 20)")
+    assert format_products(rule, ("reward", "gate")) == "u0*t*reward - x0*pos(gate - 20)"
+    with pytest.raises(RuleError, match="did you mean reward"):
+        parse_products("u0*t*rewrd", ("reward",))
+
+
+@pytest.mark.parametrize("name", ["w", "u3", "pos", "m1", "a b", "3d"])
+def test_names_of_modulators_are_no_variables(name):
+    with pytest.raises(ValidationError, match="no variable or function"):
+        parse_products("u0*w", (name,))
 
 
 def test_a_rule_is_a_sum_of_products():
@@ -85,8 +113,8 @@ WRONG = {
     "x0*y4": (3, "did you mean"),
     "x0*u1*u2": (6, "u2 after u1"),
     "u1*(u1)*w": (4, "u1 after u1"),
-    "u12*w": (0, "u0..u9"),
-    "u*w": (0, "u0..u9"),
+    "u16*w": (0, "u0..u15"),
+    "u*w": (0, "u0..u15"),
     "9*x0": (0, "the nearest is 2^3"),
     "x0*11": (3, "cannot be held"),
     "x0 + 3*5*y0": (5, "15 cannot be held"),
@@ -105,8 +133,19 @@ WRONG = {
     "2^": (1, "an integer exponent is missing"),
     "x0*2^-": (5, "an integer exponent is missing"),
     "3^2*x0": (0, "only 2 takes an exponent"),
-    "x0*(w+x1)": (6, "two variables"),
-    "x0*(w+1+2)": (7, "more than one"),
+    "x0*(w+x1+y1)": (9, "more than two variables"),
+    "x0*(w+x1+2+d)": (10, "more than two variables and one constant"),
+    "x0*(w+1+2)": (8, "more than one constant"),
+    "x0*(u2+w)": (4, "no other variable"),
+    "x0*pos(u2)": (7, "not the period u2"),
+    "x0*pos(-w-d)": (8, "cannot subtract two variables"),
+    "x0*pos(3)": (8, "a variable is needed"),
+    "x0*on": (3, "'(' is missing"),
+    "x0*pos(w)^2": (9, "write the factor twice"),
+    "x0*(x1+y1-600)": (10, "-512..511"),
+    "x0*pos(520-w)": (7, "-512..511"),
+    "x0*m5": (3, "'m5' is unknown"),
+    "x0*rewrd": (3, "is unknown"),
     "x0*(w*2)": (5, "a product within brackets"),
     "2*(x0*w)": (5, "a product within brackets"),
     "x0*((w))": (4, "brackets within brackets"),
@@ -133,7 +172,6 @@ WRONG = {
     "x0*const(400)": (9, "-256..255"),
     "x0*const(w)": (9, "one integer"),
     "x0*(2.5-w)": (4, "made of integers"),
-    "x0*sgn(x1)": (7, "sgn takes w, d or t"),
     "x0*sgn(w*t)": (8, "a product within brackets"),
     "x0*sgn": (3, "'(' is missing"),
     "(u2+3)*x0": (1, "no constant"),
@@ -164,15 +202,20 @@ def test_where_variables_are_mentioned():
     assert variable_columns("x0*(y1 - 2) + y1*sgn(t)*u3") == {"x0": 0, "y1": 4, "sgn": 17, "t": 21, "u3": 24}
 
 
-TEXT_VARIABLES = ("x0", "y0", "x1", "x2", "y1", "y2", "y3", "w", "d", "t", "1")
+NUMBERS = tuple(name for name in VARIABLES if name != "1")
 
 
 @st.composite
 def factors(draw):
-    variable = draw(st.sampled_from(TEXT_VARIABLES))
-    limit = 1 << WIDTHS[variable]
+    variable = draw(st.sampled_from(VARIABLES))
+    function = "" if variable == "1" else draw(st.sampled_from(FUNCTIONS))
+    second = draw(st.sampled_from(("", "", *NUMBERS)))
+    if variable == "1" and second:
+        constant, function = draw(st.integers(-512, 511)), draw(st.sampled_from(("pos", "on")))
+        return Factor("1", constant, function, second, -1)
+    limit = 512 if second else 1 << WIDTHS[variable]
     constant = draw(st.integers(-limit, limit - 1) | st.just(0))
-    return Factor(variable, constant, variable in ("w", "d", "t") and draw(st.booleans()))
+    return Factor(variable, constant, function, second, draw(st.sampled_from((1, -1))) if second else 1)
 
 
 @st.composite
@@ -183,7 +226,7 @@ def products(draw):
         draw(st.integers(-8, 7).filter(bool)),
         draw(st.integers(-7, 8)),
         tuple(draw(st.lists(factors(), max_size=6))),
-        draw(st.integers(0, 9)) if dependency == "u" else 0,
+        draw(st.integers(0, 15)) if dependency == "u" else 0,
     )
 
 
@@ -194,7 +237,7 @@ def test_printed_rules_parse_to_themselves(rule):
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.text(alphabet="xyuwdt0123^*+-() sgn.", max_size=30))
+@given(st.text(alphabet="xyuwdtmqpo0123^*+-() sgn.", max_size=30))
 def test_any_text_parses_or_says_where_it_does_not(text):
     try:
         rule = parse_products(text)

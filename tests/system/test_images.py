@@ -239,7 +239,7 @@ LOGICAL: dict[str, Callable[[], Program]] = {
     "no factor": lambda: first_product(factors=()),
     "variable": lambda: first_product(factors=(Factor("w"),)),
     "constant": lambda: first_product(factors=(Factor("y1", 1),)),
-    "sgn": lambda: rule(dt=(Product("u", 1, 0, (Factor("w", 3, True),), 1),)),
+    "sgn": lambda: rule(dt=(Product("u", 1, 0, (Factor("w", 3, "sgn"),), 1),)),
     "k": lambda: rule(dt=(Product("u", 1, 0, (Factor("w", 3),), 2),)),
     "step of the schedule": lambda: whole(
         schedule=(ScheduleEntry(5, "plasticity", "syn", False), *whole().schedule[1:])

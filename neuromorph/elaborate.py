@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from neuromorph.handles import Input, Phase, Population, Projection
     from neuromorph.network import Network
+    from neuromorph.plasticity.base import PlasticityRule
 
 __all__ = ["draw_population", "draw_projection", "elaborate"]
 
@@ -116,7 +117,7 @@ def draw_projection(proj: Projection, dt: float, seed: int) -> graph.Projection:
         delays=_delays(where, proj, pairs, dt, seed),
         indptr=None if pairs is None else _frozen(pairs.indptr(n_pre)),
         indices=None if pairs is None else _frozen(pairs.post),
-        sign=proj.sign or _sign(weights, proj.plasticity is not None),
+        sign=proj.sign or _sign(weights, proj.plasticity),
         graded=proj.graded,
         rule=proj.plasticity,
         w_max=bound,
@@ -197,8 +198,10 @@ def _without_diagonal(where: str, given: Any, weights: Floats) -> Floats:
     return weights
 
 
-def _sign(weights: Floats, plastic: bool) -> Literal["mixed", "exc", "inh"]:
-    if plastic or not np.any(weights < 0):
+def _sign(weights: Floats, rule: PlasticityRule | None) -> Literal["mixed", "exc", "inh"]:
+    if rule is not None:
+        return rule.sign or "exc"
+    if not np.any(weights < 0):
         return "exc"
     return "inh" if not np.any(weights > 0) else "mixed"
 

@@ -100,7 +100,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """At the end of `step`, "plasticity" or "adaptation" of an object goes on or off, or a "modulator" takes `value`."""
+    """At the end of `step`: "plasticity" or "adaptation" of an object goes on or off, a "modulator" takes `value`."""
 
     step: int
     operation: Literal["plasticity", "adaptation", "modulator"]

@@ -102,7 +102,7 @@ def check_projection(proj: Projection, pops: Mapping[str, Population]) -> None:
 def check_read(proj: Projection, modulators: Mapping[str, Modulator]) -> None:
     """Check that the modulators which a projection's rule reads exist, and belong to its target."""
     where = f"projection {proj.name!r}"
-    for name in () if proj.rule is None else proj.rule.modulators:
+    for name in () if proj.rule is None else proj.rule.reads:
         if name not in modulators:
             raise ValidationError(
                 f"{where}: {type(proj.rule).__name__} reads the modulator {name!r}, which does not exist; "
@@ -134,6 +134,11 @@ def _check_weights(where: str, proj: Projection) -> None:
     if proj.w_max is not None and proj.rule is None:
         raise ValidationError(
             f"{where}: w_max = {proj.w_max:g} bounds learning, but there is no plasticity; leave it out"
+        )
+    if proj.rule is not None and proj.rule.sign not in (None, proj.sign):
+        raise ValidationError(
+            f"{where}: {type(proj.rule).__name__} is made for sign = {proj.rule.sign!r}, not {proj.sign!r}; leave sign "
+            "out, and give weights of that sign"
         )
     if not weights.size:
         return

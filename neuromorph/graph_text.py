@@ -119,7 +119,10 @@ def _value(value: Any) -> str:
 def _shown(value: Any) -> str:
     """A rule as its constructor call, the same whatever kind of mapping or subclass of dataclass holds its parts."""
     if is_dataclass(value) and not isinstance(value, type):
-        parts = [f"{item.name}={_shown(getattr(value, item.name))}" for item in fields(value) if item.repr]
+        shown = [item.name for item in fields(value) if item.repr]
+        # What rules got later is left out where it is not used, so that texts stay as they were.
+        unused = {i.name for i in fields(value) if i.metadata.get("extension") and not getattr(value, i.name)}
+        parts = [f"{name}={_shown(getattr(value, name))}" for name in shown if name not in unused]
         return f"{type(value).__name__}({', '.join(parts)})"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key!r}: {_shown(held)}" for key, held in value.items()) + "}"

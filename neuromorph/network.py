@@ -164,7 +164,7 @@ class Network:
             How the weights learn, e.g. ``neuromorph.plasticity.STDP(...)``; None: static.
         sign : str, optional
             "exc" (weights >= 0), "inh" (<= 0) or "mixed". Default for static weights: what fits them; for plastic ones
-            "exc".
+            that of the rule, else "exc".
         w_max : float, optional
             Largest magnitude of a plastic weight; default: the rule's own bound.
         graded : bool, optional

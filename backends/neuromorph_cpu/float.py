@@ -154,7 +154,7 @@ class FloatEngine:
         self._neurons[projection.post].incoming.append(synapses)
         if projection.rule is not None:
             unit = self._w_units.get(projection.name, machine_unit(projection))
-            read = tuple(self._modulators[name] for name in projection.rule.modulators)
+            read = tuple(self._modulators[name] for name in projection.rule.reads)
             synapses.learner = Learner(projection, self._state, n_pre, n_post, self.graph.dt, unit, read)
         return synapses
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from neuromorph.engine import Target
     from neuromorph.graph import Graph
     from neuromorph.passes.discretise import Dynamics
-    from neuromorph.program import Population, Program, Projection
+    from neuromorph.program import Modulator, Population, Program, Projection
     from neuromorph.report import Entry, MemoryUse, Notice, Section
 
 __all__ = ["Pass", "State"]
@@ -27,7 +27,7 @@ class State:
         What is compiled, for which machines, in which numbers.
     dynamics
         After discretise: the equations per step, of each population that is not an input.
-    populations, projections, scales
+    populations, projections, modulators, scales
         After quantise: integers, and the physical value of one unit of each variable.
     program
         After legalise: the draft of the program; after emit: the program with its report.
@@ -42,6 +42,7 @@ class State:
     dynamics: Mapping[str, Dynamics] = field(default_factory=dict)
     populations: Mapping[str, Population] = field(default_factory=dict)
     projections: Mapping[str, Projection] = field(default_factory=dict)
+    modulators: Mapping[str, Modulator] = field(default_factory=dict)
     scales: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     program: Program | None = None
     entries: tuple[Entry, ...] = ()

@@ -15,7 +15,18 @@ if TYPE_CHECKING:
 
     from neuromorph.graph import Adaptation
 
-__all__ = ["BIAS_MAX", "Theta", "check_tau", "compact", "hold_adaptation", "hold_bias", "hold_du", "hold_dv", "tau_of"]
+__all__ = [
+    "BIAS_MAX",
+    "Theta",
+    "check_tau",
+    "compact",
+    "hold_adaptation",
+    "hold_bias",
+    "hold_du",
+    "hold_dv",
+    "slow_decay",
+    "tau_of",
+]
 
 TOLERANCE = 0.05  # of a held time constant
 FINE = 0.01  # of an increment, and of a time constant that has several ways to be held
@@ -108,7 +119,7 @@ def hold_adaptation(where: str, asked: Adaptation, scale: float, dt: float) -> T
             limit = THETA_MAX / 2**frac / scale
             asked_most = np.max(value) / 2**frac / scale
             raise ValidationError(f"{where} {what} is {asked_most:g}; at most {limit:g} can be held")
-    period, decay, tau, loss = _slow_decay(asked.tau, dt, float(np.max(inc)))
+    period, decay, tau, loss = slow_decay(asked.tau, dt, float(np.max(inc)))
     check_tau(f"{where} tau", asked.tau, tau, dt)
     return Theta(inc, decay, period, frac, start, tau, loss)
 
@@ -118,7 +129,7 @@ def _off(value: NDArray[np.float64], frac: int) -> float:
     return float(np.max(np.abs(np.rint(some) / some - 1), initial=0.0))
 
 
-def _slow_decay(tau: float, dt: float, inc: float) -> tuple[int, int, float, float]:
+def slow_decay(tau: float, dt: float, inc: float) -> tuple[int, int, float, float]:
     """Period, decay, held tau, and the truncation's share of the decay of one increment."""
     if tau == 0 or np.isinf(tau):
         return 0, 0 if tau else 4096, tau, 0.0

@@ -13,6 +13,7 @@ from neuromorph.program import Population, Probe, Program, Projection, ScheduleE
 
 if TYPE_CHECKING:
     from neuromorph.engine import Target
+    from neuromorph.graph import Phase
 
 __all__ = ["ALTERNATIVES", "Legalise", "check_features"]
 
@@ -30,6 +31,12 @@ ALTERNATIVES = {
     "scheduled_reset": ("a scheduled reset", "use a short tau_m and a pause between the inputs"),
     "tags": ("synaptic tags", "use a rule of dw alone"),
     "schedule": ("a schedule", "run the phases one after the other, with a program for each"),
+    "modulators": ("modulators", "use a rule that reads none, and switch it with phases"),
+    "extended_factors": (
+        "factors of two variables, with pos or on, or periods over 2^9 epochs",
+        "use a rule whose factors are a variable and a constant, and a longer epoch",
+    ),
+    "resource_sums": ("sums of the weights onto a neuron", "use a rule without q, or bound each weight alone"),
 }
 
 
@@ -42,18 +49,23 @@ class Legalise(Pass):
     def run(self, state: State) -> State:
         """Take over probes and schedule, refuse what a target lacks."""
         graph = state.graph
-        schedule = tuple(
-            ScheduleEntry(p.step, p.operation, p.object, p.on) for p in graph.schedule if p.operation != "modulator"
-        )
+        schedule = tuple(_entry(phase, state) for phase in graph.schedule)
         probes = tuple(Probe(p.name, p.object, p.variable, p.every, p.phase) for p in graph.probes)
         program = Program(
             dt=round(graph.dt * 1e9) / 1e9, populations=state.populations, projections=state.projections,
             probes=probes, schedule=schedule, rounding=state.rounding, seed=graph.seed, name=graph.name,
-            profile=state.profile, scales=state.scales,
+            profile=state.profile, scales=state.scales, modulators=state.modulators,
         )  # fmt: skip
         for target in state.targets:
             check_features(program, target)
         return replace(state, program=program)
+
+
+def _entry(phase: Phase, state: State) -> ScheduleEntry:
+    if phase.operation != "modulator":
+        return ScheduleEntry(phase.step, phase.operation, phase.object, phase.on)
+    value = round(phase.value / state.scales[phase.object]["m"])
+    return ScheduleEntry(phase.step, "modulator", phase.object, value=value)
 
 
 def check_features(program: Program, target: Target) -> None:
@@ -79,7 +91,11 @@ def _users(program: Program, feature: str) -> list[str]:
         "shared_rounding": lambda p: p.rule is not None, "synapse_rounding": lambda p: p.rule is not None,
         "sparse": lambda p: p.layout == "sparse",
         "tags": lambda p: p.rule is not None and (p.rule.has_tag_1 or p.rule.has_tag_2),
+        "extended_factors": lambda p: p.rule is not None and any(product.extended for product in p.rule.products),
+        "resource_sums": lambda p: p.rule is not None and "q" in p.rule.variables,
     }  # fmt: skip
     names = [p.name for p in program.populations.values() if feature in pops and pops[feature](p)]
     names += [p.name for p in program.projections.values() if feature in projs and projs[feature](p)]
+    if feature == "modulators":
+        return list(program.modulators)
     return names if feature != "schedule" else sorted({e.object for e in program.schedule})

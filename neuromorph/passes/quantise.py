@@ -11,10 +11,13 @@ from neuromorph import program as integer
 from neuromorph.errors import ValidationError
 from neuromorph.passes.base import Pass, State
 from neuromorph.passes.hold import BIAS_MAX, check_tau, compact, hold_adaptation, hold_bias, hold_du, hold_dv, tau_of
+from neuromorph.passes.modulator import hold_modulator
 from neuromorph.passes.scale import CURRENT_MAX, Incoming, Scale, choose_scale, column_sums, peak_current
 from neuromorph.report import Entry, Notice, compare_values
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from neuromorph import graph
@@ -32,7 +35,7 @@ THETA_ROOM, PLAIN_ROOM = 4, 2
 
 @dataclass(frozen=True)
 class Quantise(Pass):
-    """Fill in `State.populations`, `State.projections`, `State.scales`.
+    """Fill in `State.populations`, `State.projections`, `State.modulators`, `State.scales`.
 
     Parameters
     ----------
@@ -52,6 +55,8 @@ class Quantise(Pass):
         pops: dict[str, integer.Population] = {}
         projs: dict[str, integer.Projection] = {}
         scales: dict[str, dict[str, float]] = {}
+        modulators = {m.name: hold_modulator(m, state.graph.dt) for m in state.graph.modulators}
+        coarse = {name: held.coarse for name, held in modulators.items()}
         graph_pops = {p.name: p for p in state.graph.populations}
         for pop in state.graph.populations:
             if pop.kind == "input":
@@ -64,11 +69,16 @@ class Quantise(Pass):
             pops[pop.name], scales[pop.name] = _population(pop, held, scale, state.graph.dt, book)
             self._warn_wrap(pop, held, incoming, scale, book)
             for proj in arrows:
-                projs[proj.name], unit = self._projection(proj, held, scale, state.graph.dt, book)
+                projs[proj.name], unit = self._projection(proj, held, scale, state.graph.dt, book, coarse)
                 if unit is not None:
                     scales[proj.name] = {"w": unit}
-        ordered = {p.name: projs[p.name] for p in state.graph.projections}
-        return replace(state, populations=pops, projections=ordered, scales=scales).noting(book.entries, book.warnings)
+        for name, modulator in modulators.items():
+            scales[name] = {"m": 1 / modulator.fine}
+            book.entries.extend(modulator.entries)
+        return replace(
+            state, populations=pops, projections={p.name: projs[p.name] for p in state.graph.projections},
+            modulators={name: modulator.made for name, modulator in modulators.items()}, scales=scales,
+        ).noting(book.entries, book.warnings)  # fmt: skip
 
     def _incoming(
         self, proj: graph.Projection, pre: graph.Population, post: graph.Population, held: _Held, state: State
@@ -120,8 +130,8 @@ class Quantise(Pass):
         )  # fmt: skip
 
     def _projection(
-        self, proj: graph.Projection, held: _Held, scale: Scale, dt: float, book: _Book
-    ) -> tuple[integer.Projection, float | None]:  # fmt: skip
+        self, proj: graph.Projection, held: _Held, scale: Scale, dt: float, book: _Book, coarse: Mapping[str, float]
+    ) -> tuple[integer.Projection, float | None]:
         """Integer weights, delays and rule, and the physical weight of one unit (None: it differs over the targets)."""
         sign, exponent = _sign(proj), scale.exponents[proj.name]
         unit = 64 * 2.0**exponent / (scale.k_scale * held.per_target(proj))
@@ -144,7 +154,7 @@ class Quantise(Pass):
                       f"largest that can be held ({high * np.max(unit):.4g}): raise w_max or lower "
                       "the weights")  # fmt: skip
         one = float(np.max(unit)) if np.ptp(unit) <= 1e-9 * np.max(unit) else None
-        rule = None if one is None else _rule(proj, one, dt, book)
+        rule = None if one is None else _rule(proj, one, dt, book, coarse)
         stored = np.asarray(proj.delays) - 1
         made = integer.Projection(
             proj.name, proj.pre, proj.post, ints, exponent, sign, compact(stored) if stored.size else 0,
@@ -204,11 +214,13 @@ def _w_max(proj: graph.Projection) -> float:
     return float(largest)
 
 
-def _rule(proj: graph.Projection, unit: float, dt: float, book: _Book) -> Rule | None:
+def _rule(
+    proj: graph.Projection, unit: float, dt: float, book: _Book, coarse: Mapping[str, float]
+) -> Rule | None:  # fmt: skip
     if proj.rule is None:
         return None
     book.entries.append(compare_values(proj.name, "w_max", _w_max(proj), 255 * unit))
-    lowered = proj.rule.lower(unit, dt)
+    lowered = proj.rule.lower(unit, dt, {name: coarse[name] for name in proj.rule.reads})
     book.entries.extend(compare_values(proj.name, f"rule {n.name}", n.asked, n.held, n.unit) for n in lowered.notes)
     for message in lowered.warnings:
         book.warn("rule", proj.name, message)

@@ -14,22 +14,21 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from neuromorph.errors import ValidationError
-from neuromorph.rule import Rule
+from neuromorph.rule import Function, Rule
 
 if TYPE_CHECKING:
     from neuromorph.handles import Modulator
     from neuromorph.plasticity.sum import Sum
 
 __all__ = [
-    "Function", "Held", "IdealFactor", "IdealRule", "IdealTag", "IdealTrace", "Lowered", "PlasticityRule", "Term",
-    "decay_exponent", "epoch_steps", "modulator_name", "period_exponent", "require",
+    "EXTENSION", "Held", "IdealFactor", "IdealRule", "IdealTag", "IdealTrace", "Lowered", "PlasticityRule", "Term",
+    "decay_exponent", "epoch_steps", "modulator_held", "modulator_name", "period_exponent", "require",
 ]  # fmt: skip
 
+EXTENSION = {"extension": True}
+"""Metadata of a rule's field that texts of graphs leave out where it has its default."""
 EPOCH_MAX = 64  # steps (docs/semantics.md, 4)
 K_MAX = 15  # u_k: every 2^k epochs
-
-Function = Literal["", "sgn", "pos", "on"]
-"""Of a factor's sum: itself, its sign, ``max(sum, 0)``, 1 where it is > 0 and else 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +75,11 @@ class IdealFactor:
     def variables(self) -> tuple[str, ...]:
         """The one or two variables."""
         return (self.variable, self.second) if self.second else (self.variable,)
+
+    @property
+    def measure(self) -> str:
+        """The variable in whose unit the sum and its constant are."""
+        return self.second if self.second and self.variable == "1" else self.variable
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +192,7 @@ class PlasticityRule(ABC):
         """Largest weight magnitude that the rule may reach, in the network's weight unit; None: the machine's range."""
 
     @property
-    def modulators(self) -> tuple[str, ...]:
+    def reads(self) -> tuple[str, ...]:
         """Names of the modulators that it reads, as m1, m2, ... (at most 4)."""
         return ()
 
@@ -265,18 +269,22 @@ def epoch_steps(rule: PlasticityRule, dt: float) -> int:
     return steps
 
 
-def modulator_name(owner: object, name: str, *, optional: bool = False) -> None:
+def modulator_name(owner: object, name: str) -> None:
     """Have a field of a rule hold the name of the modulator that it was given, as a handle or by name."""
-    given: Modulator | str | None = getattr(owner, name)
-    if given is None and optional:
-        return
-    held = given if isinstance(given, str) else getattr(given, "name", None)
-    if not held or not (isinstance(given, str) or type(given).__name__ == "Modulator"):
-        raise ValidationError(
-            f"{type(owner).__name__}.{name} = {given!r:.60}: a modulator is needed, as net.modulator(...) or "
-            "net.rate(...) gives it back"
-        )
+    held = modulator_held(f"{type(owner).__name__}.{name}", getattr(owner, name))
     object.__setattr__(owner, name, held)
+
+
+def modulator_held(where: str, given: Modulator | str) -> str:
+    """The name of a modulator that is given as a handle or by name."""
+    from neuromorph.handles import Modulator
+
+    held = given.name if isinstance(given, Modulator) else given
+    if not isinstance(held, str) or not held:
+        raise ValidationError(
+            f"{where} = {given!r:.60}: a modulator is needed, as net.modulator(...) or net.rate(...) gives it back"
+        )
+    return held
 
 
 def period_exponent(where: str, period: float, epoch: float) -> int:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuromorph.plasticity.scales import TAG_MAX, TRACE_MAX, WEIGHT_MAX
-from neuromorph.rule import WIDTHS, Factor, Product
+from neuromorph.rule import MODULATORS, Factor, Product
 
 if TYPE_CHECKING:
-    from neuromorph.plasticity.base import IdealRule, Term
+    from neuromorph.plasticity.base import IdealFactor, IdealRule, Term
 
 __all__ = ["Effect", "largest_factor"]
 
@@ -27,16 +27,17 @@ STEPS = 128  # of the accumulator per weight step
 OFF = 0.1  # of the effective rate that is worth a warning
 LEVELS = (0.25, 0.5, 0.75)
 SPIKE_LEVELS = (1.0, 2 / 3, 1 / 3)
+MODULATOR_LEVELS = (1 / 16, *LEVELS)
+FIXED = {"x0": 1, "y0": 1, "1": 0}
 RANGES = {"w": WEIGHT_MAX, "d": TAG_MAX, "t": TAG_MAX, "q": 511}
 
 
 def largest_factor(factor: Factor) -> float:
     """Bound of the size of a factor: its variables at the ends of their ranges, then the clip of the machine."""
-    if _function(factor) in ("on", "sgn"):
+    if factor.function in ("on", "sgn"):
         return 1.0
-    ends = sum(0 if name == "1" else RANGES.get(name, TRACE_MAX + 1) for name in _variables(factor))
-    width = max(WIDTHS[name] for name in _variables(factor))
-    return float(max(1, min(ends + abs(factor.constant), 1 << width)))
+    ends = sum(0 if name == "1" else RANGES.get(name, TRACE_MAX + 1) for name in factor.variables)
+    return float(max(1, min(ends + abs(factor.constant), 1 << factor.bits)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Effect:
     ratio : float
         Its mean change over the ideal one: 1 is right, 0 is lost, below 0 the sign is wrong.
     typical, largest : float
-        Change at the middle of the typical values, and bound of the change.
+        Change at the middle of the typical values, and with one factor at its end.
     resolution : float
         Steps in which the product is held.
     wraps : bool
@@ -67,41 +68,30 @@ class Effect:
         bound: float | None,
     ) -> Effect:  # fmt: skip
         """Judge a product that stands for a term with the coefficient `wanted` in machine units."""
-        full = WEIGHT_MAX if bound is None else min(WEIGHT_MAX, bound * scales["w"])
-        levels: dict[str, tuple[float, ...]] = {}
-        for name in {name for factor in term.factors for name in factor.variables}:
-            if name in ideal.traces:
-                trace = ideal.traces[name]
-                one = TRACE_MAX / 2 if trace.payload else min(TRACE_MAX, trace.impulse * scales[name])
-                levels[name] = tuple(one * part for part in SPIKE_LEVELS)
-            elif name in ("x0", "y0"):
-                levels[name] = (1.0,)
-            elif name == "1":
-                levels[name] = (0.0,)
-            else:
-                top = full if name == "w" else RANGES.get(name, TRACE_MAX)
-                levels[name] = tuple(top * part for part in LEVELS)
+        levels = _levels(term, scales, ideal, bound)
         names = sorted(levels)
         asked, made = [], []
         for values in itertools.product(*(levels[name] for name in names)):
             at = dict(zip(names, values, strict=True))
-            want = wanted
-            for factor in term.factors:
-                value = at[factor.variable] + factor.constant * scales[factor.second or factor.variable]
-                value += factor.sign * at[factor.second] if factor.second else 0.0
-                want *= _applied(factor.function, value)
+            want = wanted * math.prod(_ideal(factor, at, scales) for factor in term.factors)
             asked.append(want)
             made.append(_held(product, at))
         sizes = [abs(want) for want in asked]
         total = sum(sizes)
         agreed = sum(got * math.copysign(1.0, want) for got, want in zip(made, asked, strict=True) if want)
-        largest = math.prod(map(largest_factor, product.factors))
+        typical = float(np.median([size for size in sizes if size] or [0.0]))
+        # The largest change has one factor at its end and the others at typical values.
+        middle = {name: sorted(values)[len(values) // 2] for name, values in levels.items()}
+        usual = [max(1.0, abs(_value(factor, middle))) for factor in product.factors]
+        ends = [_end(factor) for factor in product.factors]
+        reach = max((end / one for end, one in zip(ends, usual, strict=True)), default=1.0) * math.prod(usual)
+        most = math.prod(map(largest_factor, product.factors))
         return cls(
-            agreed / total if total else 0.0,
-            float(np.median(sizes)),
-            largest * abs(product.gain),
+            agreed / total if total else 1.0,
+            typical,
+            reach * abs(product.gain),
             2.0**product.exp,
-            largest * abs(product.mant) >= 2**31,
+            most * abs(product.mant) >= 2**31,
         )
 
     def warnings(self, w_unit: float, target: str) -> list[str]:
@@ -123,11 +113,60 @@ class Effect:
                 f"rounding leaves an effective rate of {self.ratio:.0%} of the one asked for; make changes rarer and "
                 "larger (a longer period or epoch)"
             )
-        if self.largest > CHANGE_MAX:
+        if self.largest > CHANGE_MAX and target == "w":  # a tag's largest value was given
             found.append(f"the largest change, {self.largest:.4g} weight steps, saturates at {CHANGE_MAX}")
         if self.wraps:
             found.append("the product of the factors can exceed 32 bits and would wrap")
         return found
+
+
+def _levels(
+    term: Term, scales: Mapping[str, float], ideal: IdealRule, bound: float | None
+) -> dict[str, tuple[int, ...]]:
+    """Typical values of each variable of a term, in machine units."""
+    full = WEIGHT_MAX if bound is None else min(WEIGHT_MAX, bound * scales["w"])
+    levels: dict[str, tuple[int, ...]] = {}
+    for factor in term.factors:
+        for name in factor.variables:
+            if name in ideal.traces:
+                trace = ideal.traces[name]
+                one = TRACE_MAX / 2 if trace.payload else min(TRACE_MAX, trace.impulse * scales[name])
+                # A trace without its own last impulse (constant < 0) is typically one spike above it.
+                before = max(0.0, -factor.constant * scales[name]) if factor.function == "" else 0.0
+                levels[name] = tuple(round(min(TRACE_MAX, before + one * part)) for part in SPIKE_LEVELS)
+            elif name in FIXED:
+                levels[name] = (FIXED[name],)
+            else:
+                top = full if name == "w" else RANGES.get(name, TRACE_MAX)
+                parts = MODULATOR_LEVELS if name in MODULATORS else LEVELS
+                levels[name] = tuple(round(top * part) for part in parts)
+    return levels
+
+
+def _ideal(factor: IdealFactor, at: Mapping[str, int], scales: Mapping[str, float]) -> float:
+    value = at[factor.variable] + factor.constant * scales[factor.measure]
+    return _applied(factor.function, value + (factor.sign * at[factor.second] if factor.second else 0.0))
+
+
+def _value(factor: Factor, at: Mapping[str, int]) -> int:
+    """A factor of the machine."""
+    value = at.get(factor.variable, 0) + factor.constant
+    value += factor.sign * at[factor.second] if factor.second else 0
+    return round(_applied(factor.function, value))
+
+
+def _end(factor: Factor) -> float:
+    """The largest size of a factor with its variables at 0 or at the end of their range."""
+    ends = [(0, 0 if name == "1" else RANGES.get(name, TRACE_MAX)) for name in factor.variables]
+    values = (_value(factor, dict(zip(factor.variables, at, strict=True))) for at in itertools.product(*ends))
+    return float(max(1, *map(abs, values)))
+
+
+def _held(product: Product, at: Mapping[str, int]) -> float:
+    """What the machine adds, in steps, before the last (unbiased) rounding."""
+    p = math.prod(_value(factor, at) for factor in product.factors)
+    p = (p * product.mant) >> product.hidden_shift
+    return max(-32769.0, min(32767.0, p * 2.0 ** (product.exp + 7))) / STEPS
 
 
 def _applied(function: str, value: float) -> float:
@@ -135,26 +174,4 @@ def _applied(function: str, value: float) -> float:
         return float(np.sign(value))
     if function == "pos":
         return max(value, 0.0)
-    return float(value > 0) if function == "on" else value
-
-
-def _held(product: Product, at: Mapping[str, float]) -> float:
-    """What the machine adds for whole values near `at`, in steps, before the last (unbiased) rounding."""
-    p = 1
-    for factor in product.factors:
-        value = round(at.get(factor.variable, 0.0)) + factor.constant
-        value += getattr(factor, "sign", 1) * sum(round(at[name]) for name in _variables(factor)[1:])
-        value = round(_applied(_function(factor), value))
-        p *= value
-    p = (p * product.mant) >> product.hidden_shift
-    held = p * 2.0 ** (product.exp + 7)
-    return max(-32769.0, min(32767.0, held)) / STEPS
-
-
-def _function(factor: Factor) -> str:
-    return getattr(factor, "function", "sgn" if getattr(factor, "sgn", False) else "")
-
-
-def _variables(factor: Factor) -> tuple[str, ...]:
-    second = getattr(factor, "second", "")
-    return (factor.variable, second) if second else (factor.variable,)
+    return 1.0 if function == "on" else value  # on: judged where it is

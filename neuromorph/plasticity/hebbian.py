@@ -72,7 +72,7 @@ class Hebbian(PlasticityRule):
                 f"Hebbian.period = {self.period:g} s must be the epoch of {steps * dt:g} s times a power of two, "
                 f"{steps * dt:g} to {512 * steps * dt:g} s"
             )
-        terms = [Term("eta", "u", self.period * self.eta, (IdealFactor("x1"), IdealFactor("y1")), k)]
+        terms = [Term("eta", "u", self.period * self.eta, (IdealFactor("x1"), IdealFactor("y1")), k, potentiates=True)]
         if self.decay:
             terms.append(Term("decay", "u", -self.period * self.decay, (IdealFactor("w"),), k))
         traces = {

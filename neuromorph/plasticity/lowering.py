@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from neuromorph.errors import UnsupportedError, ValidationError
 from neuromorph.plasticity.base import Held, IdealFactor, IdealRule, Lowered, Term
 from neuromorph.plasticity.effect import Effect, largest_factor
-from neuromorph.plasticity.scales import CLOSE, WEIGHT_MAX, coefficient, nearest_scale, rule_scales
+from neuromorph.plasticity.scales import CLOSE, MANY, WEIGHT_MAX, coefficient, nearest_scale, rule_scales
 from neuromorph.rule import Factor, Product, Rule, Trace
 
 __all__ = ["nearest_scale", "quantise"]
@@ -50,6 +50,7 @@ def quantise(
             if product.mant:
                 notes.append(Held(f"{term.name}, effective", size, size * effect.ratio))
                 products[key].append(product)
+            notes += _constants(term, factors, scales)
             warnings += [f"{name}.{term.name}: {text}" for text in effect.warnings(w_unit, target)]
     traces = {}
     for trace_name, trace in ideal.traces.items():
@@ -71,7 +72,8 @@ def quantise(
         t_epoch=ideal.t_epoch,
         seed=ideal.seed,
         graded_trace=ideal.graded_trace,
-        **({"modulators": ideal.modulators, "sum_shift": shift} if ideal.modulators or shift else {}),
+        modulators=ideal.modulators,
+        sum_shift=shift,
     )
     return Lowered(rule, tuple(notes), tuple(warnings))
 
@@ -94,6 +96,17 @@ def _check_reads(name: str, ideal: IdealRule, modulators: Mapping[str, float]) -
             raise ValidationError(f"{name}: the modulator {modulator!r} has no unit; it belongs to no network here")
 
 
+def _constants(term: Term, factors: tuple[Factor, ...], scales: Mapping[str, float]) -> list[Held]:
+    """Constants beside variables, where they are not held exactly."""
+    found = []
+    for asked, held in zip(term.factors, factors, strict=True):
+        held_constant = abs(held.constant / scales[asked.measure])
+        note = Held(f"{term.name}, constant beside {asked.measure}", abs(asked.constant), held_constant)
+        if abs(note.error) > CLOSE / 10:
+            found.append(note)
+    return found
+
+
 def _product(term: Term, wanted: float, factors: tuple[Factor, ...]) -> tuple[Product, float]:
     """The product whose gain is nearest to `wanted`, and that gain; a constant factor helps where 3 bits are few."""
     mant, exp = nearest_scale(wanted, Product(term.dependency, 1, 0, factors, term.k).hidden_shift)
@@ -112,7 +125,8 @@ def _product(term: Term, wanted: float, factors: tuple[Factor, ...]) -> tuple[Pr
     ]
     if not options:
         return plain, plain.gain
-    error, exp, mant, constant = min(options)
+    close = [option for option in options if option[0] <= CLOSE] if len(factors) >= MANY else []
+    error, exp, mant, constant = min(close, key=lambda option: (option[1], option[0])) if close else min(options)
     if error >= abs(plain.gain / wanted - 1):
         return plain, plain.gain
     mant = mant if wanted > 0 else -mant
@@ -122,11 +136,9 @@ def _product(term: Term, wanted: float, factors: tuple[Factor, ...]) -> tuple[Pr
 
 def _factor(factor: IdealFactor, scales: Mapping[str, float], rule: str) -> Factor:
     """A factor in machine units."""
-    constant = round(factor.constant * scales[factor.second if factor.variable == "1" else factor.variable])
+    constant = round(factor.constant * scales[factor.measure])
     try:
-        if factor.function in ("", "sgn") and not factor.second:
-            return Factor(factor.variable, constant, factor.function == "sgn")
-        return Factor(factor.variable, constant, factor.function, factor.second, factor.sign)  # type: ignore
+        return Factor(factor.variable, constant, factor.function, factor.second, factor.sign)
     except ValidationError as error:
         raise ValidationError(
             f"{rule}: the constant {factor.constant:g} beside {factor.variable} is {constant} machine units; {error}"

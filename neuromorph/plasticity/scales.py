@@ -10,9 +10,19 @@ from numpy.typing import NDArray
 
 from neuromorph.errors import ValidationError
 from neuromorph.plasticity.base import IdealFactor, IdealRule, IdealTrace, Term
-from neuromorph.rule import WIDTHS
+from neuromorph.rule import Factor, Product
 
-__all__ = ["CLOSE", "TAG_MAX", "TRACE_MAX", "WEIGHT_MAX", "coefficient", "hidden_shift", "nearest_scale", "rule_scales"]
+__all__ = [
+    "CLOSE",
+    "MANY",
+    "TAG_MAX",
+    "TRACE_MAX",
+    "WEIGHT_MAX",
+    "coefficient",
+    "hidden_shift",
+    "nearest_scale",
+    "rule_scales",
+]
 
 TRACE_MAX = 127
 WEIGHT_MAX = 255
@@ -21,6 +31,9 @@ TOTAL_MAX = 511
 SUM_SHIFT_MAX = 20
 CLOSE = 0.01
 """Relative error of a coefficient up to which a cheaper form is kept."""
+
+MANY = 3
+"""Factors from which on a product is shifted so far that its traces need all their bits."""
 
 _SCALES = [(m * 2.0**e, m, e) for m in range(1, 8) for e in range(-7, 9)]
 _GAINS = np.array(sorted({gain for gain, _, _ in _SCALES}))
@@ -41,16 +54,10 @@ def nearest_scale(value: float, hidden_shift: int = 0) -> tuple[int, int]:
     return (mant if value > 0 else -mant), exp
 
 
-def hidden_shift(factors: tuple[IdealFactor, ...], constants: int = 0) -> int:
-    """Right shift that the machine applies to a product of factors, and of constants that are added to it."""
-    return max(0, 4 + sum(map(_width, factors)) + constants * WIDTHS["1"] - 15)
-
-
-def _width(factor: IdealFactor) -> int:
-    """Bits of a factor (docs/semantics.md, 4.3)."""
-    if factor.function == "on" or (factor.function == "sgn" and (factor.second or factor.variable not in "wdt")):
-        return 1
-    return max(WIDTHS[name] for name in factor.variables)
+def hidden_shift(factors: tuple[IdealFactor, ...]) -> int:
+    """Right shift that the machine applies to a product of factors."""
+    held = tuple(Factor(f.variable, 0, f.function, f.second, f.sign) for f in factors)
+    return Product("u", 1, 0, held).hidden_shift
 
 
 def coefficient(term: Term, target: str, scales: Mapping[str, float]) -> float:
@@ -58,7 +65,7 @@ def coefficient(term: Term, target: str, scales: Mapping[str, float]) -> float:
     value = term.coefficient * scales[target]
     for factor in term.factors:
         if factor.function in _LINEAR:
-            value /= scales[factor.variable]
+            value /= scales[factor.measure]
     return value
 
 
@@ -146,10 +153,12 @@ def _choose_scale(name: str, group: frozenset[str], ideal: IdealRule, scales: Ma
     top = max(1.0, math.floor(most * impulse + 1e-9))
     readers = []
     constants = []
+    many = False
     for target, terms in (("w", ideal.dw), ("d", ideal.dd), ("t", ideal.dt)):
         for term in terms:
             power = sum(bool(group & set(f.variables)) and f.function in _LINEAR for f in term.factors)
             if power and term.coefficient:
+                many |= len(term.factors) >= MANY
                 unscaled = coefficient(term, target, {**scales, **dict.fromkeys(group, 1.0)})
                 readers.append((abs(unscaled) * 2.0 ** hidden_shift(term.factors), power))
             constants += [abs(f.constant) for f in term.factors if f.constant and group & set(f.variables)]
@@ -172,7 +181,7 @@ def _choose_scale(name: str, group: frozenset[str], ideal: IdealRule, scales: Ma
     # random number, and count double under shared rounding); of those that are close the largest, since small traces
     # decay in coarse steps.
     fine = np.arange(256 * top, 255, -1.0) / 256
-    if constants:
+    if constants or many:
         fine = fine[fine >= top / 2]
     error = errors(fine)
     place = np.argmax(error <= CLOSE / 10) if error.min() <= CLOSE / 10 else np.argmin(error)

@@ -85,7 +85,7 @@ class STDP(PlasticityRule):
         if self.variant == "soft":
             # (w_max - w) = -(w - w_max)
             rise, up = (x, IdealFactor("w", -self.w_max)), -up / self.w_max
-        terms = (Term("a_plus", "y0", up, rise), Term("a_minus", "x0", down, fall))
+        terms = (Term("a_plus", "y0", up, rise, potentiates=True), Term("a_minus", "x0", down, fall))
         nearest = self.variant == "nearest"
         traces = {
             "x1": IdealTrace(self.tau_plus, peak=self.peak, nearest=nearest),

@@ -64,9 +64,9 @@ class Sum(PlasticityRule):
         return next((rule.sign for rule in self.rules if rule.sign is not None), None)
 
     @property
-    def modulators(self) -> tuple[str, ...]:
+    def reads(self) -> tuple[str, ...]:
         """Those of all rules, each once."""
-        return tuple(dict.fromkeys(name for rule in self.rules for name in rule.modulators))
+        return tuple(dict.fromkeys(name for rule in self.rules for name in rule.reads))
 
     def ideal(self, dt: float) -> IdealRule:
         """All terms; traces and modulators renamed where two rules use a name for different things."""
@@ -84,7 +84,7 @@ class Sum(PlasticityRule):
                         "one of the rules out"
                     )
                 tags[letter] = (kind, tag)
-            names = {f"m{k + 1}": f"m{self.modulators.index(m) + 1}" for k, m in enumerate(part.modulators)}
+            names = {f"m{k + 1}": f"m{self.reads.index(m) + 1}" for k, m in enumerate(part.modulators)}
             names |= {name: _place(trace, name, traces, kind) for name, trace in part.traces.items()}
             for key in terms:
                 terms[key] += renamed(getattr(part, key), names)
@@ -99,7 +99,7 @@ class Sum(PlasticityRule):
             t_epoch=parts[0].t_epoch,
             seed=self.seed,
             graded_trace=graded.pop() if graded else "none",
-            modulators=self.modulators,
+            modulators=self.reads,
             tags={letter: tag for letter, (_, tag) in tags.items()},
             total=max(part.total for part in parts),
         )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from neuromorph.errors import RuleError, ValidationError
 from neuromorph.language import format_products, parse_products, variable_columns
 from neuromorph.plasticity.base import (
+    EXTENSION,
     Held,
     IdealFactor,
     IdealRule,
@@ -17,9 +18,13 @@ from neuromorph.plasticity.base import (
     PlasticityRule,
     Term,
     epoch_steps,
+    modulator_held,
     require,
 )
-from neuromorph.rule import TRACES, Product, Rule, Trace
+from neuromorph.rule import MODULATORS, TRACES, Product, Rule, Trace
+
+if TYPE_CHECKING:
+    from neuromorph.handles import Modulator
 
 __all__ = ["Custom", "TraceSpec"]
 
@@ -44,8 +49,9 @@ class Custom(PlasticityRule):
     """A user's rule: sums of products in the language of `neuromorph.language`, in machine units.
 
     Weights count in units of the projection's scale (exc 0..255, inh -255..0, mixed -256..255), traces 0..127, tag_2
-    (`d`) 0..255, tag_1 (`t`) -257..255. A product of several factors is shifted right by ``max(0, 4 + bits - 15)``
-    (7 bits for a trace, 9 for w, d, t); `Lowered.notes` says the gain that is left.
+    (`d`) 0..255, tag_1 (`t`) -257..255, modulators -128..127 (127 at full scale). A product
+    of several factors is shifted right by ``max(0, 4 + bits - 15)`` (7 bits for a trace or modulator, 9 for w, d, t,
+    q); `Lowered.notes` says the gain that is left.
 
     Parameters
     ----------
@@ -53,6 +59,10 @@ class Custom(PlasticityRule):
         Changes of the weight, of tag_2 and of tag_1, e.g. ``"2^-2*x1*y0 - 2^-2*y1*x0"``; empty: no change.
     traces : mapping
         Of each trace that the rule reads: ``{"x1": TraceSpec(impulse=16, tau=20 * ms)}``.
+    modulators : mapping
+        At most 4, by their names in the text: ``{"reward": dopamine}``; they can be written m1, m2, ... too.
+    sum_shift : int
+        ``q`` is the sum of the weights onto the target neuron, shifted right by this, 0..31; it is held up to 511.
     graded_trace : str
         How the payload of a graded source enters x1 (whose impulse is then 0): none, overwrite, add_saturate, add_wrap.
     w_max : float, optional
@@ -70,12 +80,22 @@ class Custom(PlasticityRule):
     traces: Mapping[str, TraceSpec] = field(default_factory=dict)
     graded_trace: GradedTrace = "none"
     w_max: float | None = None
+    modulators: Mapping[str, Modulator | str] = field(default_factory=dict, metadata=EXTENSION)
+    sum_shift: int = field(default=0, metadata=EXTENSION)
     products: Mapping[str, tuple[Product, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         PlasticityRule.__post_init__(self)
         texts = {"dw": self.dw, "dd": self.dd, "dt": self.dt}
-        products = {key: parse_products(text) if text != "" else () for key, text in texts.items()}
+        if not isinstance(self.modulators, Mapping):
+            raise ValidationError(f"Custom.modulators = {self.modulators!r:.60}: needed e.g. {{'reward': dopamine}}")
+        held = {name: modulator_held(f"Custom.modulators[{name!r}]", m) for name, m in self.modulators.items()}
+        object.__setattr__(self, "modulators", held)
+        if len(held) > len(MODULATORS):
+            raise ValidationError(f"Custom.modulators: {len(held)} modulators; at most {len(MODULATORS)}")
+        require(self, "sum_shift", 0, 31, closed=True)
+        names = tuple(held)
+        products = {key: parse_products(text, names) if text != "" else () for key, text in texts.items()}
         if not any(products.values()):
             raise ValidationError("Custom: dw, dd and dt are all empty: the rule changes nothing")
         if self.graded_trace not in get_args(GradedTrace):
@@ -96,6 +116,8 @@ class Custom(PlasticityRule):
                 raise ValidationError(f"Custom.traces[{name!r}]: a TraceSpec is needed, not {type(spec).__name__}")
         for text in texts.values():
             for name, column in variable_columns(text).items():
+                if name in MODULATORS[len(self.modulators) :]:
+                    raise RuleError(f"the rule has no modulator {name}; add it to modulators", text, column)
                 if name in TRACES and name not in self.traces:
                     message = f"the trace {name} has no impulse and time constant; add it to traces"
                     raise RuleError(message, text, column)
@@ -108,6 +130,11 @@ class Custom(PlasticityRule):
     def bound(self) -> float | None:
         """`w_max`."""
         return self.w_max
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The modulators, as m1, m2, ..."""
+        return tuple(map(str, self.modulators.values()))
 
     def ideal(self, dt: float) -> IdealRule:
         """The products with real gains and traces without limits, in machine units."""
@@ -126,6 +153,8 @@ class Custom(PlasticityRule):
             seed=self.seed,
             graded_trace=self.graded_trace,
             machine_units=True,
+            modulators=self.reads,
+            sum_shift=self.sum_shift,
         )
 
     def lower(self, w_unit: float, dt: float, modulators: Mapping[str, float] | None = None) -> Lowered:  # noqa: ARG002
@@ -137,20 +166,25 @@ class Custom(PlasticityRule):
         for key, products in self.products.items():
             for product in products:
                 asked = product.mant * 2.0**product.exp
-                notes.append(Held(f"{key} {format_products([product])}", asked, product.gain, "gain"))
+                text = format_products([product], tuple(self.modulators))
+                notes.append(Held(f"{key} {text}", asked, product.gain, "gain"))
         for name, spec in self.traces.items():
             held = traces[name]
             notes.append(Held(f"{name} impulse", spec.impulse, held.ii + held.fi / 256, "trace units"))
         rule = Rule(
-            **self.products,
-            traces=traces,
+            self.products["dw"],
+            self.products["dd"],
+            self.products["dt"],
+            traces,
             t_epoch=epoch_steps(self, dt),
             seed=int(self.seed),
             graded_trace=self.graded_trace,
+            modulators=self.reads,
+            sum_shift=self.sum_shift,
         )
         return Lowered(rule, tuple(notes))
 
 
 def _term(key: str, product: Product) -> Term:
-    factors = tuple(IdealFactor(f.variable, float(f.constant), "sgn" if f.sgn else "") for f in product.factors)
+    factors = tuple(IdealFactor(f.variable, float(f.constant), f.function, f.second, f.sign) for f in product.factors)
     return Term(key, product.dependency, product.gain, factors, product.k)

@@ -90,7 +90,7 @@ def test_programs_that_do_not_fit(more: dict[str, Any], message: str) -> None:
 
 
 def test_names_are_unique_over_all_objects() -> None:
-    with pytest.raises(ValidationError, match="'out' names a population and a projection"):
+    with pytest.raises(ValidationError, match="'out' names a projection and another object"):
         build(POPS, [replace(DENSE, name="out")])
 
 

@@ -13,8 +13,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromorph.program import SIGN_RANGE, Population, Program, Projection
-from neuromorph.rule import TRACES, WIDTHS, Product, Rule
+from neuromorph.program import SIGN_RANGE, Modulator, Population, Program, Projection
+from neuromorph.rule import MODULATORS, Factor, Product, Rule, modulator_table
 
 __all__ = ["Reference", "SharedNumbers", "mix"]
 
@@ -22,6 +22,8 @@ Ints = NDArray[np.int64]
 Number = TypeVar("Number", Ints, int)
 U = 1 << 23
 THETA_MAX = 1 << 30
+MODULATOR_MAX = 1 << 30
+PAYLOADS_MAX = 1 << 20
 TRACE_MAX = 127
 CODES = {"x1": 0, "x2": 1, "y1": 2, "y2": 3, "y3": 4, "w": 10, "tag_2": 11, "tag_1": 12}
 IMPULSE = 5  # code of a trace's impulse stream = code of its decay stream + IMPULSE
@@ -124,6 +126,7 @@ class Reference:
             for p in program.projections.values()
         }
         self.shared = {p.name: SharedNumbers(p.rule.seed) for p in program.projections.values() if p.rule}
+        self.modulator_table = modulator_table().astype(np.int64)
         self.reset()
 
     def reset(self) -> None:
@@ -136,6 +139,9 @@ class Reference:
             self._init_population(pop)
         for proj in self.program.projections.values():
             self._init_projection(proj)
+        for modulator in self.program.modulators.values():
+            n = self.program.values_of(modulator)
+            self.state[modulator.name, "m"] = np.zeros(n, np.int64) + modulator.init
         self._manage()
 
     def _init_population(self, pop: Population) -> None:
@@ -204,6 +210,8 @@ class Reference:
             self.counters["spikes"] += int(self.spikes[name].binary.sum())
         for proj in self.program.projections.values():
             self._take_in(proj)
+        for modulator in self.program.modulators.values():
+            self._modulate(modulator)
         for proj in self.program.projections.values():
             if proj.rule is not None and self.t % proj.rule.t_epoch == 0:
                 self._learn(proj, proj.rule)
@@ -217,6 +225,8 @@ class Reference:
         for proj, rule in plastic:
             self._note_source(proj, rule)
             self._note_target(proj, rule)
+        for modulator in self.program.modulators.values():
+            self._modulate(modulator)
         for proj, rule in plastic:
             if self.t % rule.t_epoch == 0:
                 self._learn(proj, rule)
@@ -361,17 +371,77 @@ class Reference:
             self.state[proj.name, trace] = np.where(again, self._impulse(proj, trace, y, r), y)
         self.state[proj.name, "ty"] = np.where(spiking, te, ty)
 
+    # ------------------------------------------------------------------------------------------- modulators
+
+    def _modulate(self, modulator: Modulator) -> None:
+        """Section 4.4: decay, then what the sources sent."""
+        value = self.state[modulator.name, "m"]
+        if self.t % (1 << modulator.period) == 0:
+            value = tz(value, 4096 - modulator.decay)
+        for source, gain in modulator.sources:
+            payload = self.spikes[source].payload
+            sent = payload != 0
+            if modulator.shared:
+                payload, sent = payload.sum(keepdims=True), sent.any(keepdims=True)
+            change = gain * self._clip("payloads of a source", payload, -PAYLOADS_MAX, PAYLOADS_MAX)
+            what = f"modulator, {modulator.mode}"
+            if modulator.mode == "add":
+                value = self._clip(what, value + change, -MODULATOR_MAX, MODULATOR_MAX)
+            else:
+                value = np.where(sent, self._clip(what, change, -MODULATOR_MAX, MODULATOR_MAX), value)
+                if self.seen is not None:
+                    self.seen["held modulator: set to 0 by a source that sent"] += int(np.sum(sent & (change == 0)))
+        self.state[modulator.name, "m"] = value
+
+    def _modulator_history(self, proj: Projection, rule: Rule, name: str) -> Ints:
+        """What a rule reads of a modulator at each step of its epoch, shape (t_epoch + 1, n_post) (4.4)."""
+        modulator = self.program.modulators[name]
+        read = self._clip("modulator, read", self.state[name, "m"] >> modulator.frac, -128, 127)
+        spike_time = self.state[proj.name, "ty"]
+        h = [np.broadcast_to(read, spike_time.shape)]
+        for k in range(1, rule.t_epoch + 1):
+            value = h[-1]
+            if self.program.rounding == "shared":
+                entry = self.modulator_table[np.abs(value)]
+                whole, fraction = entry >> 54, entry & ((1 << 54) - 1)
+                below = (value < 0) & (fraction > 0)  # floor(-x) = -floor(x) - 1
+                floor = np.where(value < 0, -whole - (fraction > 0), whole)
+                fraction = np.where(below, (1 << 53) - fraction, fraction)
+                r = self.shared[proj.name].r53("yd", 2 * self.t)
+                value = floor + self._round_up("modulator within an epoch", r, fraction)
+                spiked = spike_time == k
+                if self.seen is not None:
+                    self.seen["modulator below 0: read as 0 from the target's spike on"] += int(
+                        np.sum(spiked & (value < 0))
+                    )
+                value = np.where(spiked & (value < 0), 0, value)
+            h.append(value)
+        return np.array(h)
+
+    def _resource(self, proj: Projection, rule: Rule) -> Ints:
+        """What `q` is for each target: the sum of its old weights (4.3)."""
+        w, total = self.state[proj.name, "w"], np.zeros(self._sizes(proj)[1], np.int64)
+        if proj.indices is None:
+            total = w.sum(axis=0)
+        else:
+            np.add.at(total, proj.indices, w)
+        return self._clip("q", w32(total) >> rule.sum_shift, -512, 511)
+
     # ------------------------------------------------------------------------------------------- learning
 
     def _learn(self, proj: Projection, rule: Rule) -> None:
         """Section 4: histories of the traces, then the sums of products, all from the old values."""
         name, state = proj.name, self.state
         histories = {trace: self._history(proj, rule, trace) for trace in rule.traces}
+        for variable, modulator in zip(MODULATORS, rule.modulators, strict=False):
+            histories[variable] = self._modulator_history(proj, rule, modulator)
         due = self._due(proj, rule)
         # Nothing due, nothing changes; but a tag_1 of -257 lies below the range of acc.
         below = bool(np.any(state.get((name, "tag_1"), np.zeros(1)) == TAG_RANGE["tag_1"][0]))
         if state[name, "plastic"][0] and (due or below):
             old = {"w": state[name, "w"], "d": state.get((name, "tag_2")), "t": state.get((name, "tag_1"))}
+            if "q" in rule.variables:
+                old["q"] = self._resource(proj, rule)[self._pairs(proj)[1]]
             for variable, series in (("w", rule.dw), ("tag_2", rule.dd), ("tag_1", rule.dt)):
                 if (name, variable) in state and series:
                     acc = self._sum(proj, rule, series, state[name, variable] << 7, old, histories)
@@ -431,25 +501,36 @@ class Reference:
                 active = np.array((self.t // rule.t_epoch) % (1 << product.k) == 0)
                 at = np.array(rule.t_epoch)
             p = np.zeros_like(acc) + active
+
+            def value_of(variable: str, at: Ints = at) -> Ints:
+                if variable in histories:
+                    return np.asarray(histories[variable][at, i if variable[0] == "x" else j])
+                if variable in ("x0", "y0"):
+                    return (tx > 0)[i].astype(np.int64) if variable == "x0" else (ty > 0)[j].astype(np.int64)
+                return np.asarray(0 if variable == "1" else synaptic[variable])
+
             for factor in product.factors:
-                variable = factor.variable
-                if variable in TRACES:
-                    value = histories[variable][at, i if variable[0] == "x" else j]
-                elif variable in ("x0", "y0"):
-                    value = (tx > 0)[i].astype(np.int64) if variable == "x0" else (ty > 0)[j].astype(np.int64)
-                elif variable == "1":
-                    value = np.array(0)
-                else:
-                    value = np.asarray(synaptic[variable])
-                value = value + factor.constant
-                if factor.function == "sgn":
-                    value = np.sign(value)
-                bound = 1 << WIDTHS[variable]
+                value = value_of(factor.variable) + factor.constant
+                if factor.second:
+                    value = value + factor.sign * value_of(factor.second)
+                value, bound = self._function(factor, value), 1 << factor.bits
                 p = self._wrap("product of factors", p * self._clip("factor", value, -bound, bound - 1))
             p = self._wrap("product * mantissa", p * product.mant) >> product.hidden_shift
             p = self._clip("product", p << (product.exp + 7), -32769, 32767)
             acc = self._clip("accumulator", acc + p, -32769, 32767)
         return acc
+
+    def _function(self, factor: Factor, value: Ints) -> Ints:
+        """sgn, pos or on of a sum (4.3)."""
+        if self.seen is not None and factor.extended:
+            what = f"{factor.function or 'a sum'} of {'two variables' if factor.second else 'a variable'}"
+            for case, where in (("below", value < 0), ("at", value == 0), ("above", value > 0)):
+                self.seen[f"{what}: {case} 0"] += int(np.sum(where))
+        if factor.function == "sgn":
+            return np.sign(value)
+        if factor.function == "pos":
+            return np.maximum(value, 0)
+        return np.asarray(value > 0, dtype=np.int64) if factor.function == "on" else value
 
     def _rounded(self, proj: Projection, variable: str, acc: Ints) -> Ints:
         """Stochastic rounding of the accumulator and the clip to the variable's range."""
@@ -482,5 +563,8 @@ class Reference:
         """Section 1.5: schedule entries of this step."""
         for entry in self.program.schedule:
             if entry.step == self.t:
-                variable = "plastic" if entry.operation == "plasticity" else "adapt"
-                self.state[entry.object, variable] = np.array([int(entry.on)])
+                variable = {"plasticity": "plastic", "adaptation": "adapt", "modulator": "m"}[entry.operation]
+                held = self.state[entry.object, variable]
+                self.state[entry.object, variable] = np.full_like(
+                    held, entry.value if variable == "m" else int(entry.on)
+                )

@@ -7,7 +7,8 @@ import random
 import struct
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from neuromorph.errors import LinkError, TargetError
@@ -67,9 +68,16 @@ class Client:
     name : str
         How errors call the board.
     timing : Timing, optional
-        Time limits of the link.
+        Time limits of the link; those of the port (``port.timing``) if it has such.
     seed : int, optional
         Chooses the session number; for tests.
+
+    Attributes
+    ----------
+    hello : Hello
+        What the board says about itself.
+    dropped : int
+        Steps of the last run whose records had no room on the board; always 0 at pace free.
 
     Raises
     ------
@@ -83,7 +91,9 @@ class Client:
         self._clock: Callable[[], float] = getattr(port, "clock", time.monotonic)
         self._now = 0.0
         self._inbox: deque[tuple[int, bytes]] = deque()
+        timing = timing or getattr(port, "timing", None)
         self._link = HostLink(random.Random(seed).randrange(1, 1 << 16), self._now, timing)
+        self.dropped = 0
         while self._link.hello is None:
             self._pump("its HELLO")
         self.hello = Hello.parse(self._link.hello)
@@ -135,8 +145,17 @@ class Client:
         self._send(kind, payload)
         return self._receive(f"its answer to {kind.name}", answer)[1]
 
+    @contextmanager
+    def _patient(self) -> Iterator[None]:
+        """The board may be silent for longer."""
+        self._link.patience = max(self._link.timing.lost, self._link.timing.silent)
+        try:
+            yield
+        finally:
+            self._link.patience = self._link.timing.silent
+
     def counters(self) -> dict[str, int]:
-        """Work done and stack used on the board, and both ends of the link (``board_...``, ``host_...``)."""
+        """Work done and stack used on the board, what pace real lost, both ends of the link (``board_``, ``host_``)."""
         board = counters(self._ask(Kind.GET_COUNTERS, answer=Kind.COUNTERS))
         return board | {f"host_{name}": n for name, n in self._link.counters().items()}
 
@@ -149,7 +168,8 @@ class Client:
     def upload(self, image: bytes) -> None:
         """Send an image, have the board verify it, and start it at step 0; a `Refused` one leaves the old one there."""
         self._stage(image, hashlib.blake2s(image).digest())
-        self._ask(Kind.LOAD)
+        with self._patient():  # the board computes the hash of it all
+            self._ask(Kind.LOAD)
 
     def unload(self) -> None:
         """Forget the program, so that the next one may take all memory."""
@@ -157,9 +177,11 @@ class Client:
 
     def _stage(self, data: bytes, key: bytes) -> None:
         answer = self._ask(Kind.STAGE, struct.pack("<I32s", len(data), key))
-        size = self._link.payload_max - 4
-        for at in range(int.from_bytes(answer[4:8], "little"), len(data), size):
-            self._send(Kind.DATA, struct.pack("<I", at) + data[at : at + size])
+        at = min(int.from_bytes(answer[4:8], "little"), len(data))
+        while at < len(data):
+            piece = data[at : at + self._link.size - 4]
+            self._send(Kind.DATA, struct.pack("<I", at) + piece)
+            at += len(piece)
 
     def restart(self) -> None:
         """Back to step 0."""
@@ -213,11 +235,19 @@ class Client:
         records: bytes,
         on_output: Callable[[bytes], None],
         on_progress: Callable[[int], None] | None = None,
+        *,
+        period: int = 0,
     ) -> None:
-        """Run; inputs stream in and traces out meanwhile (see `neuromorph.engine.Engine.run`)."""
+        """Run; inputs stream in and traces out meanwhile (see `neuromorph.engine.Engine.run`).
+
+        With a `period` (microseconds per step) the board keeps the pace of its clock whatever the line does: what the
+        trace then lacks is counted in `dropped`. Without, steps wait for the line and nothing is lost.
+        """
         start = self.status().step
         inputs = InputStream(records, start + 1, start + steps, self.hello.credit)
-        self._send(Kind.RUN, struct.pack("<IIB3x", steps, inputs.watermark, 0))
+        pace = struct.pack("<B3xI", 1, period) if period else bytes(4)
+        self.dropped = 0
+        self._send(Kind.RUN, struct.pack("<II", steps, inputs.watermark) + pace)
         trace = RecordBuffer()
         try:
             self._stream(inputs, trace, start, steps, on_output, on_progress)
@@ -239,8 +269,11 @@ class Client:
         progress = Progress(start, 0, State.RUNNING)
         try:
             while progress.state == State.RUNNING:
-                self._feed(inputs)
                 waiting_for = f"step {progress.step + 1} of {start + 1}..{start + steps}"
+                self._feed(inputs)
+                while not self._inbox:
+                    self._pump(waiting_for)
+                    self._feed(inputs)
                 kind, payload = self._receive(waiting_for, Kind.TRACE, Kind.PROGRESS)
                 if kind == Kind.TRACE:
                     trace.feed(payload)
@@ -248,24 +281,24 @@ class Client:
                         _hand_on(trace, on_output)
                     continue
                 progress = Progress.parse(payload)
-                inputs.taken = progress.taken
+                inputs.taken, self.dropped = progress.taken, progress.dropped
                 _hand_on(trace, on_output)
                 if on_progress is not None:
                     on_progress(progress.step)
         except BaseException:  # the user's interrupt, an error in a callback, a run that the board ended
             if not self._link.failure:
-                self._stop()
+                self.stop()
             raise
 
     def _feed(self, inputs: InputStream) -> None:
         while not inputs.done and self._link.room:
-            message = inputs.next(self._link.payload_max)
+            message = inputs.next(self._link.size)
             if message is None:
                 return
             self._link.send(Kind.INPUT, message, self._now)
 
-    def _stop(self) -> None:
-        """End a run, so that the session stays usable; OK follows the last message of the run."""
+    def stop(self) -> None:
+        """End a run, also one at pace real that an earlier session has left; OK follows its last message."""
         self._send(Kind.STOP)
         kind = -1
         while kind != Kind.OK:

@@ -10,10 +10,13 @@ from enum import IntEnum, IntFlag
 from neuromorph.crc import crc32c
 from neuromorph_mcu import cobs
 
-__all__ = ["MAJOR", "MINOR", "PAYLOAD_MAX", "SEQUENCED", "Flag", "Frame", "LinkType", "Nak", "Splitter", "encode"]
+__all__ = [
+    "MAJOR", "MINOR", "PAYLOAD_LEAST", "PAYLOAD_MAX", "SEQUENCED", "WINDOW_MAX", "Flag", "Frame", "LinkType", "Nak",
+    "Splitter", "encode",
+]  # fmt: skip
 
-MAJOR, MINOR = 1, 0
-PAYLOAD_MAX = 512
+MAJOR, MINOR = 1, 1
+PAYLOAD_LEAST, PAYLOAD_MAX, WINDOW_MAX = 128, 512, 16
 SEQUENCED = 16
 """Types from here on carry a sequence number; smaller ones belong to the link itself."""
 
@@ -36,7 +39,6 @@ class Flag(IntFlag):
     """Flags in the low half of a frame's first byte."""
 
     PING = 1
-    GO_BACK = 2
 
 
 class Nak(IntEnum):
@@ -74,12 +76,12 @@ class Splitter:
 
     Attributes
     ----------
-    crc_err, cobs_err, overrun : int
+    crc_err, cobs_err, overlong : int
         Frames dropped: wrong checksum or length, wrong stuffing, longer than any frame.
     """
 
     def __init__(self) -> None:
-        self.crc_err = self.cobs_err = self.overrun = 0
+        self.crc_err = self.cobs_err = self.overlong = 0
         self._rest = b""
 
     @property
@@ -105,7 +107,7 @@ class Splitter:
 
     def _decode(self, coded: bytes) -> Frame | None:
         if len(coded) > _WIRE_MAX:
-            self.overrun += 1
+            self.overlong += 1
             return None
         try:
             body = cobs.decode(coded)

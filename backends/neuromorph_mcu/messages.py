@@ -63,12 +63,14 @@ class State(IntEnum):
     RUNNING = 2
 
 
-_COUNTERS = ("spikes", "synaptic_events", "plastic_updates")
-_LINK_COUNTERS = (
-    "frames_in", "frames_out", "crc_err", "cobs_err", "overrun", "gap", "retransmits", "duplicates", "out_of_order",
-    "resets", "naks", "lost",
+_COUNTERS = (
+    "spikes", "synaptic_events", "plastic_updates", "stack_used", "recorded", "dropped", "late_inputs", "overruns",
 )  # fmt: skip
-_COUNTERS_LAYOUT = struct.Struct(f"<3QI{len(_LINK_COUNTERS)}I")
+_LINK_COUNTERS = (
+    "frames_in", "frames_out", "crc_err", "cobs_err", "overlong", "gap", "framing", "overrun", "retransmits",
+    "duplicates", "out_of_order", "dropped", "resets", "naks", "lost", "replaced", "closed",
+)  # fmt: skip
+_COUNTERS_LAYOUT = struct.Struct(f"<3Q{len(_COUNTERS) - 3 + len(_LINK_COUNTERS)}I")
 
 
 def _unpack(layout: struct.Struct, payload: bytes, what: str) -> tuple[int, ...]:
@@ -162,17 +164,18 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """All records up to `step` have been sent; `taken` bytes of input are used up."""
+    """All records up to `step` have been sent but those of `dropped` steps; `taken` bytes of input are used up."""
 
     step: int
     taken: int
     state: State
+    dropped: int = 0
 
     @classmethod
     def parse(cls, payload: bytes) -> Progress:
         """Of a PROGRESS message."""
-        step, taken, state = _unpack(struct.Struct("<III"), payload, "PROGRESS")
-        return cls(step, taken, _state(state))
+        step, taken, state, dropped = _unpack(struct.Struct("<IIII"), payload, "PROGRESS")
+        return cls(step, taken, _state(state), dropped)
 
 
 def _state(value: int) -> State:
@@ -203,10 +206,6 @@ class BoardError:
 
 
 def counters(payload: bytes) -> dict[str, int]:
-    """Of a COUNTERS message: work done, stack used, and ``board_...`` for the board's end of the link."""
-    values = _unpack(_COUNTERS_LAYOUT, payload, "COUNTERS")
-    return (
-        dict(zip(_COUNTERS, values[:3], strict=True))
-        | {"stack_used": values[3]}
-        | {f"board_{name}": n for name, n in zip(_LINK_COUNTERS, values[4:], strict=True)}
-    )
+    """Of a COUNTERS message: work done, stack used, what pace real lost; ``board_...``: the board's end of the link."""
+    names = [*_COUNTERS, *(f"board_{name}" for name in _LINK_COUNTERS)]
+    return dict(zip(names, _unpack(_COUNTERS_LAYOUT, payload, "COUNTERS"), strict=True))

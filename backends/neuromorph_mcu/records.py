@@ -12,6 +12,8 @@ __all__ = ["InputStream", "RecordBuffer", "record_size"]
 _HEADER = struct.Struct("<IHBBIHH")
 # Bytes of a value by format; format 1 is two columns: indices padded to 4 bytes, then 32-bit payloads.
 _WIDTHS = {0: 2, 2: 1, 3: 2, 4: 4, 5: 2}
+_GAP = 7
+"""Format of the record that says what a board at pace real has dropped."""
 
 
 def record_size(kind: int, count: int) -> int:
@@ -23,9 +25,19 @@ def record_size(kind: int, count: int) -> int:
 
 
 class RecordBuffer:
-    """Puts the records of a trace together from pieces of any size."""
+    """Puts the records of a trace together from pieces of any size, and takes out what only counts losses.
+
+    Attributes
+    ----------
+    dropped : int
+        Steps so far whose records the board had no room for.
+    gaps : list of (int, int)
+        Where: the last step of each gap, and `dropped` up to there.
+    """
 
     def __init__(self) -> None:
+        self.dropped = 0
+        self.gaps: list[tuple[int, int]] = []
         self._bytes = bytearray()
 
     def feed(self, data: bytes) -> None:
@@ -34,18 +46,24 @@ class RecordBuffer:
 
     def take(self) -> bytes:
         """All whole records; LinkError if what arrived can be no record."""
-        at, end = 0, len(self._bytes)
+        at, end, begin = 0, len(self._bytes), 0
+        parts = []
         while end - at >= _HEADER.size:
-            _, _, kind, _, _, count, _ = _HEADER.unpack_from(self._bytes, at)
-            size = record_size(kind, count)
+            step, _, kind, _, first, count, _ = _HEADER.unpack_from(self._bytes, at)
+            size = _HEADER.size if kind == _GAP else record_size(kind, count)
             if size < 0:
                 raise LinkError(f"the board sent a record of unknown format {kind}")
             if size > end - at:
                 break
+            if kind == _GAP:
+                parts.append(self._bytes[begin:at])
+                begin = at + size
+                self.dropped = first
+                self.gaps.append((step, first))
             at += size
-        whole = bytes(self._bytes[:at])
+        parts.append(self._bytes[begin:at])
         del self._bytes[:at]
-        return whole
+        return b"".join(parts)
 
     def __len__(self) -> int:
         return len(self._bytes)

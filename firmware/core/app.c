@@ -72,15 +72,19 @@ static void on_get_counters(nm_app *a, const uint8_t *p, uint16_t n)
     if (a->program.engine)
         nm_get_counters(a->program.engine, &c);
     const uint64_t work[3] = {c.spikes, c.synaptic_events, c.plastic_updates};
-    uint8_t *r = nm_app_reply(a, NM_MSG_COUNTERS, 28u + sizeof link);
+    uint8_t *r = nm_app_reply(a, NM_MSG_COUNTERS, 44u + sizeof link);
     for (uint32_t i = 0; i < 3; i++) {
         nm_wire_put32(r + 8 * i, (uint32_t)work[i]);
         nm_wire_put32(r + 8 * i + 4, (uint32_t)(work[i] >> 32));
     }
     nm_wire_put32(r + 24, a->config.stack_used ? a->config.stack_used() : 0u);
+    nm_wire_put32(r + 28, a->pace.recorded);
+    nm_wire_put32(r + 32, a->pace.dropped);
+    nm_wire_put32(r + 36, a->pace.late);
+    nm_wire_put32(r + 40, a->pace.overruns);
     memcpy(link, &a->link.count, sizeof link);
     for (uint32_t i = 0; i < NM_LINK_COUNTERS; i++)
-        nm_wire_put32(r + 28 + 4 * i, link[i]);
+        nm_wire_put32(r + 44 + 4 * i, link[i]);
 }
 
 /* ---- dispatch ---- */
@@ -108,12 +112,14 @@ static const request requests[NM_MSG_REQUESTS_END - NM_LINK_SEQUENCED] = {
     [NM_MSG_GET_COUNTERS - NM_LINK_SEQUENCED] = {on_get_counters, 0, 0},
 };
 
-static void on_message(void *ctx, uint8_t type, const uint8_t *payload, uint16_t len)
+static bool on_message(void *ctx, uint8_t type, const uint8_t *payload, uint16_t len)
 {
     nm_app *a = ctx;
+    if (a->reply.type)
+        return false;                                          /* one after the other: there is room for one answer */
     if (type >= NM_MSG_REQUESTS_END) {
         nm_app_reply_error(a, type, NM_E_UNSUPPORTED, 0, 0);
-        return;
+        return true;
     }
     const request *r = &requests[type - NM_LINK_SEQUENCED];
     if (len < r->least)
@@ -124,14 +130,16 @@ static void on_message(void *ctx, uint8_t type, const uint8_t *payload, uint16_t
         nm_app_reply_error(a, type, NM_E_PROGRAM, 0, 0);
     else
         r->handle(a, payload, len);
+    return true;
 }
 
-/* A new host must not get what was meant for the last one. The program keeps its state and its step. */
+/* A new host must not get what was meant for the last one. The program keeps its state and its step,
+ * and a run at pace real goes on. */
 static void on_session(void *ctx, uint16_t session)
 {
     nm_app *a = ctx;
     (void)session;
-    a->run.active = false;
+    nm_app_leave_run(a);
     a->read.next = a->read.end;
     a->reply.type = 0;
 }
@@ -187,12 +195,26 @@ static void send_reply(nm_app *a)
     a->reply.type = 0;
 }
 
+/* Answer, then take what waited for that. */
+static void answer(nm_app *a)
+{
+    do
+        send_reply(a);
+    while (nm_link_deliver(&a->link));
+}
+
 bool nm_app_poll(nm_app *a, uint32_t now)
 {
     a->time = now;
-    send_reply(a);                                             /* first: a trace would take every place in the window */
+    answer(a);                                                 /* first: a trace would take every place in the window */
     nm_app_send_items(a);
     const bool more = a->run.active && nm_app_poll_run(a);
-    send_reply(a);
+    answer(a);
     return more;
+}
+
+uint32_t nm_app_wait(const nm_app *a, uint32_t now)
+{
+    const uint32_t link = nm_link_wait(&a->link, now), run = nm_app_wait_run(a);
+    return link < run ? link : run;
 }

@@ -28,7 +28,7 @@ enum {
 enum { NM_STATE_EMPTY, NM_STATE_IDLE, NM_STATE_RUNNING };
 
 #define NM_APP_HELLO 112u
-#define NM_APP_REPLY 80u
+#define NM_APP_REPLY 128u               /* the longest answer; NM_LINK_PAYLOAD_LEAST holds it */
 
 typedef struct {
     const char *board, *core, *build;    /* at most 15 characters each */
@@ -70,14 +70,23 @@ typedef struct {
     } stage;
 
     struct {
-        bool active;
+        bool active, listens;            /* listens: the host that asked for the run is there to take its trace */
+        bool gap;                        /* records were dropped since the last one that was kept */
         int error;
+        uint32_t period, owed, clock_at; /* pace real: microseconds of a step, not yet stepped; time of the last look */
+        uint32_t batch, polled_at;       /* steps between two looks at the link, so that none takes long */
         uint32_t target, watermark;      /* last step asked for; last step whose inputs are all here */
         uint32_t head, complete, tail;   /* input: [head, complete) belongs to steps up to the watermark */
         uint32_t taken;                  /* input bytes used since the run began */
         uint32_t trace_head, trace_len;  /* records that wait to be sent */
+        uint32_t dropped;                /* steps of this run whose records had no room */
         uint32_t told_at, told_step, told_taken;
     } run;
+
+    struct {
+        uint32_t recorded, dropped;      /* steps whose records were kept for the host, had no room */
+        uint32_t late, overruns;         /* input records after their step; steps that began a period late */
+    } pace;                              /* of runs at pace real, since the program was loaded */
 
     struct {
         uint16_t item;
@@ -97,5 +106,8 @@ void nm_app_receive(nm_app *app, const uint8_t *bytes, uint32_t len, uint32_t no
 
 /* Do what can be done now; true if there is more to do without waiting for the link. */
 bool nm_app_poll(nm_app *app, uint32_t now);
+
+/* Milliseconds that a port may wait for a byte before the next poll. */
+uint32_t nm_app_wait(const nm_app *app, uint32_t now);
 
 #endif

@@ -24,6 +24,14 @@ void nm_app_send_items(nm_app *a);
 
 /* app_run.c */
 nm_app_handler nm_app_on_run, nm_app_on_input, nm_app_on_stop;
+void nm_app_leave_run(nm_app *a);                              /* the host has gone */
 bool nm_app_poll_run(nm_app *a);
+uint32_t nm_app_wait_run(const nm_app *a);                     /* milliseconds until a step is due */
+
+/* app_pace.c: pace real */
+uint32_t nm_app_real_due(const nm_app *a);                     /* steps that the clock asks for, one batch at most */
+void nm_app_real_time(nm_app *a);                              /* take note of the time */
+void nm_app_real_step(nm_app *a);
+void nm_app_real_gap(nm_app *a);                               /* say at the end of a run what was dropped last */
 
 #endif

@@ -101,6 +101,7 @@ void nm_app_on_load(nm_app *a, const uint8_t *p, uint16_t n)
     new.low = carve(a, 0, used);
     new.high = new.low + used;
     a->program = new;
+    memset(&a->pace, 0, sizeof a->pace);
     nm_app_reply_ok(a, NM_MSG_LOAD, used);
 }
 

@@ -27,7 +27,7 @@ void nm_app_send_items(nm_app *a)
 {
     uint8_t *m;
     while (a->read.next != a->read.end && (m = nm_link_reserve(&a->link)) != NULL) {
-        uint32_t n = (a->link.payload_max - 8u) >> (a->read.width / 2u), left = a->read.end - a->read.next;
+        uint32_t n = (a->link.size - 8u) >> (a->read.width / 2u), left = a->read.end - a->read.next;
         n = n < left ? n : left;
         nm_wire_put32(m, a->read.next);
         nm_wire_put16(m + 4, n);

@@ -50,6 +50,6 @@ void nm_main(void)
             }
             wire_at += nm_port_write(wire + wire_at, wire_len - wire_at);
         } while (wire_len && wire_at == wire_len);
-        nm_port_wait(more ? 0 : nm_link_wait(&app.link, now));
+        nm_port_wait(more ? 0 : nm_app_wait(&app, now));
     }
 }

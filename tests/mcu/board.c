@@ -14,6 +14,9 @@ struct nm_engine {
     uint8_t item[5000];
 };
 
+static uint8_t output[4096];
+static uint32_t made_last;
+
 static uint32_t arena_of(const uint8_t *image) { return (uint32_t)sizeof(nm_engine) + 1024u * image[5]; }
 
 int nm_verify(const uint8_t *image, size_t len, const nm_limits *limits, nm_report *report)
@@ -74,28 +77,50 @@ void nm_get_counters(const nm_engine *e, nm_counters *c)
     c->plastic_updates = 0;
 }
 
+int32_t nm_feed(nm_engine *e, const uint8_t *in, uint32_t len)
+{
+    uint32_t used = 0;
+    made_last = 0;
+    while (len - used >= 16 && nm_wire_get32(in + used) <= e->now + 1) {
+        uint32_t size = 16u + ((2u * nm_wire_get16(in + used + 12) + 3u) & ~3u);
+        if (nm_wire_get32(in + used) <= e->now || nm_wire_get16(in + used + 4) != 0 || size > len - used)
+            return NM_E_INPUT;
+        memcpy(output + made_last, in + used, size);
+        used += size;
+        made_last += size;
+    }
+    return (int32_t)used;
+}
+
+int nm_step(nm_engine *e)
+{
+    e->now++;
+    return NM_OK;
+}
+
+int32_t nm_record(const nm_engine *e, uint8_t *out, uint32_t cap)
+{
+    (void)e;
+    if (made_last > cap)
+        return NM_E_SPACE;
+    memcpy(out, output, made_last);
+    return (int32_t)made_last;
+}
+
 int32_t nm_run(nm_engine *e, uint32_t steps, const uint8_t *in, uint32_t in_len, uint32_t *in_used, uint8_t *out,
                uint32_t out_cap, uint32_t *out_used)
 {
-    uint32_t used = 0, made = 0, done = 0;
-    int32_t code = NM_OK;
-    for (; done < steps && out_cap - made >= nm_record_bound(e) && code == NM_OK; done++) {
-        e->now++;
-        while (code == NM_OK && in_len - used >= 16 && nm_wire_get32(in + used) <= e->now) {
-            uint32_t size = 16u + ((2u * nm_wire_get16(in + used + 12) + 3u) & ~3u);
-            if (nm_wire_get32(in + used) < e->now || nm_wire_get16(in + used + 4) != 0 || size > in_len - used) {
-                code = NM_E_INPUT;
-                e->now--;
-                break;
-            }
-            memcpy(out + made, in + used, size);
-            used += size;
-            made += size;
-        }
+    uint32_t done = 0;
+    *in_used = *out_used = 0;
+    for (; done < steps && out_cap - *out_used >= nm_record_bound(e); done++) {
+        const int32_t used = nm_feed(e, in + *in_used, in_len - *in_used);
+        if (used < 0)
+            return used;
+        nm_step(e);
+        *in_used += (uint32_t)used;
+        *out_used += (uint32_t)nm_record(e, out + *out_used, out_cap - *out_used);
     }
-    *in_used = used;
-    *out_used = made;
-    return code < 0 ? code : (int32_t)done;
+    return (int32_t)done;
 }
 
 /* ---- the board ---- */

@@ -23,8 +23,8 @@ def test_checksum_is_crc32c(data: bytes) -> None:
 
 def test_layout_is_frozen() -> None:
     """Written out by hand from the table in docs/link.md."""
-    wire = encode(Frame(type=0x16, seq=3, ack=250, session=0xBEEF, payload=b"\x00\x11\x00", flags=Flag.GO_BACK))
-    body = bytes((0x12, 0x16, 3, 250, 0xEF, 0xBE, 3, 0, 0x00, 0x11, 0x00))
+    wire = encode(Frame(type=0x16, seq=3, ack=250, session=0xBEEF, payload=b"\x00\x11\x00", flags=Flag.PING))
+    body = bytes((0x11, 0x16, 3, 250, 0xEF, 0xBE, 3, 0, 0x00, 0x11, 0x00))
     assert wire == b"\0" + oracle.encode(body + CASTAGNOLI.checksum(body).to_bytes(4, "little")) + b"\0"
 
 
@@ -53,7 +53,7 @@ def test_any_few_wrong_bits_are_found() -> None:
     [
         (b"\0\x05ab\0", "cobs_err"),
         (b"\0\x03ab\0", "crc_err"),
-        (b"\0" + b"a" * 600 + b"\0", "overrun"),
+        (b"\0" + b"a" * 600 + b"\0", "overlong"),
         (b"\0" + oracle.encode(b"\x10\x10\0\0\x01\0\x05\0") + b"\0", "crc_err"),
     ],
     ids=["stuffing", "runt", "overlong", "no checksum"],
@@ -61,8 +61,8 @@ def test_any_few_wrong_bits_are_found() -> None:
 def test_damage_is_counted_and_the_next_frame_survives(wire: bytes, counter: str) -> None:
     splitter, frame = Splitter(), Frame(16, 0, 0, 1, b"good")
     assert list(splitter.feed(wire + encode(frame))) == [frame]
-    assert {name: getattr(splitter, name) for name in ("cobs_err", "crc_err", "overrun")} == {
-        "cobs_err": 0, "crc_err": 0, "overrun": 0, counter: 1,
+    assert {name: getattr(splitter, name) for name in ("cobs_err", "crc_err", "overlong")} == {
+        "cobs_err": 0, "crc_err": 0, "overlong": 0, counter: 1,
     }  # fmt: skip
 
 
@@ -72,4 +72,4 @@ def test_an_endless_frame_takes_no_memory() -> None:
         assert not list(splitter.feed(b"a" * 1000))
     assert len(splitter._rest) < 1000
     assert list(splitter.feed(encode(Frame(16, 0, 0, 1)))) == [Frame(16, 0, 0, 1)]
-    assert splitter.overrun == 1
+    assert splitter.overlong == 1

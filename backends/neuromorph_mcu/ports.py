@@ -34,7 +34,7 @@ def open_port(url: str, baud: int = BAUD) -> Any:
     except ImportError as error:
         raise TargetError("serial ports need pyserial: pip install 'neuromorph[mcu]'") from error
     if _HANDLERS not in serial.protocol_handler_packages:
-        serial.protocol_handler_packages.append(_HANDLERS)
+        serial.protocol_handler_packages.insert(0, _HANDLERS)
     try:
         return serial.serial_for_url(url, baudrate=baud, timeout=_POLL, write_timeout=5)
     except (serial.SerialException, ValueError, OSError) as error:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["can_count", "count", "of_the_engine"]
 
 PROTOCOL = re.compile(
-    "nm_(link|cobs|crc|port|app|feed|record).*|nm_(main|now|run)|on_.*|emit|take_ack|(__aeabi_)?mem.*"
+    "nm_(link|cobs|crc|port|app|feed|record).*|nm_(main|now|run)|on_.*|emit|report|answer|(__aeabi_)?mem.*"
 )
 """Functions that serve the line or copy for it: how often they run depends on the host's pace, too."""
 

@@ -9,7 +9,7 @@ from neuromorph.bench.counting import of_the_engine
 ENGINE = ["nm_step", "nm_deliver", "nm_update", "nm_learn_separable", "nm_run_lanes", "row_u8", "add_product"]
 PROTOCOL = [
     "nm_main", "nm_now", "nm_run", "nm_feed", "nm_record_bound", "nm_link_receive", "nm_cobs_decode", "nm_crc32c",
-    "nm_app_poll", "nm_port_read", "on_input", "on_sequenced", "take_ack", "emit", "memcpy", "__aeabi_memcpy4",
+    "nm_app_poll", "nm_port_read", "on_input", "on_sequenced", "report", "answer", "emit", "memcpy", "__aeabi_memcpy4",
 ]  # fmt: skip
 
 

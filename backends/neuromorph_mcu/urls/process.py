@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from serial import PortNotOpenError, SerialBase, SerialException
 
 from neuromorph.errors import TargetError
+from neuromorph_mcu.link import Timing
 from neuromorph_mcu.processes import BoardProcess
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ class ProcessSerial(SerialBase):
 
     process: BoardProcess | None = None
     """The board, while the port is open."""
+    timing = Timing(silent=5.0)
+    """A board that shares its processor with others may be late."""
     _line: Any = None
 
     @abstractmethod

@@ -1,0 +1,28 @@
+"""``socket://host:port`` as pyserial has it, but one that knows how many bytes wait: theirs has them read singly."""
+
+from __future__ import annotations
+
+import select
+import socket
+
+from serial import PortNotOpenError
+from serial.urlhandler import protocol_socket
+
+__all__ = ["Serial"]
+
+_PEEK = 1 << 16
+
+
+class Serial(protocol_socket.Serial):
+    """A port at the other end of a TCP connection."""
+
+    _socket: socket.socket
+
+    @property
+    def in_waiting(self) -> int:
+        """Bytes that can be read without waiting."""
+        if not self.is_open:
+            raise PortNotOpenError
+        if not select.select([self._socket], [], [], 0)[0]:
+            return 0
+        return len(self._socket.recv(_PEEK, socket.MSG_PEEK)) or 1  # at the end of the line: let read find out

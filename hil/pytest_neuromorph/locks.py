@@ -15,7 +15,7 @@ from pathlib import Path
 
 from neuromorph.errors import NeuromorphError, TargetError
 
-__all__ = ["Holder", "Locked", "hold", "holder_of", "lock_folder"]
+__all__ = ["Holder", "Locked", "hold", "holder_of", "lock_folder", "locked_by"]
 
 
 class Locked(NeuromorphError):  # noqa: N818 (an outcome, as pytest has skipped and failed)
@@ -71,6 +71,15 @@ def holder_of(key: str, folder: Path | None = None) -> Holder | None:
         return Holder(**json.loads(_files(key, folder or lock_folder())[1].read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def locked_by(key: str, board: str) -> str:
+    """Who holds a board now, in words; empty if nobody does."""
+    try:
+        with hold(key, board, "a look at who has it"):
+            return ""
+    except Locked as error:
+        return str(error)
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def scan(ports: Iterable[Port], asking: Callable[[str], Hello] = ask) -> tuple[F
     return tuple(found)
 
 
-def merged(path: Path, found: Iterable[Found]) -> tuple[str, tuple[str, ...]]:
+def merged(path: Path | None, found: Iterable[Found]) -> tuple[str, tuple[str, ...]]:
     """A hardware map with the boards that were found.
 
     What people wrote in it stays, their comments too: a board that is known by its USB id, its own number or its port
@@ -93,8 +93,8 @@ def merged(path: Path, found: Iterable[Found]) -> tuple[str, tuple[str, ...]]:
 
     Parameters
     ----------
-    path : Path
-        The map; it need not exist.
+    path : Path, optional
+        The map; it need not exist. Without one, the text is the map of these boards alone.
     found : iterable of Found
         Those who did not answer are left out.
 
@@ -109,10 +109,12 @@ def merged(path: Path, found: Iterable[Found]) -> tuple[str, tuple[str, ...]]:
         import tomlkit
     except ImportError as error:
         raise TargetError("a hardware map is written with tomlkit: pip install 'neuromorph[hil]'") from error
-    if path.exists():
+    old = ""
+    if path is not None and path.exists():
         read_map(path)  # says what is wrong with it, and where
-    document = tomlkit.parse(path.read_text(encoding="utf-8") if path.exists() else "")
-    tables: Any = document.setdefault("board", tomlkit.aot())
+        old = path.read_text(encoding="utf-8")
+    document = tomlkit.parse(old)
+    tables: Any = document.get("board", tomlkit.aot())
     changes = []
     for one in found:
         if one.hello is None:
@@ -130,6 +132,8 @@ def merged(path: Path, found: Iterable[Found]) -> tuple[str, tuple[str, ...]]:
         for key, value in fresh.items():
             if table.get(key) != value:
                 table[key] = value
+    if tables:
+        document["board"] = tables
     return tomlkit.dumps(document), tuple(changes)
 
 

@@ -19,6 +19,8 @@ COMMANDS = {
     "compile": "compile a model to an image (.nmi) and show the report",
     "inspect": "show what is in an image, a state or a trace",
     "targets": "list the machines",
+    "boards": "list the boards, find new ones",
+    "flash": "write the firmware onto a board",
     "doctor": "check the installation",
     "bench": "measure speed",
     "demo": "learn handwritten digits and compare the machines",

@@ -23,6 +23,8 @@ EXTRAS = {
         "microcontrollers, real and emulated",
         {"serial": "pyserial", "unicorn": "unicorn", "elftools": "pyelftools"},
     ),
+    "hil": ("tests on boards", {name: name for name in ("pytest", "jinja2", "filelock", "tomlkit")}),
+    "flash": ("firmware through a debug probe", {"pyocd": "pyocd"}),
     "examples": ("the digits", {"sklearn": "scikit-learn"}),
 }
 CORE = {"numpy": "numpy", "click": "click", "msgspec": "msgspec"}

@@ -245,14 +245,14 @@ class Session:
     # ------------------------------------------------------------------------------------------- state
 
     def read(self, obj: object, variable: str, *, physical: bool = False) -> NDArray[Any]:
-        """A variable of a population or projection as it is now.
+        """A variable of a population, projection or modulator as it is now.
 
         Parameters
         ----------
         obj : handle or str
-            Population or projection.
+            Population, projection or modulator.
         variable : str
-            u, v, refr, theta, threshold, adapt; w, tag_1, tag_2, x1, x2, y1, y2, y3, tx, ty, ring, plastic.
+            u, v, refr, theta, threshold, adapt; w, tag_1, tag_2, x1, x2, y1, y2, y3, tx, ty, ring, plastic; m.
         physical : bool
             Convert to the units of the description (float64).
 
@@ -322,9 +322,11 @@ class Session:
     def _item(self, name: str, variable: str) -> Item:
         if (name, variable) in self._index:
             return self.items[self._index[name, variable]]
-        known = [*self.program.populations, *self.program.projections]
+        known = [*self.program.populations, *self.program.projections, *self.program.modulators]
         if name not in known:
-            raise ValidationError(f"the program has no population or projection {name!r}; {nearest(name, known)}")
+            raise ValidationError(
+                f"the program has no population, projection or modulator {name!r}; {nearest(name, known)}"
+            )
         if variable == "spikes":
             raise ValidationError(f"{name}.spikes is not a state: record it with a probe")
         have = [item.variable for item in self.items if item.object == name]
@@ -355,7 +357,7 @@ def _name(obj: object) -> str:
     """The name behind a handle."""
     name = obj if isinstance(obj, str) else getattr(obj, "name", None)
     if not isinstance(name, str):
-        raise ValidationError(f"{obj!r} is neither a name nor a population or projection of a network")
+        raise ValidationError(f"{obj!r} is neither a name nor a population, projection or modulator of a network")
     return name
 
 

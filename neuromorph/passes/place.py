@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Place", "arena_bytes", "check_capacity", "state_bytes"]
 
+UNKNOWN_FEATURE = 4  # rule of the verifier (docs/image.md)
+
 
 def state_bytes(program: Program) -> int:
     """Bytes of all dynamic state in canonical form: what any engine must hold at least."""
@@ -24,7 +26,7 @@ def state_bytes(program: Program) -> int:
 
 def arena_bytes(image: bytes) -> int | None:
     """Working memory that the C engine needs, as its verifier says; None where that engine is not built."""
-    from neuromorph.errors import TargetError
+    from neuromorph.errors import ImageError, TargetError
 
     try:
         from neuromorph_cpu.native import verify
@@ -34,6 +36,10 @@ def arena_bytes(image: bytes) -> int | None:
         return int(verify(image))
     except (TargetError, OSError, AttributeError):  # not built, or built for another version
         return None
+    except ImageError as error:
+        if error.rule == UNKNOWN_FEATURE:  # built before that feature was there
+            return None
+        raise
 
 
 def check_capacity(program: Program, targets: tuple[Target, ...]) -> tuple[MemoryUse, ...]:

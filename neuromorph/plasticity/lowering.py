@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from neuromorph.errors import UnsupportedError, ValidationError
 from neuromorph.plasticity.base import Held, IdealFactor, IdealRule, Lowered, Term
 from neuromorph.plasticity.effect import Effect, largest_factor
-from neuromorph.plasticity.scales import CLOSE, MANY, WEIGHT_MAX, coefficient, nearest_scale, rule_scales
+from neuromorph.plasticity.scales import CLOSE, MANY, WEIGHT_MAX, coefficient, nearest_scale, rule_scales, step_offset
 from neuromorph.rule import Factor, Product, Rule, Trace
 
 __all__ = ["nearest_scale", "quantise"]
@@ -44,7 +45,14 @@ def quantise(
                 continue
             factors = tuple(_factor(f, scales, name) for f in term.factors)
             product, gain = _product(term, wanted, factors)
+            product = _rounded(product)
             effect = Effect.of(product, term, wanted, scales, ideal, bound)
+            if len(factors) >= MANY and abs(effect.ratio - 1) > CLOSE and effect.ratio > 0.5:
+                # What the floor of the hidden shift takes or adds on average, the gain can give back.
+                other, other_gain = _product(term, wanted / effect.ratio, factors)
+                tuned = Effect.of(_rounded(other), term, wanted, scales, ideal, bound)
+                if abs(tuned.ratio - 1) < abs(effect.ratio - 1):
+                    product, gain, effect = _rounded(other), other_gain, tuned
             size = abs(term.coefficient)
             notes.append(Held(term.name, size, size * abs(gain / wanted)))
             if product.mant:
@@ -100,7 +108,7 @@ def _constants(term: Term, factors: tuple[Factor, ...], scales: Mapping[str, flo
     """Constants beside variables, where they are not held exactly."""
     found = []
     for asked, held in zip(term.factors, factors, strict=True):
-        held_constant = abs(held.constant / scales[asked.measure])
+        held_constant = abs((held.constant - step_offset(asked.function)) / scales[asked.measure])
         note = Held(f"{term.name}, constant beside {asked.measure}", abs(asked.constant), held_constant)
         if abs(note.error) > CLOSE / 10:
             found.append(note)
@@ -134,9 +142,30 @@ def _product(term: Term, wanted: float, factors: tuple[Factor, ...]) -> tuple[Pr
     return finer, finer.gain * constant
 
 
+def _rounded(product: Product) -> Product:
+    """The product with half a step of its hidden shift added, so that the floor of the shift rounds to the nearest.
+
+    It is added to the constant of the one factor that varies; with several, the step depends on the others. Where the
+    varying variable is 0, half a step is floored to 0: nothing moves that should not.
+    """
+    half = (1 << product.hidden_shift) / 2
+    varying = [k for k, f in enumerate(product.factors) if f.function == "" and f.variable != "1"]
+    fixed = [f for f in product.factors if f.variable == "1" and not f.second]
+    switches = [f for f in product.factors if f.function in ("on", "sgn")]
+    if len(varying) != 1 or len(fixed) + len(switches) + 1 != len(product.factors) or half < 1 or not product.mant:
+        return product
+    step = round(half / (product.mant * math.prod(f.constant for f in fixed)))
+    chosen = product.factors[varying[0]]
+    if not step or abs(chosen.constant + step) >= 1 << chosen.bits:
+        return product
+    factors = list(product.factors)
+    factors[varying[0]] = replace(chosen, constant=chosen.constant + step)
+    return replace(product, factors=tuple(factors))
+
+
 def _factor(factor: IdealFactor, scales: Mapping[str, float], rule: str) -> Factor:
     """A factor in machine units."""
-    constant = round(factor.constant * scales[factor.measure])
+    constant = round(factor.constant * scales[factor.measure] + step_offset(factor.function))
     try:
         return Factor(factor.variable, constant, factor.function, factor.second, factor.sign)
     except ValidationError as error:

@@ -22,6 +22,7 @@ __all__ = [
     "hidden_shift",
     "nearest_scale",
     "rule_scales",
+    "step_offset",
 ]
 
 TRACE_MAX = 127
@@ -58,6 +59,11 @@ def hidden_shift(factors: tuple[IdealFactor, ...]) -> int:
     """Right shift that the machine applies to a product of factors."""
     held = tuple(Factor(f.variable, 0, f.function, f.second, f.sign) for f in factors)
     return Product("u", 1, 0, held).hidden_shift
+
+
+def step_offset(function: str) -> float:
+    """What is added to a constant before it is rounded: whole numbers are over a step from half a unit below it on."""
+    return 0.5 if function == "on" else 0.0
 
 
 def coefficient(term: Term, target: str, scales: Mapping[str, float]) -> float:
@@ -161,15 +167,16 @@ def _choose_scale(name: str, group: frozenset[str], ideal: IdealRule, scales: Ma
                 many |= len(term.factors) >= MANY
                 unscaled = coefficient(term, target, {**scales, **dict.fromkeys(group, 1.0)})
                 readers.append((abs(unscaled) * 2.0 ** hidden_shift(term.factors), power))
-            constants += [abs(f.constant) for f in term.factors if f.constant and group & set(f.variables)]
+            beside = [f for f in term.factors if f.constant and group & set(f.variables)]
+            constants += [(f.constant, step_offset(f.function)) for f in beside]
 
     def errors(impulses: NDArray[np.float64]) -> NDArray[np.float64]:
         worst = np.zeros(impulses.size)
         for unscaled, power in readers:
             worst = np.maximum(worst, _relative_error(unscaled / (impulses / impulse) ** power))
-        for constant in constants:
-            held = constant * impulses / impulse
-            worst = np.maximum(worst, np.abs(np.rint(held) / held - 1))
+        for constant, offset in constants:
+            exact = constant * impulses / impulse
+            worst = np.maximum(worst, np.abs((np.rint(exact + offset) - offset) / exact - 1))
         return worst
 
     whole = np.arange(top, top / 2, -1.0)

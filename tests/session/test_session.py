@@ -75,7 +75,7 @@ def test_a_closed_session_says_so(session: Session) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda s: s.read("cell", "v"), "no population or projection 'cell'; did you mean 'cells'"),
+        (lambda s: s.read("cell", "v"), "no population, projection or modulator 'cell'; did you mean 'cells'"),
         (lambda s: s.read("cells", "thetta"), "no state variable 'thetta'; did you mean 'theta'"),
         (lambda s: s.read("cells", "spikes"), "record it with a probe"),
         (lambda s: s.read("in", "v"), "no state variable 'v'"),

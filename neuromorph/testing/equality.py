@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from neuromorph.engine import Engine
     from neuromorph.trace import Trace
 
-__all__ = ["COUNTERS", "UNREACHABLE", "Case", "disagreement", "is_active", "random_case", "trace_of"]
+__all__ = ["COUNTERS", "UNREACHABLE", "Case", "cases", "disagreement", "is_active", "random_case", "trace_of"]
 
 COUNTERS = ("spikes", "synaptic_events", "plastic_updates")
 ATTEMPTS = 200
@@ -61,9 +61,13 @@ class Case:
         return bool(self.seed % 3)
 
     def engine(self, library: Path | None = None) -> Engine:
-        """The C engine to run it on."""
+        """The C engine to run it on; every tenth program is run call by call, as a sketch would."""
         from neuromorph_cpu.native import NativeEngine
 
+        if self.seed % 10 == 7:
+            from neuromorph.testing.sketch import SketchEngine
+
+            return SketchEngine(path=library, kernels=self.kernels)
         return NativeEngine(path=library, kernels=self.kernels)
 
 

@@ -16,7 +16,7 @@ __all__ = ["STEPS", "Draw", "Events", "draw"]
 
 Events = dict[str, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]
 STEPS = 200
-WIDE, WIDE_SIZES = 0.25, (32, 33, 65, 100, 129, 140, 200)
+WIDE, WIDE_SIZES = 0.25, (32, 33, 65, 127, 128, 129, 140, 200, 256, 257)
 """Share of programs with one population of such a size: engines work in blocks, and have ways of their own for many."""
 LAST = 2**32 - 1
 """The last step there is."""
@@ -58,28 +58,33 @@ class Draw:
 def draw(seed: int, attempt: int = 0, steps: int = STEPS) -> Draw:
     """A random program; whether it is active shows only when it runs (`neuromorph.testing.equality.random_case`)."""
     rng = np.random.default_rng([seed, attempt])
-    program = _program(rng, seed, steps)
+    begin = np.random.default_rng([seed, attempt, 1])
+    first = _first(begin, steps)
+    program = _program(rng, seed, first, steps)
     events = {p.name: _events(rng, p, steps) for p in program.populations.values() if p.kind == "input"}
     pause, restart = _pause(rng, program, steps), bool(rng.random() < 0.4)
-    first, state = _begin(np.random.default_rng([seed, attempt, 1]), program, steps)
-    return Draw(_with_all_probes(program), events, steps, pause, restart, first, state)
+    return Draw(_with_probes(begin, program), events, steps, pause, restart, first, _state(begin, program))
 
 
-def _begin(
-    rng: np.random.Generator, program: Program, steps: int
-) -> tuple[int, dict[tuple[str, str], NDArray[np.int64]]]:
-    """A third of the runs begin late, a third in a state of any values, often those at the ends of their ranges."""
-    first = [int(rng.integers(1, 1000)), int(rng.integers(1, LAST - steps)), LAST - steps][rng.integers(3)]
+def _first(rng: np.random.Generator, steps: int) -> int:
+    """A third of the runs begin late, some of them so late that they end with the last step there is."""
+    late = [int(rng.integers(1, 1000)), int(rng.integers(1, LAST - steps)), LAST - steps]
+    return late[rng.integers(3)] if rng.random() < 0.3 else 0
+
+
+def _state(rng: np.random.Generator, program: Program) -> dict[tuple[str, str], NDArray[np.int64]]:
+    """A third of the runs begin in a state of any values, often those at the ends of their ranges."""
     state = {}
-    for item in items(program):
+    for item in items(program) if rng.random() < 0.3 else ():
         low, high = item.low // item.unit, item.high // item.unit
-        ends = rng.random(item.shape) < rng.choice([0, 0.2, 1])
-        values = np.where(ends, rng.choice([low, high], item.shape), rng.integers(low, high + 1, item.shape))
+        ends = [(low, high), (low, low), (high, high)][rng.integers(3)]
+        at_end = rng.random(item.shape) < rng.choice([0, 0.2, 1])
+        values = np.where(at_end, rng.choice(ends, item.shape), rng.integers(low, high + 1, item.shape))
         if item.variable == "refr":
             values = np.minimum(values, program.populations[item.object].per_neuron("refractory"))
         if rng.random() < 0.4:
             state[item.object, item.variable] = values * item.unit
-    return first if rng.random() < 0.3 else 0, state if rng.random() < 0.3 else {}
+    return state
 
 
 def _pause(rng: np.random.Generator, program: Program, steps: int) -> int:
@@ -90,13 +95,19 @@ def _pause(rng: np.random.Generator, program: Program, steps: int) -> int:
     return int(rng.choice(scheduled) if scheduled and rng.random() < 0.5 else rng.integers(1, steps))
 
 
-def _with_all_probes(program: Program) -> Program:
+def _with_probes(rng: np.random.Generator, program: Program) -> Program:
+    """On everything in every step, and some again in some steps."""
     probes = [Probe(f"{name}.spikes", name, "spikes") for name in program.populations]
     probes += [Probe(f"{item.object}.{item.variable}", item.object, item.variable) for item in items(program)]
+    for k, again in enumerate(rng.choice(np.arange(len(probes)), rng.integers(0, 4))):
+        every, phase = int(rng.integers(2, 12)), int(rng.integers(0, 50))
+        probes.append(replace(probes[again], name=f"again{k}", every=every, phase=phase))
     return replace(program, probes=tuple(probes))
 
 
-def _program(rng: np.random.Generator, seed: int, steps: int) -> Program:
+def _program(rng: np.random.Generator, seed: int, first: int, steps: int) -> Program:
+    rounding = cast('Literal["shared", "synapse"]', rng.choice(["shared", "synapse"]))
+    numbers = _Numbers(rounding, int(rng.integers(0, 2**32)), first, steps)
     inputs = [f"input{k}" for k in range(rng.integers(1, 3))]
     cells = [f"cells{k}" for k in range(rng.integers(1, 4))]
     sizes = {name: int(rng.integers(2, 13)) for name in (*inputs, *cells)}
@@ -110,14 +121,14 @@ def _program(rng: np.random.Generator, seed: int, steps: int) -> Program:
         sources += [str(s) for s in rng.choice([*sizes], rng.integers(0, 3))]
         for source in sources:
             payload = graded.get(source, bool(rng.random() < 0.3))
-            projections.append(_projection(rng, f"p{len(projections)}", source, name, sizes, payload))
+            projections.append(_projection(rng, f"p{len(projections)}", source, name, sizes, payload, numbers))
     populations += [_neurons(rng, name, sizes[name], projections, sizes) for name in cells]
     return build(
         populations,
         projections,
         schedule=_schedule(rng, populations, projections, steps),
-        rounding=cast('Literal["shared", "synapse"]', rng.choice(["shared", "synapse"])),
-        seed=int(rng.integers(0, 2**32)),
+        rounding=rounding,
+        seed=numbers.seed,
         name=f"random-{seed}",
     )
 
@@ -136,7 +147,7 @@ def _events(rng: np.random.Generator, pop: Population, steps: int) -> tuple[Any,
 
 
 def _projection(
-    rng: np.random.Generator, name: str, pre: str, post: str, sizes: dict[str, int], graded: bool
+    rng: np.random.Generator, name: str, pre: str, post: str, sizes: dict[str, int], graded: bool, numbers: _Numbers
 ) -> Projection:
     n_pre, n_post = sizes[pre], sizes[post]
     sign = str(rng.choice(["mixed", "exc", "exc", "inh"]))
@@ -155,12 +166,15 @@ def _projection(
     if crowded or rng.random() < 0.4:
         mask = rng.random((n_pre, n_post)) < (0.03 if crowded else rng.choice([0.3, 0.7]))
         mask[rng.integers(n_pre), rng.integers(n_post)] = True
+        mask[rng.integers(n_pre)] |= bool(rng.random() < 0.3)  # a row without gaps
         indptr = np.concatenate([[0], np.cumsum(mask.sum(1))])
         indices = np.nonzero(mask)[1]
         weights = weights[mask]
         delays = delays[mask] if isinstance(delays, np.ndarray) else delays
     if rule is not None and rule.graded_trace != "none" and not graded:
         rule = None
+    if rule is not None and rng.random() < 0.3:
+        rule = replace(rule, traces=_close_tables(rng, rule, numbers, int(name[1:]), n_pre, n_post))
     exponent = int(rng.integers(-8, 1) if rng.random() < 0.4 else rng.integers(0, 7))
     if rng.random() < 0.08:
         exponent = int(rng.choice([-16, 10, 15]))
@@ -222,16 +236,18 @@ def _neurons(
 def _rule(rng: np.random.Generator) -> Rule:
     epoch = int(rng.choice([1, 1, 1, 2, 3, 4, 7, 8, 8, 20], p=[0.1] * 10))
     traces = {
-        name: Trace(int(rng.integers(0, 128)), _fraction(rng), float(rng.choice([0, 0.4, 2, 10, 35.5, 300])))
+        name: Trace(int(rng.integers(0, 128)), _fraction(rng), float(rng.choice([0, 0.4, 2, 10, 35.5, 300, 1e7])))
         for name in TRACES
         if rng.random() < 0.85
     }
     graded = "none"
     if rng.random() < 0.25:
         graded = str(rng.choice(GRADED_TRACES[1:]))
-        traces["x1"] = Trace(0, 0, float(rng.choice([0, 2, 10, 300])))
+        traces["x1"] = Trace(0, 0, float(rng.choice([0, 2, 10, 300, 1e7])))
     if rng.random() < 0.45:
         dw, dd, dt = _pair(rng, traces), _NOTHING, _NOTHING
+        if rng.random() < 0.15:
+            dd, dt = [((_product(rng, traces),), _NOTHING), (_NOTHING, (_product(rng, traces),))][rng.integers(2)]
     else:
         dw = tuple(_product(rng, traces) for _ in range(rng.integers(1, 6)))
         dd, dt = (
@@ -240,6 +256,42 @@ def _rule(rng: np.random.Generator) -> Rule:
     return Rule(
         dw, dd, dt, traces=traces, t_epoch=epoch, seed=int(rng.integers(0, 2**32 - 4)), graded_trace=graded
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """What the random numbers of a program are made from, and the steps that they are drawn in."""
+
+    rounding: Literal["shared", "synapse"]
+    seed: int
+    first: int
+    steps: int
+
+    def decay(self, rng: np.random.Generator, rule: Rule, index: int, trace: str, n: int) -> int:
+        """The number that rounds a trace's decay in some step, of 53 bits."""
+        from neuromorph_cpu.ref import CODES, SharedNumbers, hashed
+
+        step = self.first + int(rng.integers(1, self.steps // 2))
+        if self.rounding == "shared":
+            return SharedNumbers(rule.seed).r53(trace[0] + "d", 2 * (step - step % rule.t_epoch + rule.t_epoch))
+        return int(hashed(self.seed, 16 * index + CODES[trace], step, rng.integers(0, n, 1))[0]) << 21
+
+
+def _close_tables(
+    rng: np.random.Generator, rule: Rule, numbers: _Numbers, index: int, n_pre: int, n_post: int
+) -> dict[str, Trace]:
+    """Decays whose fractions lie next to the numbers that round them: comparisons are decided by their last bits."""
+    close = {}
+    for name, trace in rule.traces.items():
+        n = n_pre if name[0] == "x" else n_post
+        meets = [numbers.decay(rng, rule, index, name, n) for _ in range(3)] + [0, 1 << 53] if trace.tau else []
+        table = trace.decay.copy() if trace.tau else np.zeros(0, np.uint64)
+        for v in range(1, table.size):
+            near = 1 << int(rng.choice([0, 11, 20, 21, 22, 31, 32, 33, 52]))
+            fraction = meets[rng.choice(5, p=[0.3, 0.3, 0.3, 0.05, 0.05])] + int(rng.choice([-1, 0, 1])) * near
+            table[v] = (int(table[v]) >> 54 << 54) | min(max(fraction, 0), 1 << 53)
+        close[name] = replace(trace, table=table.tobytes()) if table.size else trace
+    return close
 
 
 def _fraction(rng: np.random.Generator) -> int:

@@ -93,7 +93,8 @@ static void place_in_time(nm_engine *e, uint32_t t) {
         nm_pop *p = e->pop + i;
         p->count = 0;
         p->fresh = 0;
-        if (p->kind == POP_INPUT || !(p->options & OPT_RESET)) continue;
+        p->reset_left = 0;
+        if (!(p->options & OPT_RESET)) continue;
         uint32_t due, at;
         nm_udivmod(p->reset_offset, p->reset_interval, &due);
         nm_udivmod(t, p->reset_interval, &at);

@@ -2,16 +2,26 @@
 #include "nm_internal.h"
 #include <string.h>
 
+/* Bytes behind each array that nobody may touch: builds with run-time checks see who does. */
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#define GUARD 64u
+#else
+#define GUARD 0u
+#define ASAN_POISON_MEMORY_REGION(from, bytes) (void)(from)
+#endif
+
 typedef struct { uint8_t *base; uint32_t used; } nm_alloc;   /* used: UINT32_MAX once over the limit of 2^31 */
 
 static void *take(nm_alloc *a, uint32_t count, uint32_t size) {
-    const uint64_t need = ((uint64_t)count * size + 7u) & ~(uint64_t)7u;
+    const uint64_t bytes = (uint64_t)count * size, need = (bytes + GUARD + 7u) & ~(uint64_t)7u;
     if (need > 0x80000000u || a->used > 0x80000000u - (uint32_t)need) {
         a->used = UINT32_MAX;
         return NULL;
     }
-    void *p = a->base ? a->base + a->used : NULL;
+    uint8_t *p = a->base ? a->base + a->used : NULL;
     a->used += (uint32_t)need;
+    if (p) ASAN_POISON_MEMORY_REGION(p + bytes, need - bytes);
     return p;
 }
 

@@ -24,23 +24,26 @@ static void whole_dense_row(nm_line *c) {
     const uint32_t again = c->r->deps & (1u << DEP_Y0) ? c->l->ncols : 0;
     for (uint32_t sum = 0; sum < 3 && again; sum++)
         if (c->r->count[sum]) keep_columns(c, sum, start, 0);
-    for (uint32_t k = 0; k < length; k += NM_BATCH) {
-        const nm_lanes a = {nm_min(NM_BATCH, length - k), 0, k, 0, start + k, 1, 0};
+    for (uint32_t k = 0, m; k < length; k += m) {
+        m = nm_min(NM_BATCH, length - k);
+        const nm_lanes a = {m, 0, k, 0, start + k, 1, 0};
         nm_run_lanes(c, &a);
     }
     for (uint32_t sum = 0; sum < 3 && again; sum++)
         if (c->r->count[sum]) keep_columns(c, sum, start, 1);
-    for (uint32_t k = 0; k < again; k += NM_BATCH) {
+    for (uint32_t k = 0, m; k < again; k += m) {
+        m = nm_min(NM_BATCH, again - k);
         const uint32_t *col = c->l->cols + k;
-        const nm_lanes a = {nm_min(NM_BATCH, again - k), col, 0, col, start, 1, 2};
+        const nm_lanes a = {m, col, 0, col, start, 1, 2};
         nm_run_lanes(c, &a);
     }
 }
 
 static void whole_sparse_row(nm_line *c) {
     const uint32_t *row = c->p->rows + 3u * c->self;
-    for (uint32_t k = 0; k < row[2]; k += NM_BATCH) {
-        nm_lanes a = {nm_min(NM_BATCH, row[2] - k), c->p->targets + row[0] + k, 0, 0, row[0] + k, 1, 0};
+    for (uint32_t k = 0, m; k < row[2]; k += m) {
+        m = nm_min(NM_BATCH, row[2] - k);
+        nm_lanes a = {m, c->p->targets + row[0] + k, 0, 0, row[0] + k, 1, 0};
         for (uint32_t x = 0; x < a.n && c->l->ncols; x++) a.active |= c->l->ty[a.other[x]] != 0;
         nm_run_lanes(c, &a);
     }
@@ -76,8 +79,9 @@ static void dense_columns(nm_line *c, int rows_done) {
     for (uint32_t x = 0; x < c->l->ncols; x++) {
         c->self = c->l->cols[x];
         c->when = c->l->ty[c->self];
-        for (uint32_t k = 0; k < n; k += NM_BATCH) {
-            const nm_lanes a = {nm_min(NM_BATCH, n - k), idle + k, 0, idle + k, c->self, c->p->n_post, 2};
+        for (uint32_t k = 0, m; k < n; k += m) {
+            m = nm_min(NM_BATCH, n - k);
+            const nm_lanes a = {m, idle + k, 0, idle + k, c->self, c->p->n_post, 2};
             nm_run_lanes(c, &a);
         }
     }

@@ -140,7 +140,7 @@ static void thresholds(const nm_pop *p, uint32_t i, uint32_t n, int32_t *high) {
 
 void nm_update(nm_pop *p, uint32_t t) {
     const uint32_t n = p->n;
-    if ((p->options & OPT_RESET) && --p->reset_left == 0) {
+    if (p->reset_left && --p->reset_left == 0) {
         p->reset_left = p->reset_interval;
         for (uint32_t i = 0; i < n; i++) p->u[i] = p->v[i] = 0;
         if (p->refr)
@@ -162,8 +162,8 @@ void nm_update(nm_pop *p, uint32_t t) {
         fill(bias, b.bias0);
     }
     p->count = 0;
-    for (uint32_t i = 0; i < n; i += BLOCK) {
-        const uint32_t m = nm_min(BLOCK, n - i);
+    for (uint32_t i = 0, m; i < n; i += m) {
+        m = nm_min(BLOCK, n - i);
         if (mode & ARRAYS) {
             b.dv = spread(p, PAR_DV, i, dv);
             b.bias = spread(p, PAR_BIAS, i, bias);

@@ -109,7 +109,7 @@ void nm_deliver(nm_engine *e, nm_proj *p) {
 
 /* Each synapse has a delay: groups land in all slots. */
 static void take_in_delayed(nm_engine *e, nm_proj *p, const nm_pop *pre) {
-    const uint32_t slot = p->slot + 1u < p->slots ? p->slot + 1u : 0;
+    const uint32_t slot = p->slot + 1u;     /* the number of slots is the first one again */
     int32_t *ring = p->staged ? e->stage : p->ring;
     if (p->element == ELEM_I8) delayed_all_i8(p, pre, ring, slot);
     else if (p->element == ELEM_U8) delayed_all_u8(p, pre, ring, slot);

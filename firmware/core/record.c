@@ -66,14 +66,14 @@ typedef struct { uint8_t *at; uint32_t room; } nm_sink;
 static uint8_t *record(nm_sink *s, uint32_t step, uint32_t probe, uint32_t format, uint32_t first, uint32_t count,
                        uint32_t bytes) {
     const uint32_t padded = (bytes + 3u) & ~3u;
-    if (s->room < HEAD || s->room - HEAD < padded) return NULL;
+    if (s->room < HEAD + padded) return NULL;
     uint8_t *p = s->at, *values = p + HEAD;
     nm_put32(p, step);
     nm_put16(p + 4, probe);
     nm_put16(p + 6, format);
     nm_put32(p + 8, first);
     nm_put32(p + 12, count);
-    for (uint32_t k = bytes; k < padded; k++) values[k] = 0;
+    nm_put32(values + padded - 4, 0);
     s->at += HEAD + padded;
     s->room -= HEAD + padded;
     return values;
@@ -135,7 +135,7 @@ static int feed_record(nm_engine *e, const uint8_t *p, uint32_t count) {
     for (uint32_t k = 0; k < count; k++) {
         const uint32_t i = first + nm_u16(index + 2 * k);
         const int32_t s = format ? (int32_t)nm_u32(payload + 4 * k) : 1;
-        if (i < next || i >= pop->n || i < first || s <= -NM_PAYLOAD_END || s >= NM_PAYLOAD_END) {
+        if (i < next || i >= pop->n || s <= -NM_PAYLOAD_END || s >= NM_PAYLOAD_END) {
             pop->count = held;
             return NM_E_INPUT;
         }

@@ -53,10 +53,11 @@ static void fetch_spiked(int32_t *out, const uint8_t *when, const nm_lanes *a) {
     for (uint32_t k = 0; k < a->n; k++) out[k] = out[k] != 0;
 }
 
-/* A trace at the time of each target's last spike; lanes without one are masked by the dependency. */
+/* A trace at the time of each target's last spike; lanes without one are masked by the dependency. Lanes of targets
+ * that have spiked come with a list. */
 static void fetch_at_ty(const nm_line *c, int32_t *out, uint32_t trace, const nm_lanes *a) {
     for (uint32_t k = 0; k < a->n; k++) {
-        const uint32_t j = a->other ? a->other[k] : a->first + k, when = c->l->ty[j];
+        const uint32_t j = a->other[k], when = c->l->ty[j];
         out[k] = when ? nm_history(c->e, c->p, trace, when)[trace < TR_Y1 ? c->self : j] : 0;
     }
 }

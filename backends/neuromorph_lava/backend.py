@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from neuromorph.engine import Target
 from neuromorph.worker.environment import Environment
 from neuromorph.worker.peer import PeerBackend
+
+if TYPE_CHECKING:
+    from neuromorph.program import Program
 
 __all__ = ["ENVIRONMENT", "LavaBackend"]
 
@@ -19,7 +22,7 @@ ENVIRONMENT = Environment(
 )
 _HELD = frozenset({
     "plastic", "shared_rounding", "graded", "delays", "sparse", "adaptive_threshold", "refractory", "ternary",
-    "scheduled_reset", "tags", "schedule",
+    "scheduled_reset", "tags", "schedule", "modulators",
 })  # fmt: skip
 
 
@@ -37,9 +40,8 @@ class LavaBackend(PeerBackend):
         """The mode."""
         return {"mode": "fast" if target.name == "loihi:lava-fast" else "runtime"}
 
-    def check(self, image: bytes) -> None:
+    def check(self, program: Program) -> None:
         """Refuse what Lava does not hold."""
-        from neuromorph.image import decode
         from neuromorph_lava.holds import check_program
 
-        check_program(decode(image))
+        check_program(program)

@@ -13,7 +13,7 @@ from neuromorph.state import Item
 from neuromorph.stepped import Inputs
 from neuromorph.worker.machine import Counters, SteppedMachine, plastic_updates
 from neuromorph_lava.holds import check_inputs, check_program
-from neuromorph_lava.lower import connection, neurons, setup_of, starting_state
+from neuromorph_lava.lower import connection, modulator, neurons, readers, setup_of, starting_state
 
 __all__ = ["FastMachine"]
 
@@ -64,11 +64,23 @@ class FastMachine(SteppedMachine):
                 process, model = neurons(pop, setup_of(program, name, state))
                 sources = [arrives[p.name] for p in projs.values() if p.post == name]
                 self._neurons[name] = _instance(model, process, {"a_in": sources}, {"s_out": [self._spikes[name]]})
+        reads = [reader for name in program.modulators for reader in readers(program, name)]
+        self._reads = {reader: Channel(pops[projs[reader[0]].post].n, np.int32) for reader in reads}
         for name, proj in projs.items():
             process, model = connection(program, name, setup_of(program, name, state))
             inputs = {"s_in": [self._spikes[proj.pre]], "s_in_bap": [self._spikes[proj.post]]}
+            inputs |= {port: [channel] for (reader, port), channel in self._reads.items() if reader == name}
             self._connections[name] = _instance(model, process, inputs, {"a_out": [arrives[name]]})
-        self._models = {**self._neurons, **self._connections}
+        self._modulators = {name: self._modulator(name, state) for name in program.modulators}
+        self._models = {**self._neurons, **self._modulators, **self._connections}
+
+    def _modulator(self, name: str, state: dict[tuple[str, str], Ints]) -> Any:
+        """A modulator between its sources and the projections that read it."""
+        process, model = modulator(self.program, name, setup_of(self.program, name, state))
+        sources = self.program.modulators[name].sources
+        inputs = {f"s_in_{k}": [self._spikes[source]] for k, (source, _) in enumerate(sources)}
+        outputs = {f"y_{k}": [self._reads[reader]] for k, reader in enumerate(readers(self.program, name))}
+        return _instance(model, process, inputs, outputs)
 
     def step(self, injected: Mapping[str, Ints]) -> None:
         """One step in the order of Lava's runtime."""
@@ -78,7 +90,7 @@ class FastMachine(SteppedMachine):
         for name, pop in self.program.populations.items():
             if pop.kind == "input":
                 self._spikes[name].send(injected.get(name, 0))
-        for group in (self._neurons, self._connections):
+        for group in (self._neurons, self._modulators, self._connections):
             for model in group.values():
                 model.time_step = self.t
                 model.run_spk()

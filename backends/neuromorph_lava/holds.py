@@ -8,16 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromorph.errors import UnsupportedError
+from neuromorph.rule import decay_table
 
 if TYPE_CHECKING:
     from neuromorph.program import Population, Program, Projection
+    from neuromorph.rule import Rule, Trace
     from neuromorph.stepped import Inputs
 
-__all__ = ["bias_parts", "check_inputs", "check_program"]
+__all__ = ["bias_parts", "check_inputs", "check_program", "learns_sparse"]
 
 Ints = NDArray[np.int64]
 MANT_MIN, MANT_MAX = -4096, 4095  # 13 bits on the chip
 EXP_MAX = 7
+LAST_BITS = 2.0**-40  # of an entry, which is up to 128
+POST_TRACES = ("y1", "y2", "y3")
 OVERWRITE_MAX = 128  # of a trace; Lava keeps the whole byte
 
 
@@ -79,8 +83,49 @@ def _check_plastic(proj: Projection, rounding: str) -> None:
         raise UnsupportedError(
             f"{where}: the rule mixes {', '.join(f'u{k}' for k in ks)}; Lava has one u_k for all of dw, dd and dt"
         )
+    for name, trace in rule.traces.items():
+        if trace.table and not _is_exponential(trace):
+            raise UnsupportedError(
+                f"{where}: the decay of {name} is not exp(-1/{trace.tau:g}) as this computer has it, which Lava "
+                "computes itself: compile the network here"
+            )
+    _check_factors(where, rule)
     if not rule.products:
         raise UnsupportedError(f"{where}: the rule has no products; Lava needs at least one: make it static")
+
+
+def _is_exponential(trace: Trace) -> bool:
+    """Whether a decay is exp(-1/tau) but for the last bits, in which exponentials of NumPy's releases differ."""
+    tables = (trace.decay, decay_table(trace.tau))
+    held, own = ((t >> np.uint64(54)) + (t & np.uint64(2**54 - 1)) * 2.0**-53 for t in tables)
+    return bool(np.max(np.abs(held - own)) <= LAST_BITS)
+
+
+def _check_factors(where: str, rule: Rule) -> None:
+    if rule.modulators and not set(rule.traces).isdisjoint(POST_TRACES):
+        raise UnsupportedError(
+            f"{where}: the rule has modulators and {', '.join(sorted(set(rule.traces) & set(POST_TRACES)))}; Lava's "
+            "three-factor rules get modulators in the place of all post traces: read the target's activity from a "
+            "modulator that its own spikes feed"
+        )
+    if len(rule.modulators) > len(POST_TRACES):
+        raise UnsupportedError(
+            f"{where}: the rule has {len(rule.modulators)} modulators; Lava's have room for {len(POST_TRACES)}"
+        )
+    if any(p.extended for p in rule.products) or "q" in rule.variables:
+        raise UnsupportedError(
+            f"{where}: a factor with pos, on, q, a sgn of traces, two variables, or u10 and more; Lava's rules have "
+            "none of these: write products of single variables"
+        )
+
+
+def learns_sparse(proj: Projection) -> bool:
+    """Whether Lava's LearningSparse runs a sparse projection's rule.
+
+    It clips no sparse matrix to one sign, and multiplies none with another.
+    """
+    rule = proj.rule
+    return rule is not None and proj.sign_mode == "mixed" and rule.variables.isdisjoint(("w", "d", "t"))
 
 
 def check_inputs(program: Program, inputs: Inputs) -> None:

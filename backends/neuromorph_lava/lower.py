@@ -13,17 +13,19 @@ from lava.utils.weightutils import SignMode
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from neuromorph.program import Population, Program, Projection
+from neuromorph.program import Population, Program, Projection, ScheduleEntry
 from neuromorph.worker.machine import initial_state
 from neuromorph_lava import models
-from neuromorph_lava.holds import bias_parts
+from neuromorph_lava.holds import bias_parts, learns_sparse
 from neuromorph_lava.models import Setup
+from neuromorph_lava.processes.modulator import Modulator, model_of
 from neuromorph_lava.rules import lava_rule
 
-__all__ = ["connection", "neurons", "setup_of", "starting_state"]
+__all__ = ["connection", "modulator", "neurons", "readers", "setup_of", "starting_state"]
 
 MESSAGE_BITS = 24  # of a graded payload; 0: binary
 SIGNS = {"mixed": SignMode.MIXED, "exc": SignMode.EXCITATORY, "inh": SignMode.INHIBITORY}
+VARIABLES = {"plasticity": "plastic", "adaptation": "adapt", "modulator": "m"}  # that a schedule sets
 GRADED = ("none", "overwrite", "add_saturate", "add_wrap")
 Lowered = tuple[Any, type]
 Ints = NDArray[np.int64]
@@ -34,16 +36,38 @@ def starting_state(program: Program) -> dict[tuple[str, str], Ints]:
     state = initial_state(program)
     for entry in program.schedule:
         if entry.step == 0:
-            state[entry.object, "plastic" if entry.operation == "plasticity" else "adapt"][:] = entry.on
+            state[entry.object, VARIABLES[entry.operation]][:] = _value(entry)
     return state
 
 
 def setup_of(program: Program, name: str, state: dict[tuple[str, str], Ints], t: int = 0) -> Setup:
     """What the model of an object starts from."""
-    found = program.populations.get(name) or program.projections[name]
+    found = program.populations.get(name) or program.projections.get(name) or program.modulators[name]
     own = {variable: values for (owner, variable), values in state.items() if owner == name}
-    switches = tuple((entry.step, entry.on) for entry in program.schedule if entry.object == name)
-    return Setup(found, t, own, switches)
+    switches = tuple((entry.step, _value(entry)) for entry in program.schedule if entry.object == name)
+    sizes = tuple(program.populations[program.projections[reader].post].n for reader, _ in readers(program, name))
+    return Setup(found, t, own, switches, sizes)
+
+
+def _value(entry: ScheduleEntry) -> int:
+    return entry.value if entry.operation == "modulator" else int(entry.on)
+
+
+def readers(program: Program, name: str) -> list[tuple[str, str]]:
+    """Projections whose rules read a modulator, and the port that takes it."""
+    return [
+        (proj.name, f"s_in_y{k}")
+        for proj in program.projections.values() if proj.rule is not None
+        for k, modulator in enumerate(proj.rule.modulators, 1) if modulator == name
+    ]  # fmt: skip
+
+
+def modulator(program: Program, name: str, setup: Setup) -> Lowered:
+    """Process and model of a modulator."""
+    sources = tuple(program.populations[source].n for source, _ in program.modulators[name].sources)
+    process = Modulator(sources, setup.readers)
+    process.proc_params["neuromorph"] = setup
+    return process, model_of(models.Modulator, len(sources), len(setup.readers))
 
 
 def neurons(pop: Population, setup: Setup) -> Lowered:
@@ -101,7 +125,7 @@ def _connection(proj: Projection, n_pre: int, n_post: int) -> Lowered:
             "learning_rule": lava_rule(proj.rule),
             "graded_spike_cfg": GradedSpikeCfg(GRADED.index(proj.rule.graded_trace)),
         }
-        if sparse and _learns_sparse(proj):
+        if sparse and learns_sparse(proj):
             options |= {tag: matrix(0) for tag in models.TAGS}
             return LearningSparse(weights=weights, **options), models.LearningSparse
         weights = np.array(weights.todense()) if sparse else weights
@@ -114,13 +138,3 @@ def _connection(proj: Projection, n_pre: int, n_post: int) -> Lowered:
     if sparse:
         return Sparse(weights=weights, **options), models.Sparse
     return Dense(weights=weights, **options), models.Dense
-
-
-def _learns_sparse(proj: Projection) -> bool:
-    """Whether Lava's LearningSparse runs the rule: it clips no sparse matrix and multiplies none by itself."""
-    rule = proj.rule
-    return (
-        rule is not None
-        and proj.sign_mode == "mixed"
-        and not any(f.variable in ("w", "d", "t") for p in rule.products for f in p.factors)
-    )

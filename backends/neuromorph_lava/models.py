@@ -20,9 +20,11 @@ from lava.proc.sparse.models import (
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from neuromorph_lava.processes.modulator import ModulatorModel
+
 __all__ = [
     "TAGS", "DelayDense", "DelaySparse", "Dense", "ExtendedLif", "LearningDense", "LearningSparse", "Lif", "LifReset",
-    "Setup", "Sparse", "TernaryLif",
+    "Modulator", "Setup", "Sparse", "TernaryLif",
 ]  # fmt: skip
 
 Ints = NDArray[np.int64]
@@ -34,14 +36,15 @@ TAGS = ("tag_1", "tag_2")
 class Setup:
     """What a model starts from, in its process's parameter "neuromorph".
 
-    `object` is the population or projection, `t` the last step done, `state` its items by variable, `schedule` its
-    switches: (step, on).
+    `object` is the population, projection or modulator, `t` the last step done, `state` its items by variable,
+    `schedule` its switches, (step, on), or values, (step, value); `readers` the sizes of what reads a modulator.
     """
 
     object: Any
     t: int = 0
     state: dict[str, Ints] = field(default_factory=dict)
-    schedule: tuple[tuple[int, bool], ...] = ()
+    schedule: tuple[tuple[int, int], ...] = ()
+    readers: tuple[int, ...] = ()
 
 
 class Driven:
@@ -78,7 +81,7 @@ class Driven:
         """The switch after this step's entries."""
         for step, on in self.setup.schedule:
             if step == self.time_step:
-                now = int(on)
+                now = on
         return now
 
 
@@ -161,6 +164,14 @@ class ExtendedLif(Driven, PyLifModelBitAcc):
 
 def _is_reset(pop: Any, step: int) -> bool:
     return bool(pop.has_reset and step % pop.reset_interval == pop.reset_offset % pop.reset_interval)
+
+
+class Modulator(Driven, ModulatorModel):
+    """Ours: Lava has rules that read one, and no process that sends one."""
+
+    def manage(self) -> None:
+        """Values that the schedule sets."""
+        ModulatorModel.manage(self)
 
 
 class Connection(Driven):

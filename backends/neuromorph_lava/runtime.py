@@ -27,7 +27,7 @@ from neuromorph.state import Item, items
 from neuromorph.stepped import Inputs
 from neuromorph.worker.machine import Counters, plastic_updates
 from neuromorph_lava.holds import check_inputs, check_program
-from neuromorph_lava.lower import connection, neurons, setup_of, starting_state
+from neuromorph_lava.lower import connection, modulator, neurons, readers, setup_of, starting_state
 
 __all__ = ["RuntimeMachine"]
 
@@ -213,7 +213,7 @@ class RuntimeMachine:
         for name, pop in self.program.populations.items():
             if pop.kind != "input":
                 logs[name] = Log(start, steps, spikes=shared_array((steps, pop.n), np.int8))
-        for name in self.program.projections:
+        for name in (*self.program.projections, *self.program.modulators):
             logs[name] = Log(start, steps)
         size = 0
         for probe in self.program.probes:
@@ -293,7 +293,10 @@ class _Network:
                 made[name] = RingBuffer(data=self._given[name].T.astype(np.int32))
                 continue
             setup = setup_of(program, name, self._state, self.start)
-            process, model = neurons(pop, setup) if pop is not None else connection(program, name, setup)
+            if pop is not None:
+                process, model = neurons(pop, setup)
+            else:
+                process, model = (modulator if name in program.modulators else connection)(program, name, setup)
             process.proc_params["model"] = type(f"Recorded{model.__name__}", (Recorded, model), {})
             process.proc_params["log"] = self.logs[name]
             made[name] = process
@@ -303,6 +306,12 @@ class _Network:
                 made[name].a_out.connect(made[proj.post].a_in)
                 if proj.rule is not None:
                     made[proj.post].s_out.connect(made[name].s_in_bap)
+        for name, held in program.modulators.items():
+            if name in made:
+                for k, (source, _) in enumerate(held.sources):
+                    made[source].s_out.connect(getattr(made[name], f"s_in_{k}"))
+                for k, (reader, port) in enumerate(readers(program, name)):
+                    getattr(made[name], f"y_{k}").connect(getattr(made[reader], port))
         return list(made.values())
 
 
@@ -337,8 +346,8 @@ def _watched(network: _Network) -> None:
 
 
 def _components(program: Program) -> list[list[str]]:
-    """Names of populations and projections of each connected part: Lava compiles only what is connected."""
-    group = {name: name for name in program.populations}
+    """Names of the objects of each connected part: Lava compiles only what is connected."""
+    group = {name: name for name in (*program.populations, *program.modulators)}
 
     def root(name: str) -> str:
         while group[name] != name:
@@ -347,8 +356,13 @@ def _components(program: Program) -> list[list[str]]:
 
     for proj in program.projections.values():
         group[root(proj.pre)] = root(proj.post)
+    for name, held in program.modulators.items():
+        for source, _ in held.sources:
+            group[root(source)] = root(name)
+        for reader, _ in readers(program, name):
+            group[root(program.projections[reader].post)] = root(name)
     parts: dict[str, list[str]] = {}
-    for name in program.populations:
+    for name in group:
         parts.setdefault(root(name), []).append(name)
     for name, proj in program.projections.items():
         parts[root(proj.post)].append(name)

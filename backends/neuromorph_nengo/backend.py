@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 from neuromorph.engine import Engine, Target
 from neuromorph.errors import TargetError
 from neuromorph.image import FEATURES
 from neuromorph.worker.environment import Environment
 from neuromorph.worker.peer import PeerBackend
+
+if TYPE_CHECKING:
+    from neuromorph.program import Program
 
 __all__ = ["ENVIRONMENT", "NengoBackend"]
 
@@ -19,9 +23,10 @@ ENVIRONMENT = Environment(
     check="from nengo_loihi.emulator.interface import EmulatorInterface",
     versions=("nengo-loihi", "nengo", "numpy"),
 )
-HELD = frozenset({"plastic", "shared_rounding", "synapse_rounding", "sparse", "refractory", "tags", "schedule"})
-
-
+HELD = frozenset({
+    "plastic", "shared_rounding", "synapse_rounding", "sparse", "refractory", "tags", "schedule", "modulators",
+    "extended_factors", "resource_sums",
+})  # fmt: skip
 CORE = Target(
     "nengo", "simulator", "float", "the network on NengoCore in float64; docs/peers.md says what differs",
     features=frozenset(FEATURES) - {"modulators", "extended_factors", "resource_sums"},
@@ -73,9 +78,8 @@ class NengoBackend(PeerBackend):
 
         return FloatTarget(NengoEngine())
 
-    def check(self, image: bytes) -> None:
+    def check(self, program: Program) -> None:
         """Refuse what the emulator does not hold."""
-        from neuromorph.image import decode
         from neuromorph_nengo.holds import check_program
 
-        check_program(decode(image))
+        check_program(program)

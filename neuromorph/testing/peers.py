@@ -11,8 +11,11 @@ import numpy as np
 
 from neuromorph.errors import UnsupportedError
 from neuromorph.program import Population, Probe, Program, Projection
+from neuromorph.rule import TRACES, Trace
 from neuromorph.state import items
 from neuromorph.testing.equality import Case, is_active, trace_of
+from neuromorph.testing.literature import THREE_FACTORS, TWO_FACTORS, name_of, products
+from neuromorph.testing.modulated import modulated
 from neuromorph.testing.programs import Draw, draw
 
 if TYPE_CHECKING:
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["contents", "fit_lava", "fit_nengo", "inputs_of", "peer_case"]
 
 ATTEMPTS = 500
+THREE_FACTORS_SHARE, LITERATURE_SHARE = 0.4, 0.6
+MODULATED = ("m1", "m2", "m3")
+EPOCH_MAX = 64
 CURRENT = 1 << 18
 """Most that may arrive in a step: Loihi 1 adds in 21 bits and keeps currents of 23, where it would wrap."""
 
@@ -51,13 +57,54 @@ def peer_case(seed: int, fit: Callable[[Draw], Draw], steps: int = 200) -> Case:
 
 
 def fit_lava(drawn: Draw) -> Draw:
-    """The same program with Lava's rounding, if Lava holds it."""
+    """The same program with Lava's rounding, if Lava holds it; some get modulators or rules of the literature."""
     from neuromorph_lava.holds import check_inputs, check_program
 
-    changed = replace(drawn, program=replace(drawn.program, rounding="shared"))
+    rng = np.random.default_rng(drawn.program.seed)
+    projs = {name: _with_own_decays(proj) for name, proj in drawn.program.projections.items()}
+    changed = replace(drawn, program=replace(drawn.program, projections=projs, rounding="shared"))
+    if rng.random() < THREE_FACTORS_SHARE:
+        changed = modulated(changed, rng)
+    if rng.random() < LITERATURE_SHARE:
+        changed = _with_literature(changed, rng)
     check_program(changed.program)
     check_inputs(changed.program, inputs_of(changed))
     return changed
+
+
+def _with_own_decays(proj: Projection) -> Projection:
+    """Decays as this computer has them: Lava computes them itself."""
+    if proj.rule is None:
+        return proj
+    traces = {name: replace(trace, table=b"") for name, trace in proj.rule.traces.items()}
+    return replace(proj, rule=replace(proj.rule, traces=traces))
+
+
+def _with_literature(drawn: Draw, rng: np.random.Generator) -> Draw:
+    """Rules of the literature on all plastic projections, with epochs of any length."""
+    program, projs = drawn.program, dict(drawn.program.projections)
+    for proj in program.projections.values():
+        if proj.rule is not None:
+            table = THREE_FACTORS if len(proj.rule.modulators) == len(MODULATED) else TWO_FACTORS
+            if proj.rule.modulators and table is TWO_FACTORS:
+                continue
+            dw, dd, dt = products(table[str(rng.choice([*table]))])
+            read = {f.variable for p in (*dw, *dd, *dt) for f in p.factors} & set(TRACES)
+            missing = {name: Trace.of(float(rng.uniform(5, 30)), float(rng.uniform(5, 100))) for name in sorted(read)}
+            rule = replace(
+                proj.rule, dw=dw, dd=dd, dt=dt, t_epoch=int(rng.integers(1, EPOCH_MAX + 1)),
+                traces={**missing, **proj.rule.traces},
+            )  # fmt: skip
+            projs[proj.name] = replace(proj, rule=rule)
+    changed = replace(program, projections=projs, probes=())
+    kept = {(item.object, item.variable): item for item in items(changed)}
+    state = {k: v for k, v in drawn.state.items() if k in kept and v.shape == kept[k].shape and not kept[k].check(v)}
+    return replace(drawn, program=replace(changed, probes=_probes(changed)), state=state)
+
+
+def _probes(program: Program) -> tuple[Probe, ...]:
+    spikes = [Probe(f"{name}.spikes", name, "spikes") for name in program.populations]
+    return (*spikes, *(Probe(item.name, item.object, item.variable) for item in items(program)))
 
 
 def fit_nengo(drawn: Draw) -> Draw:
@@ -73,11 +120,9 @@ def fit_nengo(drawn: Draw) -> Draw:
     pops = {name: _population(pop, smaller[name]) for name, pop in program.populations.items()}
     schedule = tuple(e for e in program.schedule if e.operation == "plasticity" and projs[e.object].rule)
     changed = replace(program, populations=pops, projections=projs, schedule=schedule, probes=())
-    probes = [Probe(f"{name}.spikes", name, "spikes") for name in pops]
-    probes += [Probe(item.name, item.object, item.variable) for item in items(changed)]
     check_program(changed)
     events = {name: (step, index, np.ones_like(payload)) for name, (step, index, payload) in drawn.events.items()}
-    program = replace(changed, probes=tuple(probes))
+    program = replace(changed, probes=_probes(changed))
     return replace(drawn, program=program, events=events, first=0, state={})  # any state may wrap in Loihi 1
 
 
@@ -126,7 +171,10 @@ def contents(program: Program) -> Counter[str]:
         found[" ".join([pop.kind, *(name for name, has in features.items() if has)])] += 1
     for proj in program.projections.values():
         found.update(_projection_contents(proj))
-    found["schedule"] += bool(program.schedule)
+    for modulator in program.modulators.values():
+        size = "shared" if modulator.shared else "one for each neuron"
+        found[f"modulator, {size}, {modulator.mode}"] += 1
+    found.update(f"schedule of {entry.operation}" for entry in program.schedule)
     return found
 
 
@@ -137,9 +185,12 @@ def _projection_contents(proj: Projection) -> Counter[str]:
         "graded spikes" if proj.graded else "binary spikes", f"weight_exp {'<' if proj.weight_exp < 0 else '>='} 0",
     ])  # fmt: skip
     if proj.rule is not None:
+        found[f"{'three' if proj.rule.modulators else 'two'} factors, {proj.layout}"] += 1
+        found[f"rule of the literature: {name_of(proj.rule)}"] += bool(name_of(proj.rule))
         found[f"epoch of {proj.rule.t_epoch}"] += 1
         found[f"graded trace {proj.rule.graded_trace}"] += 1
         found.update(f"rule reads {name}" for name in {f.variable for p in proj.rule.products for f in p.factors})
         found.update(f"dependency {name}" for name in {p.dependency for p in proj.rule.products})
         found.update(name for name in ("dw", "dd", "dt") if getattr(proj.rule, name))
+    found.update(f"stored delay {d}" for d in np.unique(proj.delays).tolist())
     return found

@@ -60,6 +60,8 @@ def initial_state(program: Program) -> dict[tuple[str, str], Ints]:
     for item in items(program):
         value = np.zeros(item.shape, np.int64)
         pop, proj = program.populations.get(item.object), program.projections.get(item.object)
+        if item.object in program.modulators:
+            value += program.modulators[item.object].init
         if pop is not None:
             init = {"u": pop.init_u, "v": pop.init_v, "theta": pop.init_theta}.get(item.variable)
             value = value if init is None else np.array(init, np.int64)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from neuromorph.engine import Engine, Target
 from neuromorph.errors import TargetError
 from neuromorph.worker.engine import WorkerEngine
 from neuromorph.worker.environment import Environment
 from neuromorph.worker.process import Worker
+
+if TYPE_CHECKING:
+    from neuromorph.program import Program
 
 __all__ = ["PeerBackend"]
 
@@ -67,7 +70,7 @@ class PeerBackend:
         """Options of the worker for a target."""
         return {}
 
-    def check(self, image: bytes) -> None:
+    def check(self, program: Program) -> None:
         """Raise UnsupportedError for what the peer does not hold, before anything is started."""
 
     def open(self, target: Target) -> Engine:
@@ -79,10 +82,18 @@ class PeerBackend:
         packages = {name: str(_folder(name)) for name in ("neuromorph", own, *self.needs)}
         python = found.python
 
+        def check(image: bytes) -> None:
+            from neuromorph.image import decode
+            from neuromorph.passes.legalise import check_features
+
+            program = decode(image)
+            check_features(program, target)
+            self.check(program)
+
         def start() -> Worker:
             return Worker(target.name, python, self.module, packages, self.options(target))
 
-        return WorkerEngine(target.name, start, self.check)
+        return WorkerEngine(target.name, start, check)
 
 
 def _folder(package: str) -> Path:

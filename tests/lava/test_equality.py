@@ -6,34 +6,60 @@ Few here; the same tests over many programs: pytest tests/lava --lava-programs 5
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from neuromorph.language import parse_products
-from neuromorph.program import Population, Probe, Projection, build
-from neuromorph.rule import TRACES, Rule, Trace
+from neuromorph.program import Modulator, Population, Probe, Projection, ScheduleEntry, build
+from neuromorph.rule import GRADED_TRACES, TRACES, Rule, Trace
 from neuromorph.state import items
 from neuromorph.testing.equality import Case, disagreement, trace_of
+from neuromorph.testing.literature import THREE_FACTORS, TWO_FACTORS, products
 from neuromorph.testing.peers import contents, fit_lava, peer_case
 from neuromorph.testing.programs import Draw
 from neuromorph_cpu.ref_engine import RefEngine
+from neuromorph_lava.holds import learns_sparse
+
+MANY, MANY_RUNTIME = 500, 40
+MODELS = (
+    "lif", "lif refractory", "lif adaptive", "lif reset", "ternary", "ternary reset", "dense", "sparse",
+    "delayed dense", "delayed sparse", "two factors, dense", "two factors, sparse", "three factors, dense",
+)  # fmt: skip
+"""What is lowered to a model class of its own."""
+ALL = (
+    *MODELS, "three factors, sparse", "LearningSparse", "input", "input graded", "dw", "dd", "dt", "graded spikes",
+    *(f"sign mode {mode}" for mode in ("mixed", "exc", "inh")),
+    *(f"stored delay {delay}" for delay in range(64)),
+    *(f"epoch of {steps}" for steps in range(1, 65)),
+    *(f"graded trace {form}" for form in GRADED_TRACES),
+    *(f"dependency {name}" for name in ("x0", "y0", "u")),
+    *(f"rule reads {name}" for name in ("x0", "y0", *TRACES, "w", "d", "t", "1", "m1", "m2", "m3")),
+    *(f"rule of the literature: {name}" for name in (*TWO_FACTORS, *THREE_FACTORS)),
+    *(f"modulator, {n}, {mode}" for n in ("shared", "one for each neuron") for mode in ("add", "hold")),
+    *(f"schedule of {operation}" for operation in ("plasticity", "adaptation", "modulator")),
+)  # fmt: skip
+"""What occurs in many programs."""
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_lava_models_in_one_process_equal_the_reference(lava, request: pytest.FixtureRequest) -> None:
-    compare(lava("loihi:lava-fast"), int(request.config.getoption("lava_programs", 20)), request)
+    programs = int(request.config.getoption("lava_programs", 20))
+    found = compare(lava("loihi:lava-fast"), programs, request)
+    assert programs < MANY or not [name for name in ALL if not found[name]]
 
 
 @pytest.mark.timeout(7200)
 def test_lavas_runtime_equals_the_reference(lava, request: pytest.FixtureRequest) -> None:
-    compare(lava("loihi:lava"), int(request.config.getoption("lava_runtime_programs", 2)), request)
+    programs = int(request.config.getoption("lava_runtime_programs", 2))
+    found = compare(lava("loihi:lava"), programs, request)
+    assert programs < MANY_RUNTIME or not [name for name in MODELS if not found[name]]
 
 
-def compare(engine, programs: int, request: pytest.FixtureRequest) -> None:
+def compare(engine, programs: int, request: pytest.FixtureRequest) -> Counter[str]:
     found: Counter[str] = Counter()
     first = int(request.config.getoption("lava_first", 0))
     for seed in range(first, first + programs):
@@ -41,33 +67,15 @@ def compare(engine, programs: int, request: pytest.FixtureRequest) -> None:
         difference = disagreement(case, engine)
         assert not difference, difference
         found.update(contents(case.draw.program))
+        found["LearningSparse"] += sum(
+            learns_sparse(proj) and proj.layout == "sparse" for proj in case.draw.program.projections.values()
+        )
         found["steps"] += case.draw.steps
         found["spikes"] += case.reference.counters["spikes"]
     print(f"\n{programs} programs equal on {engine.target}")
     for name in sorted(found):
         print(f"{found[name]:>9}  {name}")
-
-
-RULES = {
-    "pair": {"dw": "2^-2*x1*y0 - 2^-2*y1*x0"},
-    "soft bounds": {"dw": "2^-4*y0*x1*(255-w) - 2^-4*x0*y1*w"},
-    "triplet, minimal": {"dw": "2^0*y0*x1*y2 - 2^-3*x0*y1"},
-    "triplet, full": {"dw": "y0*x1 + y0*x1*y2 - x0*y1 - x0*y1*x2"},
-    "rate": {"dw": "2^0*u2*x1*y1"},
-    "Oja": {"dw": "2^0*u2*x1*y1 - 2^-1*u2*w*y1*y1"},
-    "BCM, fixed threshold": {"dw": "2^0*u2*x1*y1*(y1-32)"},
-    "BCM, sliding threshold": {"dw": "u2*x1*y1*y1 - u2*x1*y1*y2"},
-    "weight decay": {"dw": "-2^-4*u4*w"},
-    "L1": {"dw": "-1*u4*sgn(w)"},
-    "inhibitory": {"dw": "2^-2*x0*y1 + 2^-2*y0*x1 - 8*x0"},
-    "heterosynaptic": {"dw": "2^-2*y0*x1 - 2^-6*y0*w"},
-    "drift": {"dw": "2^-2*x1*y0 + 1*u4 - 2^-3*y0*y1"},
-    "scaling": {"dw": "2^-3*u3*w*(40-y3)"},
-    "tag, read as a two-factor rule": {"dt": "2^-1*y0*x1 - 2^-1*x0*y1 - 2^-3*u0*t", "dw": "2^-2*u0*t*y2"},
-    "second tag": {"dd": "2^-4*y0*x1 - 2^-4*x0*y1"},
-    "age": {"dt": "4*y0*x1 - 1*u3*sgn(t)"},
-}
-"""Rules of the literature as the machine's language writes them."""
+    return found
 
 
 def all_probes(program) -> tuple[Probe, ...]:
@@ -76,22 +84,52 @@ def all_probes(program) -> tuple[Probe, ...]:
 
 
 @pytest.mark.parametrize("epoch", [1, 4])
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", TWO_FACTORS)
 def test_rules_of_the_literature(lava, name: str, epoch: int) -> None:
-    series: dict[str, Any] = {target: parse_products(text) for target, text in RULES[name].items()}
     traces = {t: Trace.of(16.3, tau) for t, tau in zip(TRACES, (10.0, 40.0, 10.0, 30.0, 100.0), strict=True)}
-    rule = Rule(**series, traces=traces, t_epoch=epoch, seed=7)
+    rule = Rule(*products(TWO_FACTORS[name]), traces=traces, t_epoch=epoch, seed=7)
+    check_learning(rule, lava("loihi:lava-fast"))
+
+
+@pytest.mark.parametrize("epoch", [1, 4])
+@pytest.mark.parametrize("mode", ["loihi:lava-fast", "loihi:lava"])
+@pytest.mark.parametrize("name", THREE_FACTORS)
+def test_rules_with_modulators(lava, name: str, mode: str, epoch: int) -> None:
+    traces = {t: Trace.of(16.3, tau) for t, tau in zip(("x1", "x2"), (10.0, 40.0), strict=True)}
+    rule = Rule(
+        *products(THREE_FACTORS[name]), traces=traces, t_epoch=epoch, seed=7, modulators=("reward", "activity", "gate")
+    )
+    modulators = [
+        Modulator("reward", sources=(("in", 90), ("more", -400)), decay=300, frac=2),
+        Modulator("activity", "cells", sources=(("cells", 700), ("errors", 5)), decay=200, period=1, frac=4, init=-90),
+        Modulator("gate", sources=(("more", 3),), mode="hold", init=100),
+    ]
+    schedule = (ScheduleEntry(0, "modulator", "reward", value=50), ScheduleEntry(60, "modulator", "gate", value=-7))
+    check_learning(rule, lava(mode), modulators, schedule)
+
+
+def check_learning(
+    rule: Rule, engine: Any, modulators: Sequence[Modulator] = (), schedule: tuple[ScheduleEntry, ...] = ()
+) -> None:
+    """A rule on a projection of 8 to 6 neurons is the same on an engine, and moves its weights or tags."""
     rng = np.random.default_rng(3)
     program = build(
-        [Population("in", 8, "input"), Population("cells", 6, du=2000, dv=300, vth=200, bias=200)],
+        [
+            Population("in", 8, "input"), Population("more", 3, "input"), Population("errors", 6, "input", graded=True),
+            Population("cells", 6, du=2000, dv=300, vth=200, bias=200),
+        ],
         [Projection("syn", "in", "cells", rng.integers(20, 120, (8, 6)), rule=rule)],
-        rounding="shared",
-    )
+        rounding="shared", modulators=list(modulators), schedule=schedule,
+    )  # fmt: skip
     program = replace(program, probes=all_probes(program))
-    steps, indices = np.nonzero(rng.random((200, 8)) < 0.15)
-    drawn = Draw(program, {"in": (steps + 1, indices, np.ones(steps.size, np.int64))}, 200)
+    events = {}
+    for pop, share, payloads in (("in", 0.15, (1, 2)), ("more", 0.05, (1, 2)), ("errors", 0.1, (-400, 400))):
+        steps, indices = np.nonzero(rng.random((200, program.populations[pop].n)) < share)
+        payload = rng.integers(*payloads, steps.size)
+        events[pop] = steps[payload != 0] + 1, indices[payload != 0], payload[payload != 0]
+    drawn = Draw(program, events, 200)
     reference = trace_of(drawn, RefEngine())
     changed = [reference.states(f"syn.{v}").values for v in ("w", "tag_1", "tag_2") if f"syn.{v}" in reference]
     assert any(np.any(values[-1] != values[0]) for values in changed)
-    found = disagreement(Case(0, drawn, reference), lava("loihi:lava-fast"))
+    found = disagreement(Case(0, drawn, reference), engine)
     assert not found, found

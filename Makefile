@@ -5,7 +5,7 @@ PYTHON ?=
 PYTEST_FLAGS ?= -n auto --maxprocesses 8 --dist worksteal
 BIN := .venv/bin
 
-.PHONY: demo test build lint lint-python lint-types lint-c bench mutation docs test-pythons clean
+.PHONY: demo test build lint lint-python lint-types lint-c bench mutation soak docs test-pythons clean
 
 demo: .venv/.use build
 	$(BIN)/python -m neuromorph demo
@@ -39,6 +39,10 @@ docs: .venv/.use build
 # Small changes to the C engine that the tests must notice.
 mutation: .venv/.dev
 	$(BIN)/python tests/mutation/mutate.py
+
+# A million frames over bad lines, each kind of fault alone and all together: a few minutes.
+soak: .venv/.dev
+	$(BIN)/python tests/mcu/soak.py
 
 # The wheel, on every other Python that this machine has.
 test-pythons: .venv/.dev build

@@ -224,7 +224,9 @@ class HostLink:
         if self._nak is not None:
             out.append(self._emit(LinkType.NAK, self._nak))
             self._nak = None
-        ping = now - max(self._heard, self._asked) >= self.timing.keep_alive
+        # Again soon if that was lost too: silence ends the session.
+        again = self.timing.rto_min if self._asked > self._heard else self.timing.keep_alive
+        ping = now - max(self._heard, self._asked) >= again
         if self._want_report or ping:
             self._asked = now if ping else self._asked
             out.append(self._report(Flag.PING if ping else 0))

@@ -118,15 +118,13 @@ class Sender:
     def acknowledged(self, ack: int, mask: int, now: float) -> None:
         """Everything before `ack` has arrived, and of what follows it the messages of `mask` (bit 0: ack + 1)."""
         queue = self._queue
+        self._strikes = 0  # a line that loses some is not one that is slow
         done = (ack - self._next + len(queue)) % 256
         if done > len(queue):
             return  # older than the window: a late duplicate
-        for _ in range(done):
-            self._arrived(queue.popleft(), now)
-        if mask:
-            for k in range(1, len(queue)):
-                if mask >> (k - 1) & 1:
-                    self._arrived(queue[k], now)
+        news = [queue.popleft() for _ in range(done)]
+        news += [m for k, m in enumerate(queue) if k and mask >> (k - 1) & 1]
+        self._arrived([m for m in news if m.sends and not m.there], now)
         # A line keeps the order, so what was sent before something that has arrived is lost.
         for message in queue:
             if not message.waits and not message.there and message.stamp < self._newest:
@@ -139,11 +137,13 @@ class Sender:
         if self._queue and now - self._timer >= self._timeout():
             # Only the oldest is repeated: its acknowledgement tells what else is lost.
             self._timer = now
+            self._strikes += 1
             oldest = next((m for m in self._queue if not m.waits and not m.there), None)
             if oldest is not None:
-                self._strikes += 1
                 self._lost(oldest)
                 self._choose_size()
+            else:
+                self.credit = max(1, self.credit)  # the report of more may be what was lost: try
         out = [m for k, m in enumerate(self._queue) if m.waits and k < self.credit]
         for message in out:
             self.retransmits += message.sends > 0
@@ -156,18 +156,20 @@ class Sender:
     def _timeout(self) -> float:
         return max(self._rto, min(self.timing.rto_backoff, self._rto * 2.0 ** min(self._strikes, 8)))
 
-    def _arrived(self, message: Outgoing, now: float) -> None:
-        if message.there or not message.sends:
+    def _arrived(self, messages: list[Outgoing], now: float) -> None:
+        if not messages:
             return
-        message.there, message.waits = True, False
-        self._newest = max(self._newest, message.stamp)
-        if message.sends == 1:  # Karn: a repeated frame tells nothing about the round trip
-            sample = now - message.at
+        for message in messages:
+            message.there, message.waits = True, False
+            self._newest = max(self._newest, message.stamp)
+        once = [m for m in messages if m.sends == 1]  # Karn: a repeated frame tells nothing about the round trip
+        if once:
+            self._clean += sum(len(m.payload) + _FRAMING for m in once)
+            # The shortest: others waited for this acknowledgement. A long one may only mean that some were lost.
+            sample = min(now - max(m.at for m in once), self.timing.rto_min + 2 * self._srtt)
             self._srtt = self._srtt + (sample - self._srtt) / 8 if self._srtt else sample
             self._rto = min(self.timing.rto_max, max(self.timing.rto_min, 4 * self._srtt))
-            self._clean += len(message.payload) + _FRAMING
         self.moved = self._timer = now
-        self._strikes = 0
 
     def _lost(self, message: Outgoing) -> None:
         message.waits = True

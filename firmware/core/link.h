@@ -86,7 +86,7 @@ typedef struct {
 
     /* Going out: messages base .. next - 1 (modulo 256) are not all acknowledged. */
     uint8_t base, next, credit;    /* credit: how many the host takes now */
-    uint8_t strikes;               /* of the timer, since anything was acknowledged */
+    uint8_t strikes;               /* of the timer, since a frame came */
     uint16_t stamp, newest;        /* transmissions so far; the newest one that was acknowledged */
     uint16_t size;                 /* how large to cut a stream */
     uint32_t clean, spacing;       /* bytes acknowledged since the last loss; between losses, smoothed */

@@ -48,8 +48,11 @@ static void on_loss(nm_link *l)
 
 /* ---- acknowledgements ---- */
 
+/* A long time may only mean that acknowledgements were lost, so one sample counts for little. */
 static void sample_rtt(nm_link *l, uint32_t rtt)
 {
+    const uint32_t most = NM_LINK_RTO_MIN + l->srtt8 / 4u;
+    rtt = rtt < most ? rtt : most;
     l->srtt8 = l->srtt8 ? l->srtt8 + rtt - l->srtt8 / 8u : rtt * 8u;
     const uint32_t rto = l->srtt8 / 2u;                        /* 4 x srtt */
     l->rto = rto < NM_LINK_RTO_MIN ? NM_LINK_RTO_MIN : rto > NM_LINK_RTO_MAX ? NM_LINK_RTO_MAX : rto;
@@ -57,7 +60,8 @@ static void sample_rtt(nm_link *l, uint32_t rtt)
 
 static bool later(uint16_t a, uint16_t b) { return a != b && (uint16_t)(a - b) < 0x8000u; }
 
-static void arrived(nm_link *l, nm_link_slot *s, uint32_t now)
+/* `rtt`: the shortest round trip that this acknowledgement tells; others waited for it. */
+static void arrived(nm_link *l, nm_link_slot *s, uint32_t now, uint32_t *rtt)
 {
     if (s->state == NM_SLOT_THERE || s->sends == 0)
         return;
@@ -65,22 +69,25 @@ static void arrived(nm_link *l, nm_link_slot *s, uint32_t now)
     if (later(s->stamp, l->newest))
         l->newest = s->stamp;
     if (s->sends == 1) {                                       /* Karn: a repeated frame tells no round trip */
-        sample_rtt(l, now - s->at);
+        *rtt = now - s->at < *rtt ? now - s->at : *rtt;
         l->clean += l->clean < CLEAN_MOST ? s->len + FRAMING : 0u;
     }
     l->moved_at = l->timer_at = now;
-    l->strikes = 0;
 }
 
 void nm_link_acknowledged(nm_link *l, uint8_t ack, uint32_t mask, uint32_t now)
 {
+    l->strikes = 0;                                            /* a line that loses some is not one that is slow */
+    uint32_t rtt = NM_LINK_NEVER;
     if ((uint8_t)(ack - l->base) > nm_link_in_flight(l))
         return;                                                /* older than the window: a late duplicate */
     for (; l->base != ack; l->base++)
-        arrived(l, slot_of(l, l->base), now);
+        arrived(l, slot_of(l, l->base), now, &rtt);
     for (uint8_t k = 0; (uint8_t)(k + 1u) < nm_link_in_flight(l); k++)
         if (mask >> k & 1u)
-            arrived(l, slot_of(l, (uint8_t)(ack + 1u + k)), now);
+            arrived(l, slot_of(l, (uint8_t)(ack + 1u + k)), now, &rtt);
+    if (rtt != NM_LINK_NEVER)
+        sample_rtt(l, rtt);
     /* A line keeps the order, so what was sent before something that has arrived is lost. */
     for (uint8_t seq = l->base; seq != l->next; seq++) {
         nm_link_slot *s = slot_of(l, seq);
@@ -141,11 +148,13 @@ static void run_timers(nm_link *l, uint32_t now)
     } else if (now - l->timer_at >= rto(l)) {
         nm_link_slot *s = oldest(l, NM_SLOT_SENT, l->window, &seq);
         l->timer_at = now;
+        l->strikes = (uint8_t)(l->strikes < 8u ? l->strikes + 1u : l->strikes);
         if (s) {
             s->state = NM_SLOT_WAITS;
-            l->strikes = (uint8_t)(l->strikes < 8u ? l->strikes + 1u : l->strikes);
             on_loss(l);
             choose_size(l);
+        } else if (l->credit == 0) {
+            l->credit = 1;                                     /* the report of more may be what was lost: try */
         }
     }
 }

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from neuromorph_mcu.client import Client
+from neuromorph_mcu.faults import Faults, Line
 
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "firmware" / "core"
@@ -44,48 +45,26 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], ctypes.CDL
     return load
 
 
-@dataclass(frozen=True)
-class Faults:
-    """What happens to a byte on the line, as probabilities."""
-
-    drop: float = 0.0
-    flip: float = 0.0
-    duplicate: float = 0.0
-    insert: float = 0.0
-
-    def apply(self, data: bytes, rng: random.Random) -> bytes:
-        if not (self.drop or self.flip or self.duplicate or self.insert):
-            return data
-        out = bytearray()
-        for byte in data:
-            if rng.random() < self.insert:
-                out.append(rng.randrange(256))
-            if rng.random() < self.drop:
-                continue
-            out.append(byte ^ 1 << rng.randrange(8) if rng.random() < self.flip else byte)
-            if rng.random() < self.duplicate:
-                out.append(out[-1])
-        return bytes(out)
-
-
 class BoardPort:
     """A port with the board behind it: what `neuromorph_mcu.client` needs of pyserial, in virtual time."""
 
-    def __init__(self, library: ctypes.CDLL, faults: Faults, seed: int) -> None:
-        self.faults, self.rng = faults, random.Random(seed)
+    def __init__(self, library: ctypes.CDLL, faults: Faults) -> None:
+        self.faults, self.rng = faults, random.Random(faults.seed)
         self.library, self.millis, self.boots, self.silent = library, 0, 0, False
-        self.to_board = self.from_board = b""
+        self.from_board = b""
         self.sent = 0
         self.reset_after: int | None = None
         """The board is reset when it has taken so many bytes."""
         self.room = 1 << 16
-        """Bytes that the line takes from the board per millisecond."""
+        """Bytes that the line takes from the board per millisecond, in whole frames."""
         self._out = ctypes.create_string_buffer(1 << 16)
         self.reset()
 
     def reset(self) -> None:
+        """What was on the line is lost."""
         self.boots += 1
-        self.to_board = self.from_board = b""
+        self.from_board = b""
+        self.up, self.down = Line(self.faults, "up", self.clock()), Line(self.faults, "down", self.clock())
         self.library.board_start(self.boots)
 
     def clock(self) -> float:
@@ -96,7 +75,7 @@ class BoardPort:
         return len(self.from_board)
 
     def write(self, data: bytes) -> int:
-        self.to_board += self.faults.apply(data, self.rng)
+        self.up.put(data, self.clock())
         return len(data)
 
     def read(self, size: int = 1) -> bytes:
@@ -109,7 +88,7 @@ class BoardPort:
     def tick(self) -> None:
         """One millisecond of the board."""
         self.millis += 1
-        data, self.to_board = self.to_board, b""
+        data = self.up.take(self.clock())
         if self.reset_after is not None and self.sent + len(data) >= self.reset_after:
             data = data[: self.reset_after - self.sent]
             self.reset_after = None
@@ -119,8 +98,9 @@ class BoardPort:
         self.sent += len(data)
         self.library.board_receive(data, len(data), self.millis)
         n = self.library.board_poll(self._out, min(self.room, len(self._out)), self.millis)
+        self.down.put(self._out.raw[:n], self.clock())
         if not self.silent:
-            self.from_board += self.faults.apply(self._out.raw[:n], self.rng)
+            self.from_board += self.down.take(self.clock())
 
     def close(self) -> None:
         pass
@@ -133,8 +113,8 @@ class Kit:
     load: Callable[[], ctypes.CDLL]
 
     def board(self, seed: int = 0, **faults: float) -> BoardPort:
-        """A board on a line with the given faults."""
-        return BoardPort(self.load(), Faults(**faults), seed)
+        """A board on a line with the given faults (see `neuromorph_mcu.faults`)."""
+        return BoardPort(self.load(), Faults(seed=seed, **faults))  # type: ignore[arg-type]
 
     @staticmethod
     def connect(port: BoardPort, seed: int = 1) -> Client:

@@ -1,0 +1,46 @@
+"""Both ends of the link on bad lines, in virtual time; ``python tests/mcu/soak.py`` is the long form of this."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import replace
+
+import pytest
+
+from neuromorph_mcu.faults import Faults, Line
+from tests.mcu.soak import STALL, Case, Pair, build, cases, soak
+
+
+@pytest.fixture(scope="module")
+def echo(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    return build(tmp_path_factory.mktemp("echo"), "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda case: f"{case.size}&{case.faults.token}")
+def test_each_message_arrives_once_in_order_and_soon(echo: ctypes.CDLL, case: Case) -> None:
+    done = soak(echo, case, 1500)
+    assert done.frames >= 1500
+    assert done.hits > 0
+    assert done.stall < STALL
+
+
+def test_frames_shrink_on_a_bad_line_and_grow_again(echo: ctypes.CDLL) -> None:
+    """With one byte in a hundred hit, frames of 32 bytes; when the line is good again, the largest."""
+    bad = Faults(seed=3, corrupt=0.01)
+    pair = Pair(echo, bad)
+    sizes: list[int] = []
+
+    def talk(millis: int) -> None:
+        for _ in range(millis):
+            if pair.host.room:
+                pair.host.send(16, bytes(pair.host.size), pair.millis / 1000)
+            pair.tick()
+            sizes.append(pair.host.size)
+
+    talk(5000)
+    assert sizes.count(32) > len(sizes) / 2
+    assert echo.echo_size() <= 64
+    pair.up, pair.down = (Line(replace(bad, corrupt=0.0), name) for name in ("up", "down"))
+    talk(2000)
+    assert pair.host.size == pair.host.payload_max == 256
+    assert echo.echo_size() == 256

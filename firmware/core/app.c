@@ -158,7 +158,7 @@ void nm_app_init(nm_app *a, const nm_app_config *config)
     uint8_t *h = a->hello;
     memset(a, 0, sizeof *a);
     a->config = *config;
-    a->config.pool_len &= ~7u;
+    a->config.pool_len &= ~UINT32_C(7);
     h[0] = NM_LINK_MAJOR;
     h[1] = NM_LINK_MINOR;
     h[2] = h[3] = 1;                                           /* image format: lowest, highest major; highest minor */

@@ -5,7 +5,7 @@
 
 #include "wire.h"
 
-static uint32_t align8(uint32_t n) { return (n + 7u) & ~7u; }
+static uint32_t align8(uint32_t n) { return (n + 7u) & ~UINT32_C(7); }
 
 static bool at_low_end(const nm_app *a) { return a->program.engine != NULL && a->program.low == a->config.pool; }
 static uint8_t *free_low(const nm_app *a) { return at_low_end(a) ? a->program.high : a->config.pool; }
@@ -95,7 +95,7 @@ void nm_app_on_load(nm_app *a, const uint8_t *p, uint16_t n)
         return;
     }
     new.trace_cap = bound >= a->config.trace_len ? bound : room < a->config.trace_len ? room : a->config.trace_len;
-    new.trace_cap &= ~7u;
+    new.trace_cap &= ~UINT32_C(7);
     new.trace = carve(a, used, new.trace_cap);
     used += new.trace_cap;
     new.low = carve(a, 0, used);

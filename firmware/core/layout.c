@@ -173,7 +173,7 @@ uint32_t nm_udivmod(uint32_t a, uint32_t b, uint32_t *rest) {
         r = (r << 1) | ((a >> i) & 1u);
         if (top || r >= b) {
             r -= b;
-            q |= 1u << i;
+            q |= UINT32_C(1) << i;
         }
     }
     *rest = r;

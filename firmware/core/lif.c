@@ -53,7 +53,7 @@ NM_INLINE int32_t voltages(int32_t *restrict v, const int32_t *restrict u, uint1
     for (uint32_t k = 0; k < n; k++) {
         const int32_t keep = mode & ARRAYS ? 4096 - dv[k] : keep0;
         /* |u| may pass 2^25 after a single wrap: the clip of v hides the difference, and the sum stays in 32 bits */
-        const int32_t drive = nm_clip(u[k], -(1 << 25), (1 << 25) - 1) + (mode & ARRAYS ? bias[k] : bias0);
+        const int32_t drive = nm_clip(u[k], -4 * NM_U, 4 * NM_U - 1) + (mode & ARRAYS ? bias[k] : bias0);
         int32_t x = nm_clip(tz(v[k], keep) + drive, -NM_U, NM_U - 1);
         x += x == -NM_U;                /* so written, the limit is one saturating instruction where there is one */
         int32_t g = (mode & THRESHOLDS ? high[k] : mode & THETA ? high0 + (theta[k] >> frac) : high0) - x;

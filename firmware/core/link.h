@@ -12,6 +12,10 @@
 #define NM_LINK_MAJOR 1u
 #define NM_LINK_MINOR 1u
 
+#if defined(__AVR__) && !defined(NM_LINK_WINDOW)
+#define NM_LINK_WINDOW 2u          /* a few kilobytes of memory */
+#define NM_LINK_PAYLOAD 128u
+#endif
 #ifndef NM_LINK_WINDOW
 #define NM_LINK_WINDOW 4u          /* messages in flight each way: 1, 2, 4, 8 or 16 */
 #endif

@@ -7,7 +7,7 @@
 #error "images are read in place: the engine needs a little-endian machine"
 #endif
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && (defined(__clang__) || __GNUC__ >= 8)
 #define NM_INLINE static inline __attribute__((always_inline))
 #define NM_NOINLINE __attribute__((noinline))
 #define NM_UNROLL4 _Pragma("GCC unroll 4")
@@ -28,9 +28,9 @@
 #endif
 #endif
 
-#define NM_U (1 << 23)          /* bound of u and v */
-#define NM_THETA_MAX (1 << 30)
-#define NM_PAYLOAD_END (1 << 23) /* |payload| is smaller */
+#define NM_U (INT32_C(1) << 23) /* bound of u and v */
+#define NM_THETA_MAX (INT32_C(1) << 30)
+#define NM_PAYLOAD_END (INT32_C(1) << 23) /* |payload| is smaller */
 #define NM_DECAY_ENTRIES 129u
 
 enum {

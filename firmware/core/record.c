@@ -65,7 +65,7 @@ typedef struct { uint8_t *at; uint32_t room; } nm_sink;
 /* Room for a record of `bytes` of values, with its head written; null if there is none. */
 static uint8_t *record(nm_sink *s, uint32_t step, uint32_t probe, uint32_t format, uint32_t first, uint32_t count,
                        uint32_t bytes) {
-    const uint32_t padded = (bytes + 3u) & ~3u;
+    const uint32_t padded = (bytes + 3u) & ~UINT32_C(3);
     if (s->room < HEAD + padded) return NULL;
     uint8_t *p = s->at, *values = p + HEAD;
     nm_put32(p, step);
@@ -85,7 +85,7 @@ static int record_spikes(const nm_engine *e, uint32_t probe, nm_sink *s) {
         const uint32_t first = p->index[k] & ~0xFFFFu;
         uint32_t n = 1;
         while (n < MOST && k + n < p->count && (p->index[k + n] & ~0xFFFFu) == first) n++;
-        const uint32_t indices = (2 * n + 3u) & ~3u, bytes = p->payload ? indices + 4 * n : 2 * n;
+        const uint32_t indices = (2 * n + 3u) & ~UINT32_C(3), bytes = p->payload ? indices + 4 * n : 2 * n;
         uint8_t *out = record(s, e->now, probe, p->payload != NULL, first, n, bytes);
         if (!out) return NM_E_SPACE;
         for (uint32_t x = 0; x < n; x++) nm_put16(out + 2 * x, p->index[k + x]);
@@ -129,7 +129,7 @@ static int feed_record(nm_engine *e, const uint8_t *p, uint32_t count) {
     if (format > 1 || p[7] || nm_u16(p + 14)) return NM_E_INPUT;
     nm_pop *pop = e->pop + object;
     if ((format == 1 && !pop->payload) || (first & 0xFFFFu) || count > pop->n) return NM_E_INPUT;
-    const uint8_t *index = p + HEAD, *payload = index + ((2 * count + 3u) & ~3u);
+    const uint8_t *index = p + HEAD, *payload = index + ((2 * count + 3u) & ~UINT32_C(3));
     uint32_t at = pop->fresh ? pop->count : 0, next = at ? pop->index[at - 1] + 1 : 0;
     const uint32_t held = at;
     for (uint32_t k = 0; k < count; k++) {
@@ -157,7 +157,7 @@ static int32_t feed(nm_engine *e, const uint8_t *buf, uint32_t len) {
         const uint32_t step = nm_u32(p), count = nm_u16(p + 12);
         if (step <= e->now) return NM_E_INPUT;
         if (step - 1 != e->now) return (int32_t)used;
-        const uint32_t bytes = ((2 * count + 3u) & ~3u) + (p[6] == 1 ? 4 * count : 0);
+        const uint32_t bytes = ((2 * count + 3u) & ~UINT32_C(3)) + (p[6] == 1 ? 4 * count : 0);
         if (len - used - HEAD < bytes || feed_record(e, p, count) != NM_OK) return NM_E_INPUT;
         used += HEAD + bytes;
     }

@@ -173,7 +173,7 @@ static int check_pop(nm_check *c, uint32_t i) {
     if (p.options & ~allowed) return bad_at(c, 8, b + 2);
     if ((p.options & OPT_INIT_THETA) && !(p.options & OPT_ADAPT)) return bad_at(c, 8, b + 2);
     if (b[3] != 0 || !zeros(b + 60, 4)) return bad_at(c, 8, b + 3);
-    if (p.n < 1 || p.n > 1u << 24) return bad_at(c, 8, b + 4);
+    if (p.n < 1 || p.n > UINT32_C(1) << 24) return bad_at(c, 8, b + 4);
     for (uint32_t k = 0; k < PAR_COUNT; k++) {
         const uint8_t *at = b + 8 + 4 * k;
         const int32_t lo = ranges[k][0], hi = ranges[k][1];
@@ -334,7 +334,7 @@ static int check_table(nm_check *c, uint32_t i) {
     const uint8_t *b = nm_rec(&c->m, SEC_DECAYS, i);
     for (uint32_t v = 0; v < NM_DECAY_ENTRIES; v++) {
         const uint32_t lo = nm_u32(b + 8 * v), hi = nm_u32(b + 8 * v + 4), whole = hi >> 22, frac = hi & 0x3FFFFFu;
-        if (frac > 1u << 21 || (frac == 1u << 21 && lo != 0)) return bad_at(c, 8, b + 8 * v);
+        if (frac > UINT32_C(1) << 21 || (frac == UINT32_C(1) << 21 && lo != 0)) return bad_at(c, 8, b + 8 * v);
         if (whole + ((frac | lo) != 0) > v) return bad_at(c, 8, b + 8 * v);
     }
     return 0;

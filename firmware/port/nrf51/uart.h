@@ -3,12 +3,13 @@
 #define NM_UART_H
 #include "board.h"
 #include "cpu.h"
+#include "serial.h"
 
 #define NM_UART 0x40002000u
 #define NM_UART_IRQ 2u
 enum {
     NM_UART_STARTRX = 0x000, NM_UART_STARTTX = 0x008, NM_UART_RXDRDY = 0x108, NM_UART_TXDRDY = 0x11C,
-    NM_UART_INTENSET = 0x304, NM_UART_ENABLE = 0x500, NM_UART_PSELTXD = 0x50C, NM_UART_PSELRXD = 0x514,
+    NM_UART_INTENSET = 0x304, NM_UART_ERRORSRC = 0x480, NM_UART_ENABLE = 0x500, NM_UART_PSELTXD = 0x50C, NM_UART_PSELRXD = 0x514,
     NM_UART_RXD = 0x518, NM_UART_TXD = 0x51C, NM_UART_BAUD = 0x524
 };
 #define NM_UART_REG(offset) (*nm_reg(NM_UART + (offset)))
@@ -17,10 +18,14 @@ static bool nm_uart_sending;                                /* a byte is on its 
 
 static inline bool nm_uart_has_byte(void) { return NM_UART_REG(NM_UART_RXDRDY) != 0; }
 
-static inline uint8_t nm_uart_take(void)
+static inline uint32_t nm_uart_take(void)
 {
+    const uint32_t errors = NM_UART_REG(NM_UART_ERRORSRC);  /* overrun, parity, framing, break; ones clear them */
+    if (errors)
+        NM_UART_REG(NM_UART_ERRORSRC) = errors;
     NM_UART_REG(NM_UART_RXDRDY) = 0;                        /* before the read, which lets the next byte come */
-    return (uint8_t)NM_UART_REG(NM_UART_RXD);
+    return (NM_UART_REG(NM_UART_RXD) & 0xFFu) | (errors & 0xEu ? NM_UART_FRAMING : 0u)
+           | (errors & 1u ? NM_UART_OVERRUN : 0u);
 }
 
 static inline bool nm_uart_has_room(void)

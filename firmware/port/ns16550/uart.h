@@ -3,12 +3,19 @@
 #define NM_UART_H
 #include "board.h"
 #include "cpu.h"
+#include "serial.h"
 
 enum { NM_UART_DATA = 0, NM_UART_IER = 1, NM_UART_FCR = 2, NM_UART_LCR = 3, NM_UART_LSR = 5 };
 #define NM_UART_REG(offset) (*(volatile uint8_t *)(NM_UART + (offset)))
 
 static inline bool nm_uart_has_byte(void) { return NM_UART_REG(NM_UART_LSR) & 1u; }
-static inline uint8_t nm_uart_take(void) { return NM_UART_REG(NM_UART_DATA); }
+static inline uint32_t nm_uart_take(void)
+{
+    const uint32_t state = NM_UART_REG(NM_UART_LSR);        /* errors: 1 overrun, 2 parity, 3 framing, 4 break */
+    return NM_UART_REG(NM_UART_DATA) | (state & 7u << 2 ? NM_UART_FRAMING : 0u)
+           | (state & 1u << 1 ? NM_UART_OVERRUN : 0u);
+}
+
 static inline bool nm_uart_has_room(void) { return NM_UART_REG(NM_UART_LSR) & 1u << 5; }
 static inline void nm_uart_put(uint8_t byte) { NM_UART_REG(NM_UART_DATA) = byte; }
 static inline void nm_uart_want_room(bool on) { NM_UART_REG(NM_UART_IER) = on ? 3u : 1u; }

@@ -3,6 +3,7 @@
 #define NM_UART_H
 #include "board.h"
 #include "cpu.h"
+#include "serial.h"
 
 enum {
     NM_UART_DR = 0x00, NM_UART_FR = 0x18, NM_UART_IBRD = 0x24, NM_UART_FBRD = 0x28, NM_UART_LCRH = 0x2C,
@@ -12,7 +13,12 @@ enum { NM_UART_RX = 1u << 4, NM_UART_TX = 1u << 5, NM_UART_RX_TIMEOUT = 1u << 6 
 #define NM_UART_REG(offset) (*nm_reg(NM_UART + (offset)))
 
 static inline bool nm_uart_has_byte(void) { return !(NM_UART_REG(NM_UART_FR) & 1u << 4); }
-static inline uint8_t nm_uart_take(void) { return (uint8_t)NM_UART_REG(NM_UART_DR); }
+static inline uint32_t nm_uart_take(void)
+{
+    const uint32_t taken = NM_UART_REG(NM_UART_DR);         /* errors: framing, parity, break, overrun */
+    return (taken & 0xFFu) | (taken & 7u << 8 ? NM_UART_FRAMING : 0u) | (taken & 1u << 11 ? NM_UART_OVERRUN : 0u);
+}
+
 static inline bool nm_uart_has_room(void) { return !(NM_UART_REG(NM_UART_FR) & 1u << 5); }
 static inline void nm_uart_put(uint8_t byte) { NM_UART_REG(NM_UART_DR) = byte; }
 

@@ -22,18 +22,24 @@ static struct {
     uint8_t bytes[NM_TX_RING];
 } tx;
 
-static volatile uint32_t millis;
+static volatile uint32_t millis, framing, overrun;        /* counters */
+static uint32_t framing_told, overrun_told;
 static bool tx_full;                     /* the last write did not fit */
 
 /* In an interrupt, or with interrupts off. */
 static void serve(void)
 {
     while (nm_uart_has_byte()) {
-        const uint8_t byte = nm_uart_take();
-        const uint32_t head = rx.head;
-        if (head - rx.tail < NM_RX_RING) {               /* a host that keeps to its credit never fills it */
-            rx.bytes[head % NM_RX_RING] = byte;
+        const uint32_t taken = nm_uart_take(), head = rx.head;
+        if (taken & NM_UART_OVERRUN)
+            overrun++;
+        if (taken & NM_UART_FRAMING) {
+            framing++;
+        } else if (head - rx.tail < NM_RX_RING) {        /* a host that keeps to its credit never fills it */
+            rx.bytes[head % NM_RX_RING] = (uint8_t)taken;
             rx.head = head + 1u;
+        } else {
+            overrun++;
         }
     }
     uint32_t tail = tx.tail;
@@ -93,6 +99,15 @@ uint32_t nm_port_write(const uint8_t *bytes, uint32_t len)
     } while (n);
     tx_full = done < len;
     return done;
+}
+
+void nm_port_line_errors(uint32_t *damaged, uint32_t *lost)
+{
+    const uint32_t f = framing, o = overrun;
+    *damaged = f - framing_told;
+    *lost = o - overrun_told;
+    framing_told = f;
+    overrun_told = o;
 }
 
 uint32_t nm_port_millis(void) { return millis; }

@@ -10,6 +10,10 @@
 #define NM_SERIAL_H
 #include <stdint.h>
 
+/* What nm_uart_take adds to a byte. */
+#define NM_UART_FRAMING 0x100u           /* it is none: a framing error, a break */
+#define NM_UART_OVERRUN 0x200u           /* one before it was lost */
+
 void nm_serial_interrupt(void);          /* the only handler: of the tick and of the UART */
 
 /* Both may be left out (then: nothing to do, all zero). */

@@ -3,6 +3,7 @@
 #define NM_UART_H
 #include "board.h"
 #include "cpu.h"
+#include "serial.h"
 
 enum { NM_UART_SR = 0x00, NM_UART_DR = 0x04, NM_UART_BRR = 0x08, NM_UART_CR1 = 0x0C };
 enum { NM_UART_RXNE = 1u << 5, NM_UART_TXE = 1u << 7 };                       /* in SR, and their interrupts in CR1 */
@@ -10,7 +11,13 @@ enum { NM_UART_RXNE = 1u << 5, NM_UART_TXE = 1u << 7 };                       /*
 #define NM_UART_ON (1u << 13 | 1u << 3 | 1u << 2 | NM_UART_RXNE)              /* UE, TE, RE, interrupt of the receiver */
 
 static inline bool nm_uart_has_byte(void) { return NM_UART_REG(NM_UART_SR) & NM_UART_RXNE; }
-static inline uint8_t nm_uart_take(void) { return (uint8_t)NM_UART_REG(NM_UART_DR); }
+static inline uint32_t nm_uart_take(void)
+{
+    const uint32_t state = NM_UART_REG(NM_UART_SR);         /* errors: 1 framing, 3 overrun; reading DR clears them */
+    return (NM_UART_REG(NM_UART_DR) & 0xFFu) | (state & 1u << 1 ? NM_UART_FRAMING : 0u)
+           | (state & 1u << 3 ? NM_UART_OVERRUN : 0u);
+}
+
 static inline bool nm_uart_has_room(void) { return NM_UART_REG(NM_UART_SR) & NM_UART_TXE; }
 static inline void nm_uart_put(uint8_t byte) { NM_UART_REG(NM_UART_DR) = byte; }
 static inline void nm_uart_want_room(bool on) { NM_UART_REG(NM_UART_CR1) = NM_UART_ON | (on ? NM_UART_TXE : 0u); }

@@ -52,6 +52,8 @@ uint32_t nm_port_write(const uint8_t *bytes, uint32_t len)
     return n;
 }
 
+void nm_port_line_errors(uint32_t *framing, uint32_t *overrun) { *framing = *overrun = 0; }
+
 uint32_t nm_port_millis(void) { return DEVICE->millis; }
 
 void nm_port_wait(uint32_t ms)

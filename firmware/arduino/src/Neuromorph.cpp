@@ -1,0 +1,63 @@
+#include "Neuromorph.h"
+
+#if defined(__AVR__)
+#define CORE_NAME "avr"
+#else
+#define CORE_NAME "arduino"
+#endif
+
+void NeuromorphBoard::begin(const char *name)
+{
+    nm_app_config config = {};
+    config.board = name;
+    config.core = CORE_NAME;
+    config.build = __DATE__;
+    config.boots = 1;
+    config.clock_hz = F_CPU;
+    const uint8_t skip = (uint8_t)(-(uintptr_t)memory & 7u);     /* a uint64_t may be aligned to less than its size */
+    config.pool = memory + skip;
+    config.pool_len = bytes - skip;
+    config.input = input;
+    config.input_len = sizeof input;
+    config.trace_len = 256;
+    config.steps_per_poll = 1;
+    wire_at = wire_len = 0;
+    nm_app_init(&app, &config);
+}
+
+void NeuromorphBoard::receive(uint32_t now)
+{
+    uint8_t bytes[32];
+    for (int n = line.available(); n > 0; n = line.available()) {
+        uint32_t got = 0;
+        while (got < sizeof bytes && got < (uint32_t)n)
+            bytes[got++] = (uint8_t)line.read();
+        nm_app_receive(&app, bytes, got, now);
+    }
+}
+
+/* Only what the Stream takes at once: while write() waits, bytes that come in could be lost. */
+void NeuromorphBoard::transmit(uint32_t now)
+{
+    for (;;) {
+        if (wire_at == wire_len) {
+            wire_len = (uint16_t)nm_link_transmit(&app.link, wire, now);
+            wire_at = 0;
+        }
+        if (wire_len == 0)
+            return;
+        const int room = line.availableForWrite();
+        if (room <= 0)
+            return;
+        const uint16_t left = (uint16_t)(wire_len - wire_at);
+        wire_at = (uint16_t)(wire_at + line.write(wire + wire_at, left < (uint16_t)room ? left : (uint16_t)room));
+    }
+}
+
+void NeuromorphBoard::poll()
+{
+    const uint32_t now = millis();
+    receive(now);
+    nm_app_poll(&app, now);
+    transmit(now);
+}

@@ -1,0 +1,175 @@
+"""The Arduino library: Debian's AVR core compiles it, and simavr runs it. Its int has 16 bits, its pointers too."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from neuromorph.errors import CapacityError
+from neuromorph.testing.equality import disagreement, random_case
+from neuromorph_mcu import engine as engines
+from neuromorph_mcu.processes import BoardProcess
+
+if TYPE_CHECKING:
+    from neuromorph_mcu.urls.process import SocketLine
+
+pytest.importorskip("serial", reason="ports need pyserial: pip install 'neuromorph[mcu]'")
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent / "arduino"
+CORE = Path("/usr/share/arduino/hardware/arduino/avr")
+RUNTIME = ("wiring.c", "hooks.c", "main.cpp", "HardwareSerial.cpp", "HardwareSerial0.cpp", "Print.cpp", "Stream.cpp",
+           "WString.cpp", "abi.cpp", "new.cpp")  # fmt: skip
+HERTZ = 16_000_000
+
+needs_avr = pytest.mark.skipif(
+    shutil.which("avr-g++") is None or not CORE.is_dir(),
+    reason="needs an AVR compiler and Arduino's core: apt install gcc-avr avr-libc arduino-core-avr",
+)
+needs_simavr = pytest.mark.skipif(
+    shutil.which("gcc") is None or not Path("/usr/include/simavr").is_dir(),
+    reason="needs simavr: apt install libsimavr-dev gcc libc6-dev",
+)
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A chip, what its sketch gets for programs, and where the header with its pins is."""
+
+    name: str
+    memory: int
+    flash: int
+    ram: int
+    variant: Path
+
+
+ATMEGA1284P = Chip("atmega1284p", 9600, 128 << 10, 16 << 10, HERE)
+ATMEGA2560 = Chip("atmega2560", 2048, 256 << 10, 8 << 10, CORE / "variants" / "mega")
+
+
+def library(folder: Path) -> Path:
+    """The library as a user gets it."""
+    spec = importlib.util.spec_from_file_location("arduino_pack", ROOT / "firmware" / "arduino" / "pack.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (folder / "Neuromorph.zip").is_file() or module.pack(folder)
+    return folder / "Neuromorph"
+
+
+def compile_sketch(folder: Path, sketch: str, chip: Chip) -> Path:
+    """As the Arduino builder does, but with our warnings as errors."""
+    ours, core = library(folder), CORE / "cores" / "arduino"
+    out = folder / f"{sketch}_{chip.name}"
+    out.mkdir()
+    flags = [f"-mmcu={chip.name}", f"-DF_CPU={HERTZ}L", "-DARDUINO=10819", "-DARDUINO_ARCH_AVR", "-Os",
+             "-ffunction-sections", "-fdata-sections", f"-DMEMORY={chip.memory}", "-DSERIAL_RX_BUFFER_SIZE=256",
+             f"-I{core}", f"-I{chip.variant}", f"-I{ours / 'src'}"]  # fmt: skip
+    cpp = ["-std=gnu++11", "-fno-exceptions", "-fno-threadsafe-statics"]
+    strict = ["-Wall", "-Wextra", "-Werror"]
+    jobs = [["avr-gcc", *flags, *strict, "-std=gnu11", "-c", p] for p in (ours / "src").glob("*.c")]
+    jobs += [["avr-g++", *flags, *strict, *cpp, "-c", p] for p in (ours / "src").glob("*.cpp")]
+    ino = ours / "examples" / sketch / f"{sketch}.ino"
+    jobs += [["avr-g++", *flags, *strict, *cpp, "-include", "Arduino.h", "-x", "c++", "-c", ino]]
+    # Debian's compiler is older than the core expects.
+    jobs += [["avr-g++", *flags, "-w", *cpp, "-DDECIMAL_DIG=17", "-c", core / n] for n in RUNTIME if n.endswith("pp")]
+    jobs += [["avr-gcc", *flags, "-w", "-c", core / n] for n in RUNTIME if n.endswith(".c")]
+
+    def run(job: list[Any]) -> Path:
+        output = out / f"{Path(job[-1]).name}.o"
+        done = subprocess.run([*map(str, job), "-o", output], capture_output=True, text=True, timeout=110, check=False)
+        assert done.returncode == 0, done.stderr
+        return output
+
+    with ThreadPoolExecutor(2) as pool:
+        objects = list(pool.map(run, jobs))
+    elf = out / "sketch.elf"
+    link = ["avr-g++", f"-mmcu={chip.name}", "-Os", "-Wl,--gc-sections", *map(str, objects), "-o", str(elf)]
+    subprocess.run(link, check=True, timeout=110)
+    return elf
+
+
+def sizes(elf: Path) -> tuple[int, int]:
+    """Bytes of flash and of RAM."""
+    text = subprocess.run(["avr-size", elf], capture_output=True, text=True, check=True, timeout=20).stdout
+    code, data, bss = map(int, text.splitlines()[1].split()[:3])
+    return code + data, data + bss
+
+
+@pytest.fixture
+def simavr(tmp_path: Path) -> Path:
+    program = tmp_path / "simavr_board"
+    command = ["gcc", "-O2", str(HERE / "simavr.c"), "-o", str(program), "-lsimavr"]
+    command += ["-Wl,--unresolved-symbols=ignore-in-shared-libs"]  # libraries of the library, which are there
+    subprocess.run(command, check=True, timeout=110)
+    return program
+
+
+@pytest.fixture
+def switch_on(simavr: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Start a sketch in simavr; gives its engine."""
+    from neuromorph_mcu.urls.process import SocketLine
+
+    started: list[tuple[BoardProcess, SocketLine]] = []
+
+    def start(elf: Path, chip: str) -> engines.McuEngine:
+        ours, theirs = socket.socketpair()
+        command = [str(simavr), str(elf), chip, str(HERTZ), str(theirs.fileno())]
+        process = BoardProcess(chip, command, (theirs.fileno(),))
+        theirs.close()
+        line = SocketLine(ours)
+        line.timeout = 0.02
+        started.append((process, line))
+        monkeypatch.setattr(engines, "open_port", lambda *_args, **_options: line)
+        return engines.McuEngine(chip, "simavr")
+
+    yield start
+    for process, line in started:
+        line.close()
+        process.close()
+
+
+def check_fit(elf: Path, chip: Chip) -> None:
+    """With room for a boot loader and for the stack."""
+    flash, ram = sizes(elf)
+    assert flash <= chip.flash - 4096
+    assert ram <= chip.ram - 1536
+
+
+@needs_avr
+@pytest.mark.slow
+def test_the_sketch_fits_an_arduino_mega(tmp_path: Path) -> None:
+    check_fit(compile_sketch(tmp_path, "Board", ATMEGA2560), ATMEGA2560)
+
+
+@needs_avr
+@needs_simavr
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_traces_of_an_8_bit_board_equal_the_specification(tmp_path: Path, switch_on: Any) -> None:
+    elf = compile_sketch(tmp_path, "Board", ATMEGA1284P)
+    check_fit(elf, ATMEGA1284P)
+    engine = switch_on(elf, "atmega1284p")
+    assert (engine.hello.board, engine.hello.core) == ("arduino", "avr")
+    held = 0
+    for seed in range(200):
+        engine.unload()
+        try:
+            assert disagreement(random_case(seed, steps=20), engine) == ""
+        except CapacityError:
+            continue
+        held += 1
+        if held == 3:
+            break
+    engine.close()
+    assert held == 3

@@ -13,6 +13,7 @@ from neuromorph.plasticity.inhibitory import InhibitorySTDP
 from neuromorph.plasticity.instar import InstarSTDP
 from neuromorph.plasticity.metaplasticity import Metaplasticity
 from neuromorph.plasticity.oja import Oja
+from neuromorph.plasticity.pes import PES
 from neuromorph.plasticity.resource import FiniteResource
 from neuromorph.plasticity.reward import RewardSTDP
 from neuromorph.plasticity.scaling import SynapticScaling
@@ -23,7 +24,7 @@ from neuromorph.plasticity.text import Custom, TraceSpec
 from neuromorph.plasticity.triplet import TripletSTDP
 
 __all__ = [
-    "BCM", "STDP", "CalciumRule", "Consolidation", "Custom", "FiniteResource", "Gate", "Hebbian", "Held",
+    "BCM", "PES", "STDP", "CalciumRule", "Consolidation", "Custom", "FiniteResource", "Gate", "Hebbian", "Held",
     "InhibitorySTDP", "InstarSTDP", "Lowered", "Metaplasticity", "Oja", "PlasticityRule", "RewardSTDP", "Sleep", "Sum",
     "SynapticScaling", "ThresholdAdaptation", "TraceSpec", "TripletSTDP",
 ]  # fmt: skip

@@ -79,7 +79,7 @@ class Effect:
         sizes = [abs(want) for want in asked]
         total = sum(sizes)
         agreed = sum(got * math.copysign(1.0, want) for got, want in zip(made, asked, strict=True) if want)
-        typical = float(np.median([size for size in sizes if size] or [0.0]))
+        typical = float(np.median([size for size in sizes if size] or [math.inf]))  # inf: none of them tells
         # The largest change has one factor at its end and the others at typical values.
         middle = {name: sorted(values)[len(values) // 2] for name, values in levels.items()}
         usual = [max(1.0, abs(_value(factor, middle))) for factor in product.factors]
@@ -138,6 +138,8 @@ def _levels(
                 levels[name] = (FIXED[name],)
             else:
                 top = full if name == "w" else RANGES.get(name, TRACE_MAX)
+                if name in ideal.tags:
+                    top = min(TAG_MAX, ideal.tags[name].peak * scales[name])
                 parts = MODULATOR_LEVELS if name in MODULATORS else LEVELS
                 levels[name] = tuple(round(top * part) for part in parts)
     return levels

@@ -108,7 +108,8 @@ def _constants(term: Term, factors: tuple[Factor, ...], scales: Mapping[str, flo
     """Constants beside variables, where they are not held exactly."""
     found = []
     for asked, held in zip(term.factors, factors, strict=True):
-        held_constant = abs((held.constant - step_offset(asked.function)) / scales[asked.measure])
+        offset = step_offset(asked, asked.constant * scales[asked.measure])
+        held_constant = abs((held.constant - offset) / scales[asked.measure])
         note = Held(f"{term.name}, constant beside {asked.measure}", abs(asked.constant), held_constant)
         if abs(note.error) > CLOSE / 10:
             found.append(note)
@@ -145,14 +146,17 @@ def _product(term: Term, wanted: float, factors: tuple[Factor, ...]) -> tuple[Pr
 def _rounded(product: Product) -> Product:
     """The product with half a step of its hidden shift added, so that the floor of the shift rounds to the nearest.
 
-    It is added to the constant of the one factor that varies; with several, the step depends on the others. Where the
-    varying variable is 0, half a step is floored to 0: nothing moves that should not.
+    It is added to the constant beside the weight or tag that alone varies: decays, whose small errors add up with time.
+    With several factors the step depends on the others. Where the variable is 0, half a step is floored to 0: nothing
+    moves that should not.
     """
     half = (1 << product.hidden_shift) / 2
     varying = [k for k, f in enumerate(product.factors) if f.function == "" and f.variable != "1"]
     fixed = [f for f in product.factors if f.variable == "1" and not f.second]
     switches = [f for f in product.factors if f.function in ("on", "sgn")]
-    if len(varying) != 1 or len(fixed) + len(switches) + 1 != len(product.factors) or half < 1 or not product.mant:
+    if len(varying) != 1 or product.factors[varying[0]].variable not in "wdt":
+        return product
+    if len(fixed) + len(switches) + 1 != len(product.factors) or half < 1 or not product.mant:
         return product
     step = round(half / (product.mant * math.prod(f.constant for f in fixed)))
     chosen = product.factors[varying[0]]
@@ -165,7 +169,8 @@ def _rounded(product: Product) -> Product:
 
 def _factor(factor: IdealFactor, scales: Mapping[str, float], rule: str) -> Factor:
     """A factor in machine units."""
-    constant = round(factor.constant * scales[factor.measure] + step_offset(factor.function))
+    exact = factor.constant * scales[factor.measure]
+    constant = round(exact + step_offset(factor, exact))
     try:
         return Factor(factor.variable, constant, factor.function, factor.second, factor.sign)
     except ValidationError as error:

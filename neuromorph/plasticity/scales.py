@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from neuromorph.errors import ValidationError
 from neuromorph.plasticity.base import IdealFactor, IdealRule, IdealTrace, Term
-from neuromorph.rule import Factor, Product
+from neuromorph.rule import MODULATORS, Factor, Product
 
 __all__ = [
     "CLOSE",
@@ -30,6 +30,7 @@ WEIGHT_MAX = 255
 TAG_MAX = 255
 TOTAL_MAX = 511
 SUM_SHIFT_MAX = 20
+MODULATOR_END = 126.5
 CLOSE = 0.01
 """Relative error of a coefficient up to which a cheaper form is kept."""
 
@@ -61,9 +62,16 @@ def hidden_shift(factors: tuple[IdealFactor, ...]) -> int:
     return Product("u", 1, 0, held).hidden_shift
 
 
-def step_offset(function: str) -> float:
-    """What is added to a constant before it is rounded: whole numbers are over a step from half a unit below it on."""
-    return 0.5 if function == "on" else 0.0
+def step_offset(factor: IdealFactor, constant: float = 0.0) -> float:
+    """What is added to a constant (in machine units) before it is rounded, so that it is right on average.
+
+    A whole number that was rounded at random is above a step from half a unit below it on. A modulator is read rounded
+    down, so half a unit is missing, but for one that is set to its end.
+    """
+    offset = 0.5 if factor.function == "on" else 0.0
+    if factor.measure in MODULATORS and 0 < abs(constant) < MODULATOR_END:
+        offset += -0.5 if factor.variable == "1" else 0.5
+    return offset
 
 
 def coefficient(term: Term, target: str, scales: Mapping[str, float]) -> float:
@@ -168,7 +176,7 @@ def _choose_scale(name: str, group: frozenset[str], ideal: IdealRule, scales: Ma
                 unscaled = coefficient(term, target, {**scales, **dict.fromkeys(group, 1.0)})
                 readers.append((abs(unscaled) * 2.0 ** hidden_shift(term.factors), power))
             beside = [f for f in term.factors if f.constant and group & set(f.variables)]
-            constants += [(f.constant, step_offset(f.function)) for f in beside]
+            constants += [(f.constant, step_offset(f)) for f in beside]
 
     def errors(impulses: NDArray[np.float64]) -> NDArray[np.float64]:
         worst = np.zeros(impulses.size)

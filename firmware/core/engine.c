@@ -6,15 +6,6 @@ static void rule_start(nm_engine *e, uint32_t index) {
     nm_rule *r = e->rule + index;
     r->separable = nm_separable(e, r);
     if (r->separable) nm_separable_start(e, r);
-    r->reads = 0;
-    for (uint32_t s = 0; s < 3; s++)
-        for (uint32_t k = 0; k < r->count[s]; k++) {
-            const nm_product *q = e->product + r->first[s] + k;
-            for (uint32_t f = 0; f < q->factors; f++) {
-                const uint32_t var = e->factor[q->first + f].var;
-                if (var >= VAR_W && var <= VAR_T) r->reads |= (uint8_t)(1u << (var - VAR_W));
-            }
-        }
 }
 
 int nm_init(nm_engine **engine, const uint8_t *image, size_t len, void *arena, size_t arena_len) {
@@ -35,6 +26,7 @@ int nm_init(nm_engine **engine, const uint8_t *image, size_t len, void *arena, s
     e->projs = (uint16_t)m.sec[SEC_PROJS].count;
     e->rules = (uint16_t)m.sec[SEC_RULES].count;
     e->probes = (uint16_t)m.sec[SEC_PROBES].count;
+    e->modulators = (uint16_t)m.sec[SEC_MODULATORS].count;
     e->entries = m.sec[SEC_SCHEDULE].count;
     for (uint32_t i = 0; i < m.sec[SEC_FACTORS].count; i++) nm_decode_factor(&m, i, e->factor + i);
     for (uint32_t i = 0; i < m.sec[SEC_PRODUCTS].count; i++) {
@@ -126,13 +118,17 @@ static void apply_schedule(nm_engine *e) {
         if (nm_u32(b) != e->now) return;
         const uint32_t object = nm_u16(b + 6);
         if (b[4] == 1) e->proj[object].plastic->on = b[5];
-        else e->pop[object].adapt = b[5];
+        else if (b[4] == 2) e->pop[object].adapt = b[5];
+        else
+            for (uint32_t k = 0; k < e->modulator[object].n; k++)
+                e->modulator[object].value[k] = (int32_t)nm_u32(b + 8);
     }
 }
 
 void nm_reset(nm_engine *e) {
     for (uint32_t i = 0; i < e->pops; i++) reset_pop(e->pop + i);
     for (uint32_t i = 0; i < e->projs; i++) reset_proj(e, i, e->proj + i);
+    for (uint32_t i = 0; i < e->modulators; i++) nm_modulator_reset(e, e->modulator + i);
     place_in_time(e, 0);
     e->entry = 0;
     apply_schedule(e);
@@ -198,6 +194,7 @@ int nm_step(nm_engine *e) {
         nm_take_in(e, e->proj + i);
         if (e->proj[i].plastic) nm_note(e, i, e->proj + i);
     }
+    for (uint32_t i = 0; i < e->modulators; i++) nm_modulate(e, e->modulator + i);
     for (uint32_t i = 0; i < e->projs; i++) {
         nm_proj *p = e->proj + i;
         if (p->plastic && p->plastic->rule->te == p->plastic->rule->t_epoch) nm_learn(e, i, p);

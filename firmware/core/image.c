@@ -74,6 +74,8 @@ void nm_decode_rule(const nm_image *m, uint32_t i, nm_rule *r) {
     }
     for (uint32_t k = 0; k < TR_COUNT; k++) r->trace_ref[k] = nm_u16(b + 20 + 2 * k);
     for (uint32_t k = 0; k < STREAM_COUNT; k++) r->stream_ref[k] = nm_u32(b + 32 + 4 * k);
+    for (uint32_t k = 0; k < RULE_MODULATORS; k++) r->modulator[k] = nm_u16(b + 52 + 2 * k);
+    r->sum_shift = b[60];
 }
 
 void nm_decode_product(const nm_image *m, uint32_t i, nm_product *p) {
@@ -88,12 +90,16 @@ void nm_decode_product(const nm_image *m, uint32_t i, nm_product *p) {
 }
 
 void nm_decode_factor(const nm_image *m, uint32_t i, nm_factor *f) {
-    static const uint8_t bits[VAR_COUNT] = {1, 1, 7, 7, 7, 7, 7, 9, 9, 9, 8};
+    static const uint8_t bits[VAR_COUNT] = {1, 1, 7, 7, 7, 7, 7, 9, 9, 9, 8, 7, 7, 7, 7, 9};
     const uint8_t *b = nm_rec(m, SEC_FACTORS, i);
     f->var = b[0];
-    f->sgn = b[1];
+    f->form = b[1] & (FN_MASK | FN_MINUS);
+    f->second = b[1] >> 3;
     f->add = (int16_t)nm_u16(b + 2);
-    const uint32_t width = f->sgn ? 9u : bits[f->var < VAR_COUNT ? f->var : 0];
+    uint32_t width = bits[f->var < VAR_COUNT ? f->var : 0];
+    if (f->second && f->second <= VAR_COUNT && bits[f->second - 1u] > width) width = bits[f->second - 1u];
+    const uint32_t fn = f->form & FN_MASK;
+    if (fn == FN_ON || (fn == FN_SGN && (f->second || f->var < VAR_W || f->var > VAR_T))) width = 1;
     f->bits = (uint8_t)width;
     f->hi = (int16_t)((1 << width) - 1);
     f->lo = (int16_t)-(1 << width);
@@ -109,6 +115,35 @@ uint32_t nm_product_right(const nm_image *m, const nm_product *p) {
     }
     bits = bits > 15 ? bits - 15 : 0;
     return nm_min(bits, 31);
+}
+
+uint32_t nm_rule_reads(const nm_image *m, const nm_rule *r) {
+    uint32_t reads = 0;
+    for (uint32_t s = 0; s < 3; s++)
+        for (uint32_t k = 0; k < r->count[s]; k++) {
+            nm_product q;
+            nm_decode_product(m, (uint32_t)r->first[s] + k, &q);
+            for (uint32_t x = 0; x < q.factors; x++) {
+                nm_factor f;
+                nm_decode_factor(m, q.first + x, &f);
+                reads |= UINT32_C(1) << f.var | (f.second ? UINT32_C(1) << (f.second - 1u) : 0u);
+            }
+        }
+    return reads;
+}
+
+void nm_decode_modulator(const nm_image *m, uint32_t i, nm_modulator *p) {
+    const uint8_t *b = nm_rec(m, SEC_MODULATORS, i);
+    memset(p, 0, sizeof *p);
+    p->hold = b[0];
+    p->each = b[1];
+    p->of = nm_u16(b + 2);
+    p->decay = nm_u16(b + 4);
+    p->period = b[6];
+    p->frac = b[7];
+    p->first = nm_u32(b + 8);
+    p->sources = nm_u16(b + 12);
+    p->init = (int32_t)nm_u32(b + 16);
 }
 
 void nm_decode_probe(const nm_image *m, uint32_t i, nm_probe *p) {

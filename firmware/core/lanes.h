@@ -24,6 +24,7 @@ typedef struct {
     uint32_t floor_tag;             /* some tag_1 has become -257 */
     uint32_t key[3];                /* synapse rounding, per sum */
     int32_t *old[3], *acc, *p1, *p2;
+    int32_t *p3;                    /* with extended factors */
 } nm_line;
 
 void nm_line_start(nm_line *c, nm_engine *e, uint32_t index, nm_proj *p);

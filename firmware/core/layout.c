@@ -56,7 +56,7 @@ static void place_plastic(nm_alloc *a, const nm_proj *p, const nm_rule *r, nm_pl
 }
 
 /* Sizes of the scratch areas, which all projections share. */
-typedef struct { uint32_t stage, history, delta, fold; } nm_scratch;
+typedef struct { uint32_t stage, history, delta, fold, sums; } nm_scratch;
 
 static void place_proj(const nm_image *m, nm_alloc *a, nm_proj *p, nm_scratch *s) {
     nm_pop pop;
@@ -87,6 +87,7 @@ static void place_proj(const nm_image *m, nm_alloc *a, nm_proj *p, nm_scratch *s
         if (rule.traces & (1u << k)) history += k < TR_Y1 ? p->n_pre : p->n_post;
     history *= rule.t_epoch - 1u;
     s->history = u32_max(s->history, history > 0x80000000u ? UINT32_MAX : (uint32_t)history);
+    if (nm_feature(m, FEATURE_SUMS)) s->sums = u32_max(s->sums, p->n_post);
     if (p->layout == 0) {
         s->delta = u32_max(s->delta, u32_max(p->n_pre, p->n_post));
         /* one row per sum, tag_1's is the third */
@@ -94,7 +95,7 @@ static void place_proj(const nm_image *m, nm_alloc *a, nm_proj *p, nm_scratch *s
     }
 }
 
-static void place_rule(const nm_image *m, nm_alloc *a, nm_rule *r, uint32_t rounding) {
+static void place_rule(const nm_image *m, nm_alloc *a, uint32_t i, nm_rule *r, uint32_t rounding) {
     if (rounding == 0) r->stream = take(a, STREAM_COUNT, sizeof(nm_stream));
     if (r->count[SUM_W] == 2 && !r->count[SUM_D] && !r->count[SUM_T]) r->by_value = take(a, NM_DECAY_ENTRIES, 4);
     for (uint32_t k = 0; k < TR_COUNT; k++) {
@@ -105,6 +106,11 @@ static void place_rule(const nm_image *m, nm_alloc *a, nm_rule *r, uint32_t roun
         r->trace[k].fi = b[1];
         r->trace[k].table = table ? nm_rec(m, SEC_DECAYS, table - 1u) : NULL;
     }
+    const uint32_t decay = nm_u16(nm_rec(m, SEC_RULES, i) + 62);
+    if (decay) r->modulator_decay = nm_rec(m, SEC_DECAYS, decay - 1u);
+    const uint32_t reads = nm_rule_reads(m, r);
+    r->reads = (uint8_t)(reads >> VAR_W & 7u);
+    r->sums = (reads & (1u << VAR_Q)) != 0;
     for (uint32_t s = 0; s < 3; s++)
         for (uint32_t k = 0; k < r->count[s]; k++)
             r->deps |= (uint8_t)(1u << nm_rec(m, SEC_PRODUCTS, (uint32_t)r->first[s] + k)[0]);
@@ -112,7 +118,7 @@ static void place_rule(const nm_image *m, nm_alloc *a, nm_rule *r, uint32_t roun
 
 uint32_t nm_layout(const nm_image *m, uint8_t *arena) {
     nm_alloc a = {arena, 0};
-    nm_scratch s = {0, 0, 0, 0};
+    nm_scratch s = {0, 0, 0, 0, 0};
     const uint8_t *machine = nm_rec(m, SEC_MACHINE, 0);
     nm_engine *e = take(&a, 1, sizeof(nm_engine));
     nm_pop *pops = take(&a, m->sec[SEC_POPS].count, sizeof(nm_pop));
@@ -121,6 +127,7 @@ uint32_t nm_layout(const nm_image *m, uint8_t *arena) {
     nm_product *products = take(&a, m->sec[SEC_PRODUCTS].count, sizeof(nm_product));
     nm_factor *factors = take(&a, m->sec[SEC_FACTORS].count, sizeof(nm_factor));
     nm_probe *probes = take(&a, m->sec[SEC_PROBES].count, sizeof(nm_probe));
+    nm_modulator *modulators = take(&a, m->sec[SEC_MODULATORS].count, sizeof(nm_modulator));
     for (uint32_t i = 0; i < m->sec[SEC_POPS].count && a.used != UINT32_MAX; i++) {
         nm_pop p;
         nm_decode_pop(m, i, &p);
@@ -136,16 +143,24 @@ uint32_t nm_layout(const nm_image *m, uint8_t *arena) {
     for (uint32_t i = 0; i < m->sec[SEC_RULES].count && a.used != UINT32_MAX; i++) {
         nm_rule r;
         nm_decode_rule(m, i, &r);
-        place_rule(m, &a, &r, machine[12]);
+        place_rule(m, &a, i, &r, machine[12]);
         if (arena) rules[i] = r;
+    }
+    for (uint32_t i = 0; i < m->sec[SEC_MODULATORS].count && a.used != UINT32_MAX; i++) {
+        nm_modulator p;
+        nm_decode_modulator(m, i, &p);
+        p.n = p.of ? nm_u32(nm_rec(m, SEC_POPS, p.of - 1u) + 4) : 1;
+        p.value = take(&a, p.n, 4);
+        if (arena) modulators[i] = p;
     }
     const uint32_t plastic = m->sec[SEC_RULES].count ? NM_BATCH : 0;
     int32_t *stage = take(&a, s.stage, 4);
     uint8_t *history = take(&a, s.history, 1);
     int32_t *delta = take(&a, s.delta, 4);
     int16_t *fold = take(&a, s.fold, 2);
-    int32_t *lane = take(&a, 6 * plastic, 4);
+    int32_t *lane = take(&a, (6 + nm_feature(m, FEATURE_EXTENDED)) * plastic, 4);
     uint32_t *pick = take(&a, 2 * plastic, 4);
+    int32_t *sums = take(&a, s.sums, 4);
     if (arena && a.used != UINT32_MAX) {
         memset(e, 0, sizeof *e);
         e->pop = pops;
@@ -154,6 +169,7 @@ uint32_t nm_layout(const nm_image *m, uint8_t *arena) {
         e->product = products;
         e->factor = factors;
         e->probe = probes;
+        e->modulator = modulators;
         e->stage = stage;
         memset(stage, 0, (size_t)s.stage * 4);      /* it is left clean after each use */
         e->history = history;
@@ -161,6 +177,7 @@ uint32_t nm_layout(const nm_image *m, uint8_t *arena) {
         e->fold = fold;
         e->lane = lane;
         e->pick = pick;
+        e->sums = sums;
     }
     return a.used;
 }

@@ -1,6 +1,7 @@
 /* The learning phase: which synapses can change, docs/semantics.md 4.3. Without a due u-product these are the rows of
  * sources that spiked, and the columns of targets that spiked. */
 #include "lanes.h"
+#include <string.h>
 
 /* The stored values of one sum at the active columns of a dense row, to e->fold or back. */
 static void keep_columns(const nm_line *c, uint32_t sum, uint32_t start, int back) {
@@ -96,6 +97,38 @@ static int any_u_due(const nm_line *c) {
     return 0;
 }
 
+/* Is a product due that reads q? */
+static int sums_due(const nm_line *c) {
+    const nm_engine *e = c->e;
+    for (uint32_t sum = 0; sum < 3; sum++) {
+        const nm_product *q = e->product + c->r->first[sum];
+        for (uint32_t k = 0; k < c->r->count[sum]; k++, q++) {
+            if (!(q->dep == DEP_U ? (uint32_t)nm_u_due(c->r, q) : q->dep == DEP_X0 ? c->l->nrows : c->l->ncols)) continue;
+            for (uint32_t x = 0; x < q->factors; x++) {
+                const nm_factor *f = e->factor + q->first + x;
+                if (f->var == VAR_Q || f->second == VAR_Q + 1) return 1;
+            }
+        }
+    }
+    return 0;
+}
+
+/* The weights onto each target, added up with wrap. */
+static void add_weights(nm_engine *e, const nm_proj *p) {
+    memset(e->sums, 0, (size_t)p->n_post * 4);
+    const uint8_t *bytes = p->w;
+    const int16_t *shorts = (const int16_t *)(const void *)p->w;
+    for (uint32_t i = 0; i < p->n_pre; i++) {
+        const uint32_t start = p->layout ? p->rows[3 * i] : i * p->n_post;
+        const uint32_t length = p->layout ? p->rows[3 * i + 2] : p->n_post;
+        for (uint32_t k = 0; k < length; k++) {
+            int32_t *cell = e->sums + (p->layout ? p->targets[start + k] : k);
+            const int32_t w = p->element == ELEM_U8 ? bytes[start + k] : shorts[start + k];
+            *cell = (int32_t)((uint32_t)*cell + (((uint32_t)w ^ p->flip) - p->flip));
+        }
+    }
+}
+
 /* Synapses that have a product due, as cpu:ref counts them; columns of sparse rows are counted where they are found. */
 static void count_updates(nm_engine *e, const nm_proj *p) {
     const nm_plastic *l = p->plastic;
@@ -115,6 +148,7 @@ static void interpret(nm_engine *e, uint32_t index, nm_proj *p) {
     const int rows = (r->deps & (1u << DEP_X0)) != 0, columns = (r->deps & (1u << DEP_Y0)) && l->ncols;
     if (due_all) e->work.plastic_updates += p->w_count;
     else count_updates(e, p);
+    if (r->sums && sums_due(&c)) add_weights(e, p);
     for (uint32_t i = 0; i < p->n_pre; i++) {
         c.self = i;
         c.when = l->tx[i];

@@ -4,15 +4,8 @@
 
 #define BLOCK 32u
 
-/* x * k / 4096 toward zero in 32 bits, k <= 4096. With x = 4096 h + l, 0 <= l < 4096, the floor of x k / 4096 is
- * h k + (l k >> 12); a negative x takes the ceiling. */
-NM_INLINE int32_t tz(int32_t x, int32_t k) {
-    const uint32_t h = (uint32_t)(x >> 12), l = (uint32_t)x & 4095u, up = (uint32_t)(x >> 31) >> 20, q = (uint32_t)k;
-    return (int32_t)(h * q + ((l * q + up) >> 12));
-}
-
 NM_INLINE int32_t current(int32_t u, int32_t a, int32_t keep) {
-    const int32_t c = (int32_t)((uint32_t)tz(u, keep) + ((uint32_t)a << 6));
+    const int32_t c = (int32_t)((uint32_t)nm_tz(u, keep) + ((uint32_t)a << 6));
     const int32_t w = c > NM_U ? c - 2 * NM_U : c;     /* one wrap only, as the reference implementation does */
     return w <= -NM_U ? w + 2 * NM_U : w;
 }
@@ -54,7 +47,7 @@ NM_INLINE int32_t voltages(int32_t *restrict v, const int32_t *restrict u, uint1
         const int32_t keep = mode & ARRAYS ? 4096 - dv[k] : keep0;
         /* |u| may pass 2^25 after a single wrap: the clip of v hides the difference, and the sum stays in 32 bits */
         const int32_t drive = nm_clip(u[k], -4 * NM_U, 4 * NM_U - 1) + (mode & ARRAYS ? bias[k] : bias0);
-        int32_t x = nm_clip(tz(v[k], keep) + drive, -NM_U, NM_U - 1);
+        int32_t x = nm_clip(nm_tz(v[k], keep) + drive, -NM_U, NM_U - 1);
         x += x == -NM_U;                /* so written, the limit is one saturating instruction where there is one */
         int32_t g = (mode & THRESHOLDS ? high[k] : mode & THETA ? high0 + (theta[k] >> frac) : high0) - x;
         if (mode & LOW) g |= x - low[k];
@@ -147,7 +140,7 @@ void nm_update(nm_pop *p, uint32_t t) {
             for (uint32_t i = 0; i < n; i++) p->refr[i] = 0;
     }
     if (p->theta && p->adapt && (t & ((1u << p->theta_period) - 1u)) == 0)
-        for (uint32_t i = 0; i < n; i++) p->theta[i] = tz(p->theta[i], 4096 - p->theta_decay);
+        for (uint32_t i = 0; i < n; i++) p->theta[i] = nm_tz(p->theta[i], 4096 - p->theta_decay);
     currents(p->u, p->a, p->array[PAR_DU], p->value[PAR_DU], n);
 
     int32_t gap[BLOCK], high[BLOCK], low[BLOCK], dv[BLOCK], bias[BLOCK];

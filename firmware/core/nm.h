@@ -40,7 +40,7 @@ typedef struct {
     uint32_t features;  /* feature bits that this engine has */
 } nm_limits;
 
-#define NM_FEATURES_ALL 0xFFFu
+#define NM_FEATURES_ALL 0x7FFFu
 
 typedef struct nm_engine nm_engine;   /* lives at the start of the arena */
 
@@ -81,7 +81,8 @@ int32_t nm_run(nm_engine *engine, uint32_t steps, const uint8_t *in, uint32_t in
 
 /* State items in canonical order (docs/image.md, 2). */
 typedef struct {
-    uint8_t is_projection, code, width;   /* width: bytes of a value in canonical form (1, 2, 4) */
+    uint8_t kind;                         /* of the object: 0 population, 1 projection, 2 modulator */
+    uint8_t code, width;                  /* width: bytes of a value in canonical form (1, 2, 4) */
     uint16_t object;
     uint32_t count;                       /* values */
 } nm_item;

@@ -30,13 +30,15 @@
 
 #define NM_U (INT32_C(1) << 23) /* bound of u and v */
 #define NM_THETA_MAX (INT32_C(1) << 30)
+#define NM_MODULATOR_MAX (INT32_C(1) << 30)
 #define NM_PAYLOAD_END (INT32_C(1) << 23) /* |payload| is smaller */
 #define NM_DECAY_ENTRIES 129u
 
 enum {
     SEC_MACHINE = 1, SEC_META = 2, SEC_POPS = 3, SEC_PROJS = 4, SEC_PARAMS = 5, SEC_ROWS = 6, SEC_TARGETS = 7,
     SEC_WEIGHTS = 8, SEC_DELAYS = 9, SEC_RULES = 10, SEC_PRODUCTS = 11, SEC_FACTORS = 12, SEC_TRACES = 13,
-    SEC_DECAYS = 14, SEC_STREAMS = 15, SEC_SCHEDULE = 16, SEC_PROBES = 17, SEC_INITIAL = 18, SEC_COUNT = 19
+    SEC_DECAYS = 14, SEC_STREAMS = 15, SEC_SCHEDULE = 16, SEC_PROBES = 17, SEC_INITIAL = 18, SEC_MODULATORS = 19,
+    SEC_SOURCES = 20, SEC_COUNT = 21
 };
 
 enum { POP_INPUT = 0, POP_LIF = 1, POP_TERNARY = 2 };
@@ -48,7 +50,10 @@ enum { SIGN_MIXED = 0, SIGN_EXC = 1, SIGN_INH = 2 };
 enum { ELEM_I8 = 0, ELEM_U8 = 1, ELEM_I16 = 2 };
 enum { DEP_X0 = 0, DEP_Y0 = 1, DEP_U = 2 };
 enum { SUM_W = 0, SUM_D = 1, SUM_T = 2 };
-enum { VAR_X0, VAR_Y0, VAR_X1, VAR_X2, VAR_Y1, VAR_Y2, VAR_Y3, VAR_W, VAR_D, VAR_T, VAR_ONE, VAR_COUNT };
+enum { VAR_X0, VAR_Y0, VAR_X1, VAR_X2, VAR_Y1, VAR_Y2, VAR_Y3, VAR_W, VAR_D, VAR_T, VAR_ONE,
+       VAR_M1, VAR_M4 = VAR_M1 + 3, VAR_Q, VAR_COUNT };
+/* Of a factor: its function, and whether its second variable is subtracted. */
+enum { FN_NONE, FN_SGN, FN_POS, FN_ON, FN_MASK = 3, FN_MINUS = 4 };
 enum { TR_X1, TR_X2, TR_Y1, TR_Y2, TR_Y3, TR_COUNT };
 enum { STREAM_XD, STREAM_XI, STREAM_YD, STREAM_YI, STREAM_C, STREAM_COUNT };
 enum { FLAG_TAG1 = 1, FLAG_TAG2 = 2 };
@@ -58,8 +63,10 @@ enum { HASH_DECAY = 0, HASH_IMPULSE = 5, HASH_SUM = 10 };
 /* Codes of state items. */
 enum {
     ITEM_U = 1, ITEM_V = 2, ITEM_REFR = 3, ITEM_THETA = 4, ITEM_ADAPT = 5, ITEM_RING = 16, ITEM_W = 17, ITEM_TAG1 = 18,
-    ITEM_TAG2 = 19, ITEM_TRACE = 20, ITEM_TX = 25, ITEM_TY = 26, ITEM_PLASTIC = 27, ITEM_CODES = 28
+    ITEM_TAG2 = 19, ITEM_TRACE = 20, ITEM_TX = 25, ITEM_TY = 26, ITEM_PLASTIC = 27, ITEM_CODES = 28, ITEM_M = 32
 };
+enum { KIND_POP, KIND_PROJ, KIND_MODULATOR, KIND_COUNT };   /* of objects: of probes and state items */
+enum { RULE_MODULATORS = 4 };
 
 typedef struct { uint32_t off, count, stride; } nm_section;
 typedef struct { const uint8_t *base; nm_section sec[SEC_COUNT]; } nm_image;
@@ -82,7 +89,10 @@ typedef struct {
     uint8_t fresh;                      /* input: spikes were injected since the last step */
 } nm_pop;
 
-typedef struct { uint8_t var, sgn, bits; int16_t add, lo, hi; } nm_factor;   /* clips to lo, hi = -2^bits, 2^bits - 1 */
+typedef struct {
+    uint8_t var, form, second, bits;    /* form: function and FN_MINUS; second: variable + 1, 0 none */
+    int16_t add, lo, hi;                /* clips to lo, hi = -2^bits, 2^bits - 1 */
+} nm_factor;
 typedef struct {
     uint8_t dep, k, right, left;        /* shifts: right after the product, left to 7 fractional bits */
     int8_t mant;
@@ -103,6 +113,10 @@ typedef struct {
     uint32_t stream_ref[STREAM_COUNT];
     nm_trace trace[TR_COUNT];
     nm_stream *stream;                  /* shared rounding only */
+    uint16_t modulator[RULE_MODULATORS];    /* index + 1 */
+    uint8_t sum_shift;
+    uint8_t sums;                       /* some factor reads q */
+    const uint8_t *modulator_decay;     /* table; shared rounding only */
     int32_t *by_value;                  /* stdp.c: what the y0-product adds by value of trace by_trace */
     uint8_t by_trace;                   /* TR_COUNT: it reads none or several */
 } nm_rule;
@@ -136,6 +150,15 @@ typedef struct {
 } nm_proj;
 
 typedef struct {
+    uint8_t hold, each, period, frac;   /* each: init is an offset in the pool of initial values */
+    uint16_t of, decay;                 /* of: population + 1 with a value per neuron, 0: one value for all */
+    uint32_t first, sources;
+    int32_t init;
+    uint32_t n;
+    int32_t *value;
+} nm_modulator;
+
+typedef struct {
     uint8_t kind, variable, due;
     uint16_t object;
     uint32_t every, phase, left, bound;
@@ -144,7 +167,7 @@ typedef struct {
 struct nm_engine {
     nm_image image;
     uint32_t now, seed;
-    uint16_t pops, projs, rules, probes;
+    uint16_t pops, projs, rules, probes, modulators;
     uint8_t rounding;                   /* 0 shared, 1 synapse */
     uint8_t kernels;                    /* specialised kernels are allowed */
     uint32_t entry, entries;            /* schedule: next one, all */
@@ -152,13 +175,15 @@ struct nm_engine {
     nm_proj *proj;
     nm_rule *rule;
     nm_probe *probe;
+    nm_modulator *modulator;
     nm_product *product;
     nm_factor *factor;
     int32_t *stage;                     /* scratch: [slots][n_post] of a staged projection */
     uint8_t *history;                   /* scratch: h[1..t_epoch-1] of each trace */
     int32_t *delta;                     /* scratch of stdp.c: max(n_pre, n_post) */
     int16_t *fold;                      /* scratch of stdp.c and learn.c: 2 or 3 rows of n_post */
-    int32_t *lane;                      /* scratch of learn.c: 6 x NM_BATCH */
+    int32_t *lane;                      /* scratch of learn.c: 6 x NM_BATCH, 7 with extended factors */
+    int32_t *sums;                      /* scratch of learn.c: weights per target, where rules read q */
     uint32_t *pick;                     /* scratch of learn.c: 2 x NM_BATCH */
     uint32_t bound;                     /* nm_record_bound */
     nm_counters work;
@@ -171,6 +196,12 @@ NM_INLINE uint32_t nm_u32(const uint8_t *p) {
 NM_INLINE void nm_put16(uint8_t *p, uint32_t x) { p[0] = (uint8_t)x; p[1] = (uint8_t)(x >> 8); }
 NM_INLINE void nm_put32(uint8_t *p, uint32_t x) { nm_put16(p, x); nm_put16(p + 2, x >> 16); }
 NM_INLINE int32_t nm_clip(int32_t x, int32_t lo, int32_t hi) { return x < lo ? lo : x > hi ? hi : x; }
+/* x * k / 4096 toward zero in 32 bits, k <= 4096. With x = 4096 h + l, 0 <= l < 4096, the floor of x k / 4096 is
+ * h k + (l k >> 12); a negative x takes the ceiling. */
+NM_INLINE int32_t nm_tz(int32_t x, int32_t k) {
+    const uint32_t h = (uint32_t)(x >> 12), l = (uint32_t)x & 4095u, up = (uint32_t)(x >> 31) >> 20, q = (uint32_t)k;
+    return (int32_t)(h * q + ((l * q + up) >> 12));
+}
 NM_INLINE uint32_t nm_min(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 /* Raw ring cell <-> contribution. */
@@ -189,6 +220,10 @@ void nm_decode_rule(const nm_image *m, uint32_t i, nm_rule *r);
 void nm_decode_product(const nm_image *m, uint32_t i, nm_product *p);
 void nm_decode_factor(const nm_image *m, uint32_t i, nm_factor *f);
 void nm_decode_probe(const nm_image *m, uint32_t i, nm_probe *p);
+void nm_decode_modulator(const nm_image *m, uint32_t i, nm_modulator *p);
+uint32_t nm_rule_reads(const nm_image *m, const nm_rule *r);    /* bit per variable that some factor reads */
+enum { FEATURE_EXTENDED = 13, FEATURE_SUMS = 14 };
+NM_INLINE uint32_t nm_feature(const nm_image *m, uint32_t bit) { return m->base[20 + bit / 8] >> bit % 8 & 1u; }
 uint32_t nm_product_right(const nm_image *m, const nm_product *p);
 
 /* layout.c: the one function behind R9 and nm_init. Returns bytes, or UINT32_MAX if over 2^31. */
@@ -226,15 +261,22 @@ void nm_note(nm_engine *e, uint32_t index, nm_proj *p);
 void nm_histories(nm_engine *e, uint32_t index, nm_proj *p);
 void nm_epoch_end(nm_plastic *l);
 const uint8_t *nm_history(const nm_engine *e, const nm_proj *p, uint32_t trace, uint32_t k);
+/* What shared rounding makes of value v in a step; `flip` all ones: with the complement of the number. */
+uint32_t nm_decayed(const uint8_t *table, uint32_t v, const nm_stream *s, uint32_t flip);
 void nm_active(nm_proj *p);             /* rebuild rows and cols from tx and ty */
 uint32_t nm_round_number(nm_engine *e, const nm_rule *r);   /* c >> 46, shared rounding */
+
+/* modulators.c */
+void nm_modulator_reset(const nm_engine *e, nm_modulator *m);
+void nm_modulate(nm_engine *e, nm_modulator *m);
+int32_t nm_modulator_at(const nm_engine *e, const nm_proj *p, uint32_t which, uint32_t j, uint32_t when);
 
 /* learn.c, stdp.c */
 void nm_learn(nm_engine *e, uint32_t index, nm_proj *p);
 uint8_t nm_separable(const nm_engine *e, const nm_rule *r);
 void nm_separable_start(const nm_engine *e, nm_rule *r);
 void nm_learn_separable(nm_engine *e, uint32_t index, nm_proj *p);
-/* Of a trace, a spike or a constant: only w, d and t come with a sgn (R8). */
+/* Of a single variable without a function. */
 NM_INLINE int32_t nm_factor_value(const nm_factor *f, int32_t x) {
     return nm_clip(x + f->add, f->lo, f->hi);
 }
@@ -247,6 +289,6 @@ void nm_probes_start(nm_engine *e);     /* countdowns from the current step */
 void nm_probes_step(nm_engine *e);
 
 /* state.c */
-int nm_item_find(const nm_engine *e, uint8_t is_projection, uint16_t object, uint8_t code, nm_item *info);
+int nm_item_find(const nm_engine *e, uint8_t kind, uint16_t object, uint8_t code, nm_item *info);
 void nm_values(const nm_engine *e, const nm_item *item, uint32_t first, uint32_t count, uint8_t *out);
 #endif

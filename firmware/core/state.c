@@ -37,21 +37,24 @@ static int proj_item(const nm_proj *p, nm_item *info) {
 }
 
 /* The item `code` of an object, if it has it: 1, else 0. */
-int nm_item_find(const nm_engine *e, uint8_t is_projection, uint16_t object, uint8_t code, nm_item *info) {
-    info->is_projection = is_projection;
+int nm_item_find(const nm_engine *e, uint8_t kind, uint16_t object, uint8_t code, nm_item *info) {
+    info->kind = kind;
     info->object = object;
     info->code = code;
     info->width = 0;
     info->count = 0;
-    return is_projection ? proj_item(e->proj + object, info) : pop_item(e->pop + object, info);
+    if (kind == KIND_MODULATOR) return code == ITEM_M ? set(info, 4, e->modulator[object].n) : 0;
+    return kind == KIND_PROJ ? proj_item(e->proj + object, info) : pop_item(e->pop + object, info);
 }
 
 /* Codes ascend in canonical order. Returns the number of items up to `wanted`, which is then in info. */
 static uint32_t walk(const nm_engine *e, uint32_t wanted, nm_item *info) {
+    static const uint8_t codes[KIND_COUNT + 1] = {ITEM_U, ITEM_RING, ITEM_M, ITEM_M + 1};
+    const uint32_t counts[KIND_COUNT] = {e->pops, e->projs, e->modulators};
     uint32_t n = 0;
-    for (uint32_t kind = 0; kind < 2; kind++)
-        for (uint32_t i = 0; i < (kind ? e->projs : e->pops); i++)
-            for (uint32_t code = kind ? ITEM_RING : ITEM_U; code < (kind ? ITEM_CODES : ITEM_RING); code++)
+    for (uint32_t kind = 0; kind < KIND_COUNT; kind++)
+        for (uint32_t i = 0; i < counts[kind]; i++)
+            for (uint32_t code = codes[kind]; code < codes[kind + 1]; code++)
                 if (nm_item_find(e, (uint8_t)kind, (uint16_t)i, (uint8_t)code, info) && n++ == wanted) return n;
     return n;
 }
@@ -75,8 +78,8 @@ static int32_t contribution(const nm_proj *p, uint32_t k) {
 }
 
 static int32_t value(const nm_engine *e, const nm_item *item, uint32_t k) {
-    const nm_pop *q = e->pop + (item->is_projection ? 0 : item->object);
-    const nm_proj *p = e->proj + (item->is_projection ? item->object : 0);
+    const nm_pop *q = e->pop + (item->kind == KIND_POP ? item->object : 0);
+    const nm_proj *p = e->proj + (item->kind == KIND_PROJ ? item->object : 0);
     switch (item->code) {
     case ITEM_U: return q->u[k];
     case ITEM_V: return q->v[k];
@@ -90,6 +93,7 @@ static int32_t value(const nm_engine *e, const nm_item *item, uint32_t k) {
     case ITEM_TX: return p->plastic->tx[k];
     case ITEM_TY: return p->plastic->ty[k];
     case ITEM_PLASTIC: return p->plastic->on;
+    case ITEM_M: return e->modulator[item->object].value[k];
     default: return p->plastic->trace[item->code - ITEM_TRACE][k];
     }
 }
@@ -133,8 +137,8 @@ static int32_t raw_of(const nm_proj *p, int32_t x, int *ok) {
 
 static int valid(const nm_engine *e, const nm_item *item, uint32_t k, int32_t x) {
     static const int16_t weights[3][2] = {{-256, 255}, {0, 255}, {-255, 0}};
-    const nm_pop *q = e->pop + (item->is_projection ? 0 : item->object);
-    const nm_proj *p = e->proj + (item->is_projection ? item->object : 0);
+    const nm_pop *q = e->pop + (item->kind == KIND_POP ? item->object : 0);
+    const nm_proj *p = e->proj + (item->kind == KIND_PROJ ? item->object : 0);
     int ok = 1;
     switch (item->code) {
     case ITEM_U: return 1;              /* a single wrap may leave any 32-bit value */
@@ -147,6 +151,7 @@ static int valid(const nm_engine *e, const nm_item *item, uint32_t k, int32_t x)
     case ITEM_W: return x >= weights[p->sign][0] && x <= weights[p->sign][1];
     case ITEM_TAG1: return x >= -257 && x <= 255;
     case ITEM_TAG2: return x >= 0 && x <= 255;
+    case ITEM_M: return x >= -NM_MODULATOR_MAX && x <= NM_MODULATOR_MAX;
     case ITEM_TX:
     case ITEM_TY: return x <= p->plastic->rule->t_epoch;
     case ITEM_TRACE: return x <= (p->plastic->rule->graded & 1u ? 128 : 127);    /* overwrite, add_wrap */
@@ -155,8 +160,8 @@ static int valid(const nm_engine *e, const nm_item *item, uint32_t k, int32_t x)
 }
 
 static void write(nm_engine *e, const nm_item *item, uint32_t k, int32_t x) {
-    nm_pop *q = e->pop + (item->is_projection ? 0 : item->object);
-    nm_proj *p = e->proj + (item->is_projection ? item->object : 0);
+    nm_pop *q = e->pop + (item->kind == KIND_POP ? item->object : 0);
+    nm_proj *p = e->proj + (item->kind == KIND_PROJ ? item->object : 0);
     int ok = 1;
     switch (item->code) {
     case ITEM_U: q->u[k] = x; break;
@@ -177,6 +182,7 @@ static void write(nm_engine *e, const nm_item *item, uint32_t k, int32_t x) {
     case ITEM_TX: p->plastic->tx[k] = (uint8_t)x; break;
     case ITEM_TY: p->plastic->ty[k] = (uint8_t)x; break;
     case ITEM_PLASTIC: p->plastic->on = (uint8_t)x; break;
+    case ITEM_M: e->modulator[item->object].value[k] = x; break;
     default: p->plastic->trace[item->code - ITEM_TRACE][k] = (uint8_t)x; break;
     }
 }
@@ -187,7 +193,7 @@ int nm_item_write(nm_engine *e, uint32_t item, uint32_t first, uint32_t count, c
     for (uint32_t k = 0; k < count; k++)
         if (!valid(e, &info, first + k, given(&info, in, k))) return NM_E_STATE;
     for (uint32_t k = 0; k < count; k++) write(e, &info, first + k, given(&info, in, k));
-    nm_proj *p = e->proj + (info.is_projection ? info.object : 0);
+    nm_proj *p = e->proj + (info.kind == KIND_PROJ ? info.object : 0);
     if (info.code == ITEM_RING)
         for (uint32_t s = 0; s < p->slots; s++) p->dirty[s] = 1;
     if (info.code == ITEM_TX || info.code == ITEM_TY) nm_active(p);

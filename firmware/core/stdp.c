@@ -23,8 +23,8 @@ typedef struct {
 
 static int only(const nm_engine *e, const nm_product *q, uint32_t first, uint32_t last) {
     for (uint32_t k = 0; k < q->factors; k++) {
-        const uint32_t var = e->factor[q->first + k].var;
-        if (var != VAR_ONE && (var < first || var > last)) return 0;
+        const nm_factor *f = e->factor + q->first + k;
+        if (f->form || f->second || (f->var != VAR_ONE && (f->var < first || f->var > last))) return 0;
     }
     return 1;
 }

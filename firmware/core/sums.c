@@ -13,17 +13,24 @@ void nm_line_start(nm_line *c, nm_engine *e, uint32_t index, nm_proj *p) {
     c->acc = e->lane + 3 * NM_BATCH;
     c->p1 = e->lane + 4 * NM_BATCH;
     c->p2 = e->lane + 5 * NM_BATCH;
+    c->p3 = e->lane + 6 * NM_BATCH;
     if (!e->rounding) c->number = nm_round_number(e, c->r);
 }
 
 /* ---- factors ---- */
 
-/* Is the factor the same for all lanes? */
-static int is_scalar(const nm_line *c, const nm_product *q, uint32_t var) {
+/* Is the variable the same for all lanes? */
+static int is_constant(const nm_line *c, const nm_product *q, uint32_t var) {
     if (var == VAR_ONE) return 1;
-    if (c->column) return var == VAR_Y0 || (var >= VAR_Y1 && var <= VAR_Y3);
+    if (c->column) return var == VAR_Y0 || (var >= VAR_Y1 && var <= VAR_Y3) || var > VAR_ONE;
+    if (var >= VAR_M1 && var <= VAR_M4)     /* under shared rounding the target's spikes take part */
+        return c->e->rounding && c->e->modulator[c->r->modulator[var - VAR_M1] - 1].of == 0;
     if (var == VAR_X1 || var == VAR_X2) return q->dep != DEP_Y0 || c->r->t_epoch == 1;
     return var == VAR_X0;
+}
+
+static int is_scalar(const nm_line *c, const nm_product *q, const nm_factor *f) {
+    return is_constant(c, q, f->var) && (!f->second || is_constant(c, q, f->second - 1u));
 }
 
 /* Where in the epoch a product reads the traces; columns run y0-products only. */
@@ -31,11 +38,34 @@ static uint32_t history_time(const nm_line *c, const nm_product *q) {
     return q->dep == DEP_X0 || c->column ? c->when : c->r->t_epoch;
 }
 
+/* q of a target: the sum of its weights at the start of the learning phase. */
+static int32_t resource(const nm_line *c, uint32_t j) {
+    return nm_clip(c->e->sums[j] >> c->r->sum_shift, -512, 511);
+}
+
+static int32_t constant(const nm_line *c, const nm_product *q, uint32_t var) {
+    if (var == VAR_ONE) return 0;
+    if (var == VAR_X0 || var == VAR_Y0) return c->when != 0;
+    if (var == VAR_Q) return resource(c, c->self);
+    if (var >= VAR_M1) return nm_modulator_at(c->e, c->p, var - VAR_M1, c->column ? c->self : 0, history_time(c, q));
+    return nm_history(c->e, c->p, var - VAR_X1 + TR_X1, history_time(c, q))[c->self];
+}
+
+static int32_t function_of(const nm_factor *f, int32_t x) {
+    switch (f->form & FN_MASK) {
+    case FN_SGN: return (x > 0) - (x < 0);
+    case FN_POS: return x > 0 ? x : 0;
+    case FN_ON: return x > 0;
+    default: return x;
+    }
+}
+
+static int32_t combined(const nm_factor *f, int32_t x, int32_t y) {
+    return nm_clip(function_of(f, x + (f->form & FN_MINUS ? -y : y) + f->add), f->lo, f->hi);
+}
+
 static int32_t scalar(const nm_line *c, const nm_product *q, const nm_factor *f) {
-    int32_t x = 0;
-    if (f->var == VAR_X0 || f->var == VAR_Y0) x = c->when != 0;
-    else if (f->var != VAR_ONE) x = nm_history(c->e, c->p, f->var - VAR_X1 + TR_X1, history_time(c, q))[c->self];
-    return nm_factor_value(f, x);
+    return combined(f, constant(c, q, f->var), f->second ? constant(c, q, f->second - 1u) : 0);
 }
 
 static void fetch(int32_t *restrict out, const uint8_t *restrict from, const nm_lanes *a) {
@@ -66,7 +96,7 @@ static void fetch_at_ty(const nm_line *c, int32_t *out, uint32_t trace, const nm
  * weights and tags -257..255. The limits of traces are written out: small cores have an instruction for them. */
 static void shape(int32_t *v, uint32_t n, const nm_factor *f) {
     const int32_t add = f->add, lo = f->lo, hi = f->hi, trace = f->var < VAR_W;
-    if (f->sgn) {
+    if ((f->form & FN_MASK) == FN_SGN) {
         for (uint32_t k = 0; k < n; k++) v[k] = (v[k] + add > 0) - (v[k] + add < 0);
     } else if (!add && f->var != VAR_X1) {
         return;
@@ -79,22 +109,50 @@ static void shape(int32_t *v, uint32_t n, const nm_factor *f) {
     }
 }
 
+/* Modulators and q of the targets along a row. */
+static void fetch_slow(const nm_line *c, int32_t *out, const nm_product *q, uint32_t var, const nm_lanes *a) {
+    const int each = q->dep == DEP_Y0 && !c->column;
+    for (uint32_t k = 0; k < a->n; k++) {
+        const uint32_t j = a->other ? a->other[k] : a->first + k;
+        out[k] = var == VAR_Q ? resource(c, j)
+                              : nm_modulator_at(c->e, c->p, var - VAR_M1, j, each ? c->l->ty[j] : history_time(c, q));
+    }
+}
+
+/* The values of a variable along the lanes, to `out`. */
+static void fetch_variable(const nm_line *c, const nm_product *q, uint32_t var, const nm_lanes *a, int32_t *out) {
+    const uint32_t trace = var - VAR_X1 + TR_X1;
+    if (is_constant(c, q, var)) {
+        const int32_t x = constant(c, q, var);
+        for (uint32_t k = 0; k < a->n; k++) out[k] = x;
+    } else if (var > VAR_ONE) {
+        fetch_slow(c, out, q, var, a);
+    } else if (var >= VAR_W) {
+        const int32_t *old = c->old[var - VAR_W];
+        for (uint32_t k = 0; k < a->n; k++) out[k] = old[k];
+    } else if (var <= VAR_Y0) {
+        fetch_spiked(out, var == VAR_X0 ? c->l->tx : c->l->ty, a);
+    } else if (!c->column && q->dep == DEP_Y0 && c->r->t_epoch > 1) {
+        fetch_at_ty(c, out, trace, a);
+    } else {
+        fetch(out, nm_history(c->e, c->p, trace, history_time(c, q)), a);
+    }
+}
+
 /* The values of a factor along the lanes: in `buffer`, or where they lie already. */
 static const int32_t *vector(const nm_line *c, const nm_product *q, const nm_factor *f, const nm_lanes *a,
                              int32_t *buffer) {
     const uint32_t var = f->var;
-    if (var >= VAR_W) {
-        const int32_t *old = c->old[var - VAR_W];
-        if (!f->sgn && !f->add) return old;
-        for (uint32_t k = 0; k < a->n; k++) buffer[k] = old[k];
-    } else if (var <= VAR_Y0) {
-        fetch_spiked(buffer, var == VAR_X0 ? c->l->tx : c->l->ty, a);
+    if (var >= VAR_W && var <= VAR_T && !f->form && !f->second && !f->add) return c->old[var - VAR_W];
+    fetch_variable(c, q, var, a, buffer);
+    if (f->second) {
+        fetch_variable(c, q, f->second - 1u, a, c->p3);
+        for (uint32_t k = 0; k < a->n; k++) buffer[k] = combined(f, buffer[k], c->p3[k]);
+    } else if (var > VAR_ONE || (f->form & FN_MASK) > FN_SGN) {
+        for (uint32_t k = 0; k < a->n; k++) buffer[k] = combined(f, buffer[k], 0);
     } else {
-        const uint32_t trace = var - VAR_X1 + TR_X1;
-        if (!c->column && q->dep == DEP_Y0 && c->r->t_epoch > 1) fetch_at_ty(c, buffer, trace, a);
-        else fetch(buffer, nm_history(c->e, c->p, trace, history_time(c, q)), a);
+        shape(buffer, a->n, f);
     }
-    shape(buffer, a->n, f);
     return buffer;
 }
 
@@ -114,7 +172,7 @@ static uint32_t scalar_part(const nm_line *c, const nm_product *q) {
     uint32_t s = (uint32_t)(int32_t)q->mant;
     for (uint32_t k = 0; k < q->factors; k++) {
         const nm_factor *f = c->e->factor + q->first + k;
-        if (is_scalar(c, q, f->var)) s *= (uint32_t)scalar(c, q, f);
+        if (is_scalar(c, q, f)) s *= (uint32_t)scalar(c, q, f);
     }
     return s;
 }
@@ -128,7 +186,7 @@ static const int32_t *vector_part(const nm_line *c, const nm_product *q, const n
     }
     for (uint32_t k = 0; k < q->factors; k++) {
         const nm_factor *f = c->e->factor + q->first + k;
-        if (is_scalar(c, q, f->var)) continue;
+        if (is_scalar(c, q, f)) continue;
         const int32_t *x = vector(c, q, f, a, v ? c->p2 : c->p1);
         if (v) {
             multiply(c->p1, v, x, a->n);
@@ -147,7 +205,7 @@ static int may_saturate(const nm_line *c, const nm_product *q, uint32_t s) {
     uint32_t most = (int32_t)s < 0 ? 0u - s : s;
     for (uint32_t k = 0; k < q->factors; k++) {
         const nm_factor *f = c->e->factor + q->first + k;
-        if (is_scalar(c, q, f->var)) continue;
+        if (is_scalar(c, q, f)) continue;
         if (most > 0x7FFFFFFFu >> f->bits) return 1;
         most <<= f->bits;
     }

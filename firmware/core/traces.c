@@ -108,6 +108,11 @@ NM_INLINE uint8_t decayed(const uint32_t *table, uint32_t v, uint32_t hi, uint32
     return (uint8_t)(whole + (hi < frac || (hi == frac && lo < t_lo)));
 }
 
+uint32_t nm_decayed(const uint8_t *table, uint32_t v, const nm_stream *s, uint32_t flip) {
+    const uint32_t lo = (s->out[0] >> 11) | (s->out[1] << 21), hi = s->out[1] >> 11;
+    return decayed((const uint32_t *)(const void *)table, v, hi ^ flip >> 11, lo ^ flip);
+}
+
 static void decay_shared(uint8_t *to, const uint8_t *from, uint32_t n, const uint32_t *table, const nm_stream *s) {
     const uint32_t lo = (s->out[0] >> 11) | (s->out[1] << 21), hi = s->out[1] >> 11;
     uint8_t next[NM_DECAY_ENTRIES];

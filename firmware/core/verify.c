@@ -72,7 +72,10 @@ static int check_header(nm_check *c, const nm_limits *limits, size_t len) {
 
 static int check_entry(nm_check *c, const uint8_t *p, uint32_t *end) {
     /* 0: unknown type. Rows, pools and tables are read in place and have no room to grow. */
-    static const uint16_t strides[SEC_COUNT] = {0, 32, 1, 64, 64, 4, 12, 4, 1, 1, 64, 8, 4, 16, 1032, 32, 12, 16, 4};
+    static const uint16_t strides[SEC_COUNT] = {0, 32, 1, 64, 64, 4, 12, 4, 1, 1, 64, 8, 4, 16, 1032, 32, 12, 16, 4,
+                                                32, 8};
+    static const uint8_t exact[] = {SEC_META, SEC_PARAMS, SEC_ROWS, SEC_TARGETS, SEC_WEIGHTS, SEC_DELAYS, SEC_DECAYS,
+                                    SEC_STREAMS, SEC_INITIAL};
     const uint32_t type = nm_u16(p), flags = nm_u16(p + 2), off = nm_u32(p + 4), length = nm_u32(p + 8);
     const uint32_t count = nm_u32(p + 12), stride = nm_u32(p + 16), capacity = nm_u32(p + 20);
     if ((off & 7u) != 0 || off < *end || off > c->len || length > c->len - off || (flags & ~3u)) return bad_at(c, 5, p);
@@ -82,10 +85,9 @@ static int check_entry(nm_check *c, const uint8_t *p, uint32_t *end) {
         if (nm_u16(q) == type) return bad_at(c, 5, p);
     if (type == 0 || type >= SEC_COUNT) return flags & 1u ? 0 : bad_at(c, 5, p);
     if ((flags & 2u) != (type == SEC_META || type == SEC_PROBES ? 0u : 2u)) return bad_at(c, 5, p);
-    const int exact = type != SEC_MACHINE && type != SEC_POPS && type != SEC_PROJS && type != SEC_RULES
-                      && type != SEC_PRODUCTS && type != SEC_FACTORS && type != SEC_TRACES && type != SEC_SCHEDULE
-                      && type != SEC_PROBES;
-    if (stride < strides[type] || stride > 0xFFFFu || (exact && stride != strides[type])) return bad_at(c, 6, p);
+    if (stride < strides[type] || stride > 0xFFFFu) return bad_at(c, 6, p);
+    for (uint32_t k = 0; k < sizeof exact; k++)
+        if (type == exact[k] && stride != strides[type]) return bad_at(c, 6, p);
     c->m.sec[type].off = off;
     c->m.sec[type].count = count;
     c->m.sec[type].stride = stride;
@@ -197,6 +199,38 @@ static int check_pop(nm_check *c, uint32_t i) {
     return 0;
 }
 
+/* ---- modulators ---- */
+
+static int check_source(nm_check *c, const nm_modulator *m, uint32_t i) {
+    const uint8_t *b = nm_rec(&c->m, SEC_SOURCES, i);
+    const uint32_t pop = nm_u16(b), limit = UINT32_C(1) << 24;
+    if (pop >= count_of(c, SEC_POPS)) return bad_at(c, 7, b);
+    if (m->of && nm_u32(nm_rec(&c->m, SEC_POPS, pop) + 4) != m->n) return bad_at(c, 7, b);
+    return zeros(b + 2, 2) && nm_u32(b + 4) + limit <= 2 * limit ? 0 : bad_at(c, 8, b + 2);
+}
+
+static int check_modulator(nm_check *c, uint32_t i) {
+    const uint8_t *b = nm_rec(&c->m, SEC_MODULATORS, i);
+    nm_modulator m;
+    nm_decode_modulator(&c->m, i, &m);
+    if (m.hold > 1 || m.each > 1 || m.decay > 4096 || m.period > 15 || m.frac > 16 || m.sources > 8
+        || !zeros(b + 14, 2) || !zeros(b + 20, 12)) return bad_at(c, 8, b);
+    if (m.of > count_of(c, SEC_POPS)) return bad_at(c, 7, b + 2);
+    m.n = 1;
+    if (m.of) {
+        const uint8_t *pop = nm_rec(&c->m, SEC_POPS, m.of - 1u);
+        if (pop[0] == POP_INPUT) return bad_at(c, 7, b + 2);
+        m.n = nm_u32(pop + 4);
+    }
+    if (!inside(m.first, m.sources, count_of(c, SEC_SOURCES))) return bad_at(c, 7, b + 8);
+    for (uint32_t k = 0; k < m.sources; k++)
+        if (check_source(c, &m, m.first + k)) return 1;
+    c->features |= 1u << 12;
+    if (m.each)
+        return check_values(c, SEC_INITIAL, (uint32_t)m.init, m.n, -NM_MODULATOR_MAX, NM_MODULATOR_MAX, b + 16);
+    return in_range(m.init, -NM_MODULATOR_MAX, NM_MODULATOR_MAX) ? 0 : bad_at(c, 8, b + 16);
+}
+
 /* ---- projections ---- */
 
 static int check_row(nm_check *c, const nm_proj *p, const uint8_t *row, uint32_t n_post) {
@@ -280,6 +314,11 @@ static int check_proj(nm_check *c, uint32_t i) {
     if (p.delay > 63) return bad_at(c, 8, b + 10);
     if (p.off > 1 || (p.off && !p.rule)) return bad_at(c, 8, b + 11);
     if (p.rule > count_of(c, SEC_RULES)) return bad_at(c, 7, b + 12);
+    for (uint32_t k = 0; k < RULE_MODULATORS && p.rule; k++) {
+        const uint32_t ref = nm_u16(nm_rec(&c->m, SEC_RULES, p.rule - 1u) + 52 + 2 * k);
+        const uint32_t of = ref ? nm_u16(nm_rec(&c->m, SEC_MODULATORS, ref - 1u) + 2) : 0;
+        if (of && of - 1u != p.post) return bad_at(c, 7, b + 12);
+    }
     if (!zeros(b + 14, 2) || !zeros(b + 36, 28)) return bad_at(c, 8, b + 14);
     if (p.layout == 0 && (uint64_t)pre.n * post.n != p.w_count) return bad_at(c, 6, b + 20);
     if (check_weights(c, &p, b) || check_delays(c, &p, b)) return 1;
@@ -298,21 +337,38 @@ static int check_factor(nm_check *c, uint32_t i) {
     const uint8_t *b = nm_rec(&c->m, SEC_FACTORS, i);
     nm_factor f;
     nm_decode_factor(&c->m, i, &f);
-    if (f.var >= VAR_COUNT || f.sgn > 1 || !in_range(f.add, -512, 511)) return bad_at(c, 8, b);
-    return f.sgn && (f.var < VAR_W || f.var > VAR_T) ? bad_at(c, 8, b + 1) : 0;
+    if (f.var >= VAR_COUNT || f.second > VAR_COUNT || !in_range(f.add, -512, 511)) return bad_at(c, 8, b);
+    const uint32_t fn = f.form & FN_MASK, minus = f.form & FN_MINUS;
+    int good = f.second != VAR_ONE + 1 && (f.second || !minus);
+    if (f.var == VAR_ONE) good = good && (f.second ? minus && fn >= FN_POS : fn == FN_NONE);
+    if (!good) return bad_at(c, 8, b + 1);
+    const int plain = fn == FN_NONE || (fn == FN_SGN && f.var >= VAR_W && f.var <= VAR_T);
+    if (f.second || !plain) c->features |= 1u << 13;
+    if (f.var == VAR_Q || f.second == VAR_Q + 1) c->features |= 1u << 14;
+    return 0;
 }
 
 static int check_product(nm_check *c, uint32_t i) {
     const uint8_t *b = nm_rec(&c->m, SEC_PRODUCTS, i);
     nm_product q;
     nm_decode_product(&c->m, i, &q);
-    if (q.dep > DEP_U || q.k > 9 || (q.k && q.dep != DEP_U)) return bad_at(c, 8, b);
+    if (q.dep > DEP_U || q.k > 15 || (q.k && q.dep != DEP_U)) return bad_at(c, 8, b);
+    if (q.k > 9) c->features |= 1u << 13;
     if (!in_range(q.mant, -8, 7) || q.left > 15) return bad_at(c, 8, b + 2);
     if (q.factors > 6 || b[7] != 0) return bad_at(c, 8, b + 6);
     return inside(q.first, q.factors, count_of(c, SEC_FACTORS)) ? 0 : bad_at(c, 7, b + 4);
 }
 
-/* Does the rule have what a product reads? */
+/* Does the rule have variable `var`, which the factor at b reads? */
+static int check_variable(nm_check *c, const nm_rule *r, uint32_t var, const uint8_t *b) {
+    if (var >= VAR_X1 && var <= VAR_Y3 && !(r->traces >> (var - VAR_X1) & 1u)) return bad_at(c, 7, b);
+    if (var >= VAR_M1 && var <= VAR_M4 && !r->modulator[var - VAR_M1]) return bad_at(c, 7, b);
+    const uint32_t tag = var == VAR_D ? FLAG_TAG2 : var == VAR_T ? FLAG_TAG1 : 0u;
+    if (tag & ~(uint32_t)r->flags) return bad_at(c, 7, b);
+    c->tags |= tag;
+    return 0;
+}
+
 static int check_reads(nm_check *c, const nm_rule *r, uint32_t product) {
     nm_product q;
     nm_factor f;
@@ -321,10 +377,8 @@ static int check_reads(nm_check *c, const nm_rule *r, uint32_t product) {
     for (uint32_t k = 0; k < q.factors; k++) {
         const uint8_t *b = nm_rec(&c->m, SEC_FACTORS, q.first + k);
         nm_decode_factor(&c->m, q.first + k, &f);
-        if (f.var >= VAR_X1 && f.var <= VAR_Y3 && !(r->traces >> (f.var - VAR_X1) & 1u)) return bad_at(c, 7, b);
-        const uint32_t tag = f.var == VAR_D ? FLAG_TAG2 : f.var == VAR_T ? FLAG_TAG1 : 0u;
-        if (tag & ~(uint32_t)r->flags) return bad_at(c, 7, b);
-        c->tags |= tag;
+        if (check_variable(c, r, f.var, b)) return 1;
+        if (f.second && check_variable(c, r, f.second - 1u, b)) return 1;
     }
     return 0;
 }
@@ -364,7 +418,15 @@ static int check_rule(nm_check *c, uint32_t i) {
     if ((r.count[SUM_D] && !(r.flags & FLAG_TAG2)) || (r.count[SUM_T] && !(r.flags & FLAG_TAG1)))
         return bad_at(c, 7, b + 3);
     if (nm_u32(b + 4) > 0xFFFFFFFCu) return bad_at(c, 8, b + 4);     /* its streams take seed .. seed + 3 */
-    if (!zeros(b + 30, 2) || !zeros(b + 52, 12)) return bad_at(c, 8, b + 30);
+    if (!zeros(b + 30, 2) || b[61]) return bad_at(c, 8, b + 30);
+    uint32_t modulators = 0;
+    for (uint32_t k = 0; k < RULE_MODULATORS; k++) {
+        if (r.modulator[k] > count_of(c, SEC_MODULATORS)) return bad_at(c, 7, b + 52);
+        if (r.modulator[k] && modulators++ != k) return bad_at(c, 7, b + 52);
+    }
+    if (r.sum_shift > 31) return bad_at(c, 8, b + 60);
+    const uint32_t decay = nm_u16(b + 62);
+    if ((decay != 0) != (modulators && !c->rounding) || decay > count_of(c, SEC_DECAYS)) return bad_at(c, 7, b + 62);
     c->tags = (r.count[SUM_D] ? FLAG_TAG2 : 0u) | (r.count[SUM_T] ? FLAG_TAG1 : 0u);
     for (uint32_t s = 0; s < 3; s++) {
         if (!inside(r.first[s], r.count[s], count_of(c, SEC_PRODUCTS))) return bad_at(c, 7, b + 8 + 2 * s);
@@ -386,14 +448,16 @@ static int check_rule(nm_check *c, uint32_t i) {
 
 static int check_schedule(nm_check *c, uint32_t i, uint32_t *step) {
     const uint8_t *b = nm_rec(&c->m, SEC_SCHEDULE, i);
-    const uint32_t object = nm_u16(b + 6), is_proj = b[4] == 1;
+    static const uint8_t kinds[3] = {SEC_PROJS, SEC_POPS, SEC_MODULATORS};
+    const uint32_t object = nm_u16(b + 6);
     if (nm_u32(b) < *step) return bad_at(c, 8, b);
     *step = nm_u32(b);
-    if (b[4] < 1 || b[4] > 2) return bad_at(c, 8, b + 4);
-    if (b[5] > 1 || !zeros(b + 8, 4)) return bad_at(c, 8, b + 5);
-    if (object >= count_of(c, is_proj ? SEC_PROJS : SEC_POPS)) return bad_at(c, 7, b + 6);
-    if (is_proj ? nm_u16(nm_rec(&c->m, SEC_PROJS, object) + 12) == 0
-                : (nm_rec(&c->m, SEC_POPS, object)[2] & OPT_ADAPT) == 0) return bad_at(c, 7, b + 6);
+    if (b[4] < 1 || b[4] > 3) return bad_at(c, 8, b + 4);
+    if (b[4] == 3 ? b[5] || !in_range((int32_t)nm_u32(b + 8), -NM_MODULATOR_MAX, NM_MODULATOR_MAX)
+                  : b[5] > 1 || !zeros(b + 8, 4)) return bad_at(c, 8, b + 5);
+    if (object >= count_of(c, kinds[b[4] - 1])) return bad_at(c, 7, b + 6);
+    if (b[4] == 1 && nm_u16(nm_rec(&c->m, SEC_PROJS, object) + 12) == 0) return bad_at(c, 7, b + 6);
+    if (b[4] == 2 && (nm_rec(&c->m, SEC_POPS, object)[2] & OPT_ADAPT) == 0) return bad_at(c, 7, b + 6);
     c->features |= 1u << 11;
     return 0;
 }
@@ -424,9 +488,11 @@ static int check_probe(nm_check *c, uint32_t i) {
     const uint8_t *b = nm_rec(&c->m, SEC_PROBES, i);
     nm_probe p;
     nm_decode_probe(&c->m, i, &p);
-    if (p.kind > 1) return bad_at(c, 8, b);
-    if (p.object >= count_of(c, p.kind ? SEC_PROJS : SEC_POPS)) return bad_at(c, 7, b + 2);
-    if (!(p.kind ? probed_proj(c, &p) : probed_pop(c, &p))) return bad_at(c, 7, b + 1);
+    static const uint8_t kinds[KIND_COUNT] = {SEC_POPS, SEC_PROJS, SEC_MODULATORS};
+    if (p.kind >= KIND_COUNT) return bad_at(c, 8, b);
+    if (p.object >= count_of(c, kinds[p.kind])) return bad_at(c, 7, b + 2);
+    if (!(p.kind == KIND_MODULATOR ? p.variable == ITEM_M : p.kind ? probed_proj(c, &p) : probed_pop(c, &p)))
+        return bad_at(c, 7, b + 1);
     if (p.every < 1) return bad_at(c, 8, b + 4);
     return zeros(b + 12, 4) ? 0 : bad_at(c, 8, b + 12);
 }
@@ -437,6 +503,8 @@ static int check_contents(nm_check *c) {
         if (check_table(c, i)) return 1;
     for (uint32_t i = 0; i < count_of(c, SEC_POPS); i++)
         if (check_pop(c, i)) return 1;
+    for (uint32_t i = 0; i < count_of(c, SEC_MODULATORS); i++)
+        if (check_modulator(c, i)) return 1;
     for (uint32_t i = 0; i < count_of(c, SEC_FACTORS); i++)
         if (check_factor(c, i)) return 1;
     for (uint32_t i = 0; i < count_of(c, SEC_PRODUCTS); i++)

@@ -47,7 +47,7 @@ def peer_case(seed: int, fit: Callable[[Draw], Draw], steps: int = 200) -> Case:
 
     for attempt in range(ATTEMPTS):
         try:
-            drawn = fit(draw(seed, attempt, steps))
+            drawn = fit(draw(seed, attempt, steps, extensions=False))
         except UnsupportedError:
             continue
         reference = trace_of(replace(drawn, pause=0), RefEngine())

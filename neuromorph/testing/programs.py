@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from neuromorph.program import Population, Probe, Program, Projection, ScheduleEntry, build
 from neuromorph.rule import GRADED_TRACES, TRACES, Factor, Product, Rule, Trace
 from neuromorph.state import items
+from neuromorph.testing.extensions import extended
 
 __all__ = ["STEPS", "Draw", "Events", "draw"]
 
@@ -55,14 +56,19 @@ class Draw:
     state: dict[tuple[str, str], NDArray[np.int64]] = field(default_factory=dict)
 
 
-def draw(seed: int, attempt: int = 0, steps: int = STEPS) -> Draw:
-    """A random program; whether it is active shows only when it runs (`neuromorph.testing.equality.random_case`)."""
+def draw(seed: int, attempt: int = 0, steps: int = STEPS, *, extensions: bool = True) -> Draw:
+    """A random program; whether it is active shows only when it runs (`neuromorph.testing.equality.random_case`).
+
+    Without `extensions` no rule is beyond what the reference implementation of the profile holds.
+    """
     rng = np.random.default_rng([seed, attempt])
     begin = np.random.default_rng([seed, attempt, 1])
     first = _first(begin, steps)
     program = _program(rng, seed, first, steps)
     events = {p.name: _events(rng, p, steps) for p in program.populations.values() if p.kind == "input"}
     pause, restart = _pause(rng, program, steps), bool(rng.random() < 0.4)
+    if extensions:
+        program, first = extended(program, np.random.default_rng([seed, attempt, 2]), first, steps)
     return Draw(_with_probes(begin, program), events, steps, pause, restart, first, _state(begin, program))
 
 

@@ -20,7 +20,7 @@ from neuromorph.image import HEADER, decode, encode
 from neuromorph.testing.programs import draw
 
 STEPS = 12
-STRICTER = ("random stream", "metadata")
+STRICTER = ("random stream", "decay of a rule's modulators", "metadata")
 """What only a reader on a computer can check."""
 MEMORY = 9
 """Memory is a matter of the machine."""

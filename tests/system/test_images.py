@@ -20,7 +20,7 @@ import pytest
 import neuromorph as nm
 from neuromorph.errors import ImageError
 from neuromorph.image import decode, encode, without_metadata
-from neuromorph.program import Population, Probe, Program, Projection, ScheduleEntry, build
+from neuromorph.program import Modulator, Population, Probe, Program, Projection, ScheduleEntry, build
 from neuromorph.rule import Factor, Product, Rule, Trace
 from neuromorph.state import items
 from neuromorph.testing.programs import draw
@@ -59,7 +59,7 @@ def test_everything_in_a_program_comes_back() -> None:
         again = decode(encode(program))
         for name in ("dt", "seed", "rounding", "profile", "name", "probes", "schedule"):
             assert getattr(again, name) == getattr(program, name)
-        for kind in ("populations", "projections"):
+        for kind in ("populations", "projections", "modulators"):
             for name, one in getattr(program, kind).items():
                 other = getattr(again, kind)[name]
                 for key in (field.name for field in dataclasses.fields(one)):
@@ -86,11 +86,13 @@ def test_items_and_memory_are_those_of_the_c_engine() -> None:
         assert lib.nm_items(engine) == len(layout)
         index = {name: k for k, name in enumerate(program.populations)}
         index |= {name: k for k, name in enumerate(program.projections)}
+        index |= {name: k for k, name in enumerate(program.modulators)}
         for k, item in enumerate(layout):
             info = native._Item()
             assert lib.nm_item_info(engine, k, ctypes.byref(info)) == 0
             assert (info.code, info.width, info.count) == (item.code, item.dtype.itemsize, item.count)
-            assert info.is_projection == (item.object in program.projections)
+            kinds = (program.populations, program.projections, program.modulators)
+            assert item.object in kinds[info.kind]
             assert info.object == index[item.object]
         assert lib.nm_item_info(engine, len(layout), ctypes.byref(native._Item())) == native.E_ARG
 
@@ -147,6 +149,110 @@ def whole(
         "schedule": (ScheduleEntry(4, "plasticity", "syn", False), ScheduleEntry(7, "adaptation", "cells", True)),
     }  # fmt: skip
     return build([source, cells, signs], [syn, loop], **{**options, **more})
+
+
+SLOW_RULE = Rule(
+    dw=(Product("u", 1, 0, (Factor("m1"), Factor("x1", -40, "pos", "y1")), 10), Product("x0", 1, 0, (Factor("q"),))),
+    traces=RULE.traces, modulators=("rate", "dopamine"), sum_shift=3,
+)  # fmt: skip
+SLOW_STATIC = replace(SLOW_RULE, dw=(Product("x0", 1, 0, (Factor("q"),)),), modulators=())
+RATE = Modulator("rate", "cells", (("cells", 20), ("in", -3)), "hold", 100, 3, 4, np.array([7, -8]))
+DOPAMINE = Modulator("dopamine", None, (("in", 1000),), "add", 50, 2, 5, -9)
+
+
+def slow(rule: Rule = SLOW_RULE, rate: Modulator = RATE, dopamine: Modulator = DOPAMINE, **more: Any) -> Program:
+    """A program that uses every field of modulators and of the factors that read them."""
+    options: dict[str, Any] = {
+        "rounding": "shared", "probes": (Probe("rate", "rate", "m", 3, 1),),
+        "schedule": (ScheduleEntry(4, "modulator", "rate", value=-77),),
+    }  # fmt: skip
+    return build(
+        [Population("in", 2, "input"), CELLS], [replace(SYN, rule=rule)], modulators=[rate, dopamine],
+        **{**options, **more},
+    )  # fmt: skip
+
+
+def slow_factor(**changes: Any) -> Program:
+    first, second = SLOW_RULE.dw
+    factors = (first.factors[0], replace(first.factors[1], **changes))
+    return slow(replace(SLOW_RULE, dw=(replace(first, factors=factors), second)))
+
+
+LOGICAL_SLOW: dict[str, Callable[[], Program]] = {
+    **{f"rate.{key}": lambda key=key, value=value: slow(rate=replace(RATE, **{key: value}))  # type: ignore[misc]
+       for key, value in {
+        "sources": (("cells", 20), ("in", -4)), "mode": "add", "decay": 101, "period": 4, "frac": 5,
+        "init": np.array([7, -9]),
+    }.items()},
+    "a value for all": lambda: slow(rate=replace(RATE, of=None, init=7)),
+    "another source": lambda: slow(rate=replace(RATE, sources=(("in", 20), ("in", -3)))),
+    "a source less": lambda: slow(rate=replace(RATE, sources=RATE.sources[:1])),
+    "init": lambda: slow(dopamine=replace(DOPAMINE, init=-8)),
+    "init as an array": lambda: slow(dopamine=replace(DOPAMINE, init=np.array([-9]))),
+    "other modulators": lambda: slow(replace(SLOW_RULE, modulators=("dopamine", "rate"))),
+    "one modulator": lambda: slow(replace(SLOW_RULE, modulators=("rate",))),
+    "sum_shift": lambda: slow(replace(SLOW_RULE, sum_shift=4)),
+    "function": lambda: slow_factor(function="on"),
+    "no function": lambda: slow_factor(function=""),
+    "second": lambda: slow_factor(second="w"),
+    "no second": lambda: slow_factor(second=""),
+    "sign": lambda: slow_factor(sign=-1),
+    "value": lambda: slow(schedule=(ScheduleEntry(4, "modulator", "rate", value=-78),)),
+    "object": lambda: slow(schedule=(ScheduleEntry(4, "modulator", "dopamine", value=-77),)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", LOGICAL_SLOW)
+def test_every_field_of_modulators_is_part_of_the_digest(field: str) -> None:
+    changed = LOGICAL_SLOW[field]()
+    assert changed.digest != slow().digest
+    assert native.verify(changed.image)
+    again = decode(changed.image)
+    assert again.digest == changed.digest
+    assert encode(replace(again)) == changed.image
+
+
+def test_other_digests_for_other_modulators() -> None:
+    digests = [make().digest for make in LOGICAL_SLOW.values()]
+    assert len(set(digests)) == len(digests)
+
+
+def test_what_programs_of_modulators_must_be() -> None:
+    """Names, sizes and references, each refused with what is wrong."""
+    wrong: dict[str, Callable[[], object]] = {
+        "'what' does not exist": lambda: slow(rate=replace(RATE, sources=(("what", 1),))),
+        "'in' is an input": lambda: slow(SLOW_STATIC, rate=replace(RATE, of="in")),
+        "at most 8": lambda: replace(RATE, sources=(("in", 1),) * 9),
+        "gain of 'in'": lambda: replace(RATE, sources=(("in", (1 << 24) + 1),)),
+        "decay = 4097": lambda: replace(RATE, decay=4097),
+        "init = 1073741825": lambda: replace(RATE, init=(1 << 30) + 1),
+        "'in' has 2 neurons, 'wide' has 3": lambda: build(
+            [Population("in", 2, "input"), Population("wide", 3)], [],
+            modulators=[replace(RATE, of="wide", init=0, sources=(("in", 1),))],
+        ),
+        "needed a scalar or": lambda: slow(rate=replace(RATE, init=np.array([1, 2, 3]))),
+        "names a modulator and another": lambda: slow(rate=replace(RATE, name="syn")),
+        "modulator 'rats' does not exist; did you mean 'rate'": lambda: slow(
+            replace(SLOW_RULE, modulators=("rats",))
+        ),
+        "reads m1 but names 0": lambda: replace(SLOW_RULE, modulators=()),
+        "up to 4 different": lambda: replace(SLOW_RULE, modulators=("rate", "rate")),
+        "sum_shift 32": lambda: replace(SLOW_RULE, sum_shift=32),
+        "is not a modulator": lambda: slow(schedule=(ScheduleEntry(4, "modulator", "syn", value=1),)),
+        "switches take no value": lambda: slow(schedule=(ScheduleEntry(4, "plasticity", "syn", value=1),)),
+        "never off": lambda: slow(schedule=(ScheduleEntry(4, "modulator", "rate", False),)),
+        "has no variable 'u'; it has m": lambda: slow(probes=(Probe("p", "rate", "u"),)),
+    }
+    for message, make in wrong.items():
+        with pytest.raises(nm.ValidationError, match=message):
+            make()
+
+
+def test_a_modulator_of_other_neurons_is_refused() -> None:
+    others = Population("others", 2)
+    far = replace(RATE, of="others", sources=())
+    with pytest.raises(nm.ValidationError, match="has values of the neurons of 'others'"):
+        build([Population("in", 2, "input"), CELLS, others], [replace(SYN, rule=SLOW_RULE)], modulators=[far, DOPAMINE])
 
 
 def test_names_probes_report_and_scales_are_not_part_of_the_digest() -> None:
@@ -317,7 +423,7 @@ FIELDS: dict[str, tuple[int, int, int, str, int, int]] = {
     "total length": (0, 0, 8, "<I", 168, 2),
     "length over 2^31": (0, 0, 8, "<I", 0xFFFFFFFF, 2),
     "profile wide": (0, 0, 16, "<I", 1, 4),
-    "an unknown feature": (0, 0, 20, "<I", 1 << 12, 4),
+    "an unknown feature": (0, 0, 20, "<I", 1 << 15, 4),
     "features not named": (0, 0, 20, "<I", 0, 4),
     "a target family": (0, 0, 24, "<I", 1, 4),
     "semantics 2": (0, 0, 28, "<H", 2, 4),
@@ -403,16 +509,22 @@ FIELDS: dict[str, tuple[int, int, int, str, int, int]] = {
     "a stream outside its section": (10, 0, 32, "<I", 6, 7),
     "no stream": (10, 0, 32, "<I", 0, 7),
     "dependency": (11, 0, 0, "<B", 3, 8),
-    "u10": (11, 2, 1, "<B", 10, 8),
+    "u16": (11, 2, 1, "<B", 16, 8),
+    "u10 without its feature": (11, 2, 1, "<B", 10, 4),
     "k of x0": (11, 0, 1, "<B", 1, 8),
     "mantissa 8": (11, 0, 2, "<b", 8, 8),
     "exponent 9": (11, 0, 3, "<b", 9, 8),
     "exponent -8": (11, 0, 3, "<b", -8, 8),
     "7 factors": (11, 0, 6, "<B", 7, 8),
     "factors outside their section": (11, 2, 4, "<H", 3, 7),
-    "variable": (12, 0, 0, "<B", 11, 8),
-    "sgn of a trace": (12, 0, 1, "<B", 1, 8),
-    "sgn 2": (12, 2, 1, "<B", 2, 8),
+    "variable": (12, 0, 0, "<B", 16, 8),
+    "a modulator that the rule has not": (12, 0, 0, "<B", 12, 7),
+    "a sum of weights without its feature": (12, 0, 0, "<B", 15, 4),
+    "sgn of a trace without its feature": (12, 0, 1, "<B", 1, 4),
+    "a second variable that is none": (12, 0, 1, "<B", 17 << 3, 8),
+    "a constant as the second variable": (12, 0, 1, "<B", 11 << 3, 8),
+    "a second variable is subtracted, but there is none": (12, 0, 1, "<B", 4, 8),
+    "a second variable that the rule has not": (12, 0, 1, "<B", 4 << 3, 7),
     "constant 512": (12, 0, 2, "<h", 512, 8),
     "a factor reads what the rule has not": (12, 0, 0, "<B", 3, 7),
     "a factor reads tag_2": (12, 0, 0, "<B", 8, 7),
@@ -423,26 +535,62 @@ FIELDS: dict[str, tuple[int, int, int, str, int, int]] = {
     "tau 0 with a table": (13, 0, 8, "<Q", 0, 8),
     "a decay that grows": (14, 0, 8, "<Q", 2 << 54, 8),
     "a fraction over 1": (14, 0, 1024, "<Q", (1 << 53) + 1, 8),
-    "operation": (16, 0, 4, "<B", 3, 8),
+    "operation": (16, 0, 4, "<B", 4, 8),
+    "schedule of a modulator that is none": (16, 1, 4, "<I", 3, 7),
+    "a switch with a value": (16, 0, 8, "<I", 1, 8),
     "half on": (16, 0, 5, "<B", 2, 8),
     "schedule of nothing": (16, 0, 6, "<H", 2, 7),
     "schedule of a static projection": (16, 0, 6, "<H", 1, 7),
     "schedule backwards": (16, 1, 0, "<I", 3, 8),
-    "kind of a probe": (17, 0, 0, "<B", 2, 8),
+    "kind of a probe": (17, 0, 0, "<B", 3, 8),
+    "a probe of a modulator that is none": (17, 0, 0, "<B", 2, 7),
     "a variable that is none": (17, 0, 1, "<B", 9, 7),
     "a probe of nothing": (17, 0, 2, "<H", 3, 7),
     "a probe of an input's v": (17, 0, 2, "<H", 0, 7),
     "every 0 steps": (17, 0, 4, "<I", 0, 8),
 }
-INEXACT = {"schedule of a static projection", "a variable that is none", "a probe of an input's v"}
+FIELDS_SLOW: dict[str, tuple[int, int, int, str, int, int]] = {
+    "modulators not named": (0, 0, 20, "<I", 0x68FF, 4),
+    "extended factors not named": (0, 0, 20, "<I", 0x58FF, 4),
+    "mode": (19, 0, 0, "<B", 2, 8),
+    "flag of the initial values": (19, 0, 1, "<B", 2, 8),
+    "neurons of nothing": (19, 0, 2, "<H", 3, 7),
+    "neurons of an input": (19, 0, 2, "<H", 1, 7),
+    "decay": (19, 0, 4, "<H", 4097, 8),
+    "period": (19, 0, 6, "<B", 16, 8),
+    "frac": (19, 0, 7, "<B", 17, 8),
+    "sources outside their section": (19, 0, 8, "<I", 2, 7),
+    "9 sources": (19, 0, 12, "<H", 9, 8),
+    "a reserved byte of a modulator": (19, 0, 31, "<B", 1, 8),
+    "initial values outside their pool": (19, 0, 16, "<I", 7, 7),
+    "an initial value over 2^30": (19, 1, 16, "<I", (1 << 30) + 1, 8),
+    "a source of nothing": (20, 0, 0, "<H", 2, 7),
+    "a gain over 2^24": (20, 0, 4, "<i", (1 << 24) + 1, 8),
+    "a gain under -2^24": (20, 0, 4, "<i", -(1 << 24) - 1, 8),
+    "a reserved byte of a source": (20, 0, 2, "<B", 1, 8),
+    "a modulator that does not exist": (10, 0, 54, "<H", 3, 7),
+    "a gap before a modulator": (10, 0, 52, "<H", 0, 7),
+    "a sum shifted by 32": (10, 0, 60, "<B", 32, 8),
+    "a reserved byte of a rule": (10, 0, 61, "<B", 1, 8),
+    "no decay under shared rounding": (10, 0, 62, "<H", 0, 7),
+    "a decay outside its section": (10, 0, 62, "<H", 9, 7),
+    "a modulator that the rule does not name": (12, 0, 0, "<B", 13, 7),
+    "a constant from which a variable is not subtracted": (12, 1, 0, "<B", 10, 8),
+    "a value over 2^30": (16, 0, 8, "<i", (1 << 30) + 1, 8),
+    "a modulator is switched": (16, 0, 5, "<B", 1, 8),
+    "a modulator beyond the last": (16, 0, 6, "<H", 2, 7),
+    "a probe of u": (17, 0, 1, "<B", 1, 7),
+    "a probe beyond the last": (17, 0, 2, "<H", 2, 7),
+}
+INEXACT = {"a probe of u", "schedule of a static projection", "a variable that is none", "a probe of an input's v"}
 """The reader finds these as a program that makes no sense: R8 instead of R7."""
 
 
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("name", [*FIELDS, *FIELDS_SLOW])
 def test_a_wrong_field_is_refused_by_its_rule(name: str) -> None:
     """Though digest, hash and checksum are right."""
-    section, k, byte, form, value, rule_expected = FIELDS[name]
-    image = bytearray(whole().image)
+    section, k, byte, form, value, rule_expected = (FIELDS | FIELDS_SLOW)[name]
+    image = bytearray((slow() if name in FIELDS_SLOW else whole()).image)
     at = byte if section == 0 else byte + (entry_at(image, -section) if section < 0 else record_at(image, section, k))
     assert struct.unpack_from(form, image, at)[0] != value
     struct.pack_into(form, image, at, value)
@@ -464,6 +612,15 @@ def test_a_digest_of_another_program_is_refused() -> None:
     image[96:128] = fuzz.hashlib.blake2s(image[:96] + image[160:]).digest()
     image[156:160] = struct.pack("<I", fuzz.crc32c(bytes(image[:156])))
     assert refusals(bytes(image)) == (3, 3)
+
+
+def test_another_decay_of_modulators_is_refused_by_the_reader() -> None:
+    image = bytearray(slow().image)
+    table = struct.unpack_from("<H", image, record_at(image, 10) + 62)[0] - 1
+    image[record_at(image, 14, table) + 8] ^= 1
+    with pytest.raises(ImageError, match="not that of 65535 steps") as caught:
+        decode(sealed(image))
+    assert caught.value.rule == 8
 
 
 def test_streams_of_another_seed_are_refused_by_the_reader() -> None:

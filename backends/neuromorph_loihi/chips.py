@@ -50,6 +50,8 @@ class Chip:
         Range of a projection's exponent.
     tag_2 : Limit
         1: a rule may have ``dd``.
+    modulators : Limit
+        Of a rule; they take the place of the post traces, so that it has none of these.
     lacks : frozenset of str
         Features of docs/image.md that it does not hold.
     why_lacks : str
@@ -81,6 +83,7 @@ class Chip:
     weight_exp_min: Limit
     weight_exp_max: Limit
     tag_2: Limit
+    modulators: Limit
     lacks: frozenset[str]
     why_lacks: str
 
@@ -90,7 +93,7 @@ class Chip:
         return frozenset(FEATURES) - self.lacks - EXTENSIONS
 
 
-EXTENSIONS = frozenset({"modulators", "extended_factors", "resource_sums"})
+EXTENSIONS = frozenset({"extended_factors", "resource_sums"})
 """Of rules, beyond the learning engine of any chip here."""
 LOIHI_1 = Chip(
     target="loihi:1",
@@ -118,9 +121,11 @@ LOIHI_1 = Chip(
     weight_exp_min=Limit(-7, NENGO),
     weight_exp_max=Limit(7, NENGO),
     tag_2=Limit(0, f"{DAVIES}: the second tag is the delay itself, so learning it would change the delay"),
-    lacks=frozenset({"graded", "ternary", "adaptive_threshold", "scheduled_reset"}),
+    modulators=Limit(0, f"{DAVIES}: reward traces, whose integers are not published"),
+    lacks=frozenset({"graded", "ternary", "adaptive_threshold", "scheduled_reset", "modulators"}),
     why_lacks=f"{DAVIES}: spikes carry no payload and the neuron is a fixed LIF. Its own threshold adaptation is "
-    "another one than ours (docs/semantics.md, 2), and no published source gives its integers",
+    "another one than ours (docs/semantics.md, 2), and so are its reward traces: no published source gives their "
+    "integers",
 )
 """Loihi 1, of 2018."""
 
@@ -150,6 +155,7 @@ LOIHI_2 = Chip(
     weight_exp_min=Limit(-8, f"{BRIAN}: 4 bits with sign; assumed as on Loihi 1"),
     weight_exp_max=Limit(7, f"{BRIAN}: 4 bits with sign; assumed as on Loihi 1"),
     tag_2=Limit(1, "lava-nc 0.10, magma/core/learning: dd of a rule changes tag_2, which delays nothing"),
+    modulators=Limit(3, f"lava-nc 0.10, magma/core/learning: Loihi3FLearningRule. Who sends them: {MICROCODE}"),
     lacks=frozenset(),
     why_lacks=f"{BRIEF}: programmable neurons, spikes with a payload, rules with three factors. {MICROCODE}",
 )

@@ -10,6 +10,7 @@ from neuromorph.errors import CapacityError
 
 if TYPE_CHECKING:
     from neuromorph.program import Population, Program, Projection
+    from neuromorph.rule import Rule
     from neuromorph_loihi.chips import Chip
 
 __all__ = ["check_ranges"]
@@ -62,5 +63,19 @@ def _check_projection(proj: Projection, chip: Chip) -> None:
     if not low <= proj.weight_exp <= high:
         way = "bring its weights nearer to the threshold and to those of other projections"
         raise _refuse(chip, proj.name, "the exponent of its weights", proj.weight_exp, f"{low}..{high}", way)
+    if proj.rule is not None and proj.rule.modulators:
+        _check_modulators(proj.name, proj.rule, chip)
     if proj.rule is not None and proj.rule.has_tag_2 and not chip.tag_2.value:
         raise _refuse(chip, proj.name, "the number of its tags d", 1, "0", "use a rule without d and dd")
+
+
+def _check_modulators(name: str, rule: Rule, chip: Chip) -> None:
+    limit = chip.modulators.value
+    if len(rule.modulators) > limit:
+        way = "use fewer, or feed one from all sources"
+        raise _refuse(chip, name, "the number of its rule's modulators", len(rule.modulators), f"{limit}", way)
+    post = [trace for trace in rule.traces if trace[0] == "y"]
+    if post:
+        way = "read the target's activity from a modulator that its own spikes feed"
+        what = "the number of post traces beside modulators, which take their place,"
+        raise _refuse(chip, name, what, len(post), "0", way)

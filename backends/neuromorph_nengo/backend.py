@@ -29,7 +29,7 @@ HELD = frozenset({
 })  # fmt: skip
 CORE = Target(
     "nengo", "simulator", "float", "the network on NengoCore in float64; docs/peers.md says what differs",
-    features=frozenset(FEATURES) - {"modulators", "extended_factors", "resource_sums"},
+    features=frozenset(FEATURES) - {"extended_factors", "resource_sums"},
 )  # fmt: skip
 
 

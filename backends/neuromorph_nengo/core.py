@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from neuromorph.errors import UnsupportedError
 from neuromorph.graph import Graph, Population, Projection
 from neuromorph.passes.discretise import Dynamics, decay, dynamics
+from neuromorph.plasticity import PES
 from neuromorph_cpu.float import FloatEngine
 from neuromorph_nengo.neurons import ThresholdAdaptingLIF
 
@@ -46,6 +47,14 @@ class _Ensemble:
         return np.asarray(self.held.gain / self.rest / self.v_th * u)
 
 
+@dataclass(frozen=True)
+class _Learned:
+    """A connection that learns; its weights are those of the graph times `scale`."""
+
+    connection: nengo.Connection
+    scale: Floats
+
+
 class NengoEngine(FloatEngine):
     """Runs a Graph on NengoCore; see `FloatEngine`."""
 
@@ -66,13 +75,14 @@ class NengoEngine(FloatEngine):
     def reset(self) -> None:
         """Back to step 0: a new simulator."""
         super().reset()
-        dt = self.graph.dt
+        dt, learning = self.graph.dt, {p.post for p in self.graph.projections if p.rule is not None}
         self._sent: dict[str, Ints] = dict(self._spikes)
         self._ensembles: dict[str, _Ensemble] = {}
         with nengo.Network(self.graph.name, seed=self.graph.seed) as network:
             for pop in self.graph.populations:
                 if pop.kind != "input":
-                    self._ensembles[pop.name] = _ensemble(pop, dt)
+                    self._ensembles[pop.name] = _ensemble(pop, dt, pop.name in learning)
+            self._learned: dict[str, _Learned] = {}
             for projection in self.graph.projections:
                 self._connect(projection)
         self._simulator = nengo.Simulator(network, dt=dt, progress_bar=False)
@@ -82,7 +92,7 @@ class NengoEngine(FloatEngine):
                 self._signal(name, "theta")[:] = self._state[name, "theta"] / ensemble.v_th
         kept = {(name, variable) for name in self._ensembles for variable in ("u", "v", "theta")}
         self._state = {
-            key: value for key, value in self._state.items() if key in kept or key[1] == "w"
+            key: value for key, value in self._state.items() if key in kept or key[1] in ("w", "m")
         }  # rings and counters of steps are not Nengo's
 
     def _signal(self, population: str, key: str) -> Any:
@@ -98,10 +108,21 @@ class NengoEngine(FloatEngine):
         source = self._source(projection)
         for k in np.unique(delays):
             weights = np.where(delays == k, projection.weights, 0.0)
-            nengo.Connection(
+            made = nengo.Connection(
                 source, target.neurons, transform=_transform(projection, weights, scale, source.size_out),
                 synapse=_synapse(float(np.max(target.pop.tau_s)), ku, int(k)),
             )  # fmt: skip
+            if isinstance(projection.rule, PES):
+                self._learn(projection, projection.rule, made, scale)
+
+    def _learn(self, projection: Projection, rule: PES, connection: nengo.Connection, scale: Floats) -> None:
+        """nengo.PES with the modulator as its error; both in units of the target's current."""
+        kappa = rule.learning_rate * self._spikes[projection.pre].size  # Nengo divides by the number of sources
+        connection.learning_rule_type = nengo.PES(kappa, pre_synapse=nengo.Lowpass(rule.tau))
+        error = self._state[str(rule.error), "m"]
+        node = nengo.Node(lambda _: scale * error, size_out=scale.size)
+        nengo.Connection(node, connection.learning_rule, synapse=None)
+        self._learned[projection.name] = _Learned(connection, scale)
 
     def _source(self, projection: Projection) -> Any:
         """Neurons, or a node that sends an input's spikes: area 1, times the payload where the projection takes it."""
@@ -129,6 +150,11 @@ class NengoEngine(FloatEngine):
             spikes = self._sent[pop.name] if pop.kind == "input" else self._update_from(self._ensembles[pop.name])
             self._spikes[pop.name] = spikes
             self._counters["spikes"] += int(np.count_nonzero(spikes))
+        for modulator in self._modulators.values():
+            modulator.advance(self._spikes)
+        for name, learned in self._learned.items():
+            weights = self._simulator.signals[self._simulator.model.sig[learned.connection]["weights"]]
+            self._state[name, "w"][:] = weights.T / learned.scale
         for synapses in self._synapses.values():
             fired = self._spikes[synapses.projection.pre] != 0
             self._counters["synaptic_events"] += int(synapses.fan_out[fired].sum())
@@ -144,9 +170,14 @@ class NengoEngine(FloatEngine):
         return (self._signal(name, "out") != 0).astype(np.int64)
 
     def write(self, object_name: str, variable: str, values: ArrayLike) -> None:
-        """Set v or theta of a population."""
+        """Set v or theta of a population, m of a modulator."""
+        if variable == "m":
+            super().write(object_name, variable, values)
+            return
         if object_name not in self._ensembles or variable not in ("v", "theta"):
-            raise UnsupportedError(f"nengo: v and theta of a running network can be set, not {object_name}.{variable}")
+            raise UnsupportedError(
+                f"nengo: v, theta and m can be set in a running network, not {object_name}.{variable}"
+            )
         super().write(object_name, variable, values)
         key = "voltage" if variable == "v" else variable
         self._signal(object_name, key)[:] = self._state[object_name, variable] / self._ensembles[object_name].v_th
@@ -157,15 +188,17 @@ class NengoEngine(FloatEngine):
             self._simulator.close()
 
 
-def _ensemble(pop: Population, dt: float) -> _Ensemble:
+def _ensemble(pop: Population, dt: float, learning: bool) -> _Ensemble:
+    """With a dimension for each neuron where a rule gives each an error of its own."""
     held, v_th = dynamics(pop, dt), np.broadcast_to(np.asarray(pop.v_th, float), pop.n)
     tau = {"tau_rc": float(np.max(pop.tau_m)), "tau_ref": float(np.max(held.refractory)) * dt}
     kind: nengo.neurons.NeuronType = nengo.LIF(**tau, min_voltage=-np.inf)
     if pop.adaptation is not None:
         keep = float(decay(np.asarray(pop.adaptation.tau, float), dt))
         kind = ThresholdAdaptingLIF(**tau, increment=np.broadcast_to(pop.adaptation.increment / v_th, pop.n), keep=keep)
+    encoders = np.eye(pop.n) if learning else np.ones((pop.n, 1))
     made = nengo.Ensemble(
-        pop.n, 1, neuron_type=kind, gain=np.ones(pop.n), bias=np.ones(pop.n), encoders=np.ones((pop.n, 1)),
+        pop.n, encoders.shape[1], neuron_type=kind, gain=np.ones(pop.n), bias=np.ones(pop.n), encoders=encoders,
         label=pop.name,
     )  # fmt: skip
     ensemble = _Ensemble(pop, held, made.neurons, v_th)
@@ -203,14 +236,29 @@ def _check(graph: Graph) -> None:
     for pop in graph.populations:
         if pop.kind != "input":
             _check_population(pop)
+    inputs = {pop.name for pop in graph.populations if pop.kind == "input"}
     for projection in graph.projections:
         if projection.rule is not None:
-            raise UnsupportedError(
-                f"projection {projection.name!r}: NengoCore does not have {type(projection.rule).__name__}; "
-                "run the network on cpu:float, or freeze the weights"
-            )
+            _check_plastic(projection, projection.pre in inputs)
     if graph.schedule:
         raise UnsupportedError("nengo: a network of Nengo has no schedule; run the phases one after the other")
+
+
+def _check_plastic(projection: Projection, from_input: bool) -> None:
+    where, rule = f"projection {projection.name!r}", projection.rule
+    if not isinstance(rule, PES):
+        raise UnsupportedError(
+            f"{where}: NengoCore does not have {type(rule).__name__}; use cpu:float, or freeze the weights"
+        )
+    lacks = {
+        "from an input: let it feed a population": from_input,
+        "with sparse weights: use a dense projection": projection.indptr is not None,
+        "with several delays: use a projection for each": np.unique(projection.delays).size > 1,
+        "with an epoch or a period: leave them out": rule.epoch is not None or rule.period is not None,
+    }
+    for what, asked in lacks.items():
+        if asked:
+            raise UnsupportedError(f"{where}: nengo.PES does not learn {what}")
 
 
 def _check_population(pop: Population) -> None:

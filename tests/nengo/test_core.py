@@ -9,7 +9,7 @@ import pytest
 
 import neuromorph as nm
 from neuromorph.errors import UnsupportedError
-from neuromorph.plasticity import STDP, ThresholdAdaptation
+from neuromorph.plasticity import PES, STDP, ThresholdAdaptation
 from neuromorph.units import Hz, ms
 
 pytest.importorskip("nengo", reason="pip install 'neuromorph[nengo]'")
@@ -89,7 +89,7 @@ def test_a_session_goes_on_resets_and_sets_states() -> None:
         np.testing.assert_array_equal(joined, whole.states("cells.v").values)
         session.write("cells", "v", 1.25)
         assert np.all(session.read("cells", "v") == 1.25)
-        with pytest.raises(UnsupportedError, match=r"can be set, not cells\.u"):
+        with pytest.raises(UnsupportedError, match=r"can be set in a running network, not cells\.u"):
             session.write("cells", "u", 0.0)
         with pytest.raises(UnsupportedError, match="integer"):
             session.snapshot()
@@ -112,6 +112,35 @@ def test_what_nengo_lacks_is_refused_by_name(neurons: Any, message: str) -> None
         nm.open(net, "nengo")
 
 
+def error_network():
+    """Cells learn against an error that two inputs give: one too much, one too little."""
+    net = nm.Network(name="errors", dt=1 * ms, seed=2)
+    noise, more, less = (net.input(n, name=name) for n, name in ((20, "noise"), (4, "more"), (4, "less")))
+    relay = net.population(20, nm.LIF(tau_m=5 * ms, v_th=0.5), name="relay")
+    net.connect(noise, relay, weights=1.0, topology=nm.OneToOne(), name="to_relay")
+    cells = net.population(4, nm.LIF(tau_m=20 * ms, tau_s=5 * ms, bias=0.8), name="cells")
+    error = net.modulator(of=cells, sources={more: 0.4, less: -0.4}, tau=50 * ms, full_scale=2.0, name="error")
+    syn = net.connect(
+        relay, cells, weights=nm.Uniform(-0.1, 0.1), sign="mixed", name="syn",
+        plasticity=PES(error=error, learning_rate=5e-3, w_max=0.5),
+    )  # fmt: skip
+    net.probe(cells, "spikes")
+    net.probe(syn, "w", every=100 * ms)
+    net.probe(error, "m")
+    return net, {noise: nm.Poisson(30 * Hz), more: nm.Poisson(40 * Hz), less: nm.Poisson(20 * Hz)}
+
+
+def test_pes_is_nengos_own() -> None:
+    net, inputs = error_network()
+    ideal, nengo = (nm.run(net, target, duration=2.0, inputs=inputs) for target in ("cpu:float", "nengo"))
+    moved = ideal.states("syn.w").values[-1] - ideal.states("syn.w").values[0]
+    assert np.abs(moved).max() > 0.05
+    np.testing.assert_allclose(nengo.states("error.m").values, ideal.states("error.m").values, atol=TOLERANCE)
+    # Nengo's error and filter act a step later: of the time constants of 5 and 50 ms, a few percent of a change.
+    difference = nengo.states("syn.w").values - ideal.states("syn.w").values
+    assert np.abs(difference).max() < 0.05 * np.abs(moved).max()
+
+
 def test_rules_and_schedules_are_refused_by_name() -> None:
     net = nm.Network(name="net", dt=1 * ms, seed=1)
     noise = net.input(3, name="in")
@@ -122,4 +151,13 @@ def test_rules_and_schedules_are_refused_by_name() -> None:
     rule = STDP(a_plus=0.01, a_minus=0.01, tau_plus=20 * ms, tau_minus=20 * ms, w_max=1.0)
     net.connect(noise, cells, weights=0.5, plasticity=rule, name="syn")
     with pytest.raises(UnsupportedError, match="'syn': NengoCore does not have STDP"):
+        nm.open(net, "nengo")
+
+
+def test_pes_from_an_input_is_refused_by_name() -> None:
+    net = nm.Network(name="net", dt=1 * ms, seed=1)
+    noise, cells = net.input(3, name="in"), net.population(3, nm.LIF(tau_m=20 * ms), name="cells")
+    rule = PES(error=net.modulator(of=cells, name="error"), learning_rate=1e-3, w_max=1.0)
+    net.connect(noise, cells, weights=0.5, plasticity=rule, name="syn")
+    with pytest.raises(UnsupportedError, match=r"'syn': .* from an input: let it feed a population"):
         nm.open(net, "nengo")

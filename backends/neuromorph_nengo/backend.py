@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from neuromorph.engine import Engine, Target
 from neuromorph.errors import TargetError
 from neuromorph.image import FEATURES
+from neuromorph.report import Section
 from neuromorph.worker.environment import Environment
 from neuromorph.worker.peer import PeerBackend
 
@@ -27,6 +28,18 @@ HELD = frozenset({
     "plastic", "shared_rounding", "synapse_rounding", "sparse", "refractory", "tags", "schedule", "modulators",
     "extended_factors", "resource_sums",
 })  # fmt: skip
+
+
+def _place(program: Program) -> Section:
+    """For the report: which projections the emulator does not learn itself."""
+    rows = tuple((p.name, p.synapses, "on the host") for p in program.projections.values() if p.rule is not None)
+    note = (
+        "The emulator has none of these rules: our learning engine runs beside it, on the host, and writes its weights "
+        "between steps."
+    )
+    return Section("loihi:nengo", "Learning", ("projection", "synapses", "learns"), rows, (note,) if rows else ())
+
+
 CORE = Target(
     "nengo", "simulator", "float", "the network on NengoCore in float64; docs/peers.md says what differs",
     features=frozenset(FEATURES) - {"extended_factors", "resource_sums"},
@@ -43,6 +56,7 @@ class NengoBackend(PeerBackend):
         Target(
             "loihi:nengo", "emulator", "integer",
             "nengo-loihi's emulator of Loihi 1, block level; learning runs on the host", features=HELD,
+            place=_place,
         ),
         CORE,
     )  # fmt: skip

@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+import neuromorph as nm
 from neuromorph.errors import UnsupportedError
+from neuromorph.plasticity import STDP
 from neuromorph.program import Population, Program, Projection, build
+from neuromorph.units import ms
 from neuromorph_nengo.holds import check_program
 
 
@@ -37,6 +40,18 @@ def program(weights: Any = 100, neurons: dict[str, Any] | None = None, **project
 def test_what_the_emulator_lacks_is_refused_by_name(made: Program, message: str) -> None:
     with pytest.raises(UnsupportedError, match=message):
         check_program(made)
+
+
+def test_the_report_says_that_learning_runs_on_the_host() -> None:
+    net = nm.Network(name="net", dt=1 * ms, seed=1)
+    noise, cells = net.input(3, name="in"), net.population(2, nm.LIF(tau_m=20 * ms), name="cells")
+    rule = STDP(a_plus=0.01, a_minus=0.01, tau_plus=20 * ms, tau_minus=20 * ms, w_max=1.0)
+    net.connect(noise, cells, weights=0.5, plasticity=rule, name="syn")
+    net.connect(cells, cells, weights=-0.5, name="lateral")
+    section = nm.compile(net, target="loihi:nengo").report.sections[0]
+    assert section.rows == (("syn", 6, "on the host"),)
+    assert "on the host" in section.text()
+    assert "our learning engine" in section.text()
 
 
 def test_what_it_holds_passes() -> None:

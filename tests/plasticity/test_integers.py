@@ -33,7 +33,7 @@ SHARE = 0.06
 SEEN = 0.03  # of w_max: a change that is large enough to be compared
 W = 1e-3  # w_max, beside a threshold of 1
 N_PRE, N_POST = 15, 8
-INTEGERS = "cpu:ref"
+INTEGERS = "cpu"
 
 
 PAIRS = STDP(0.01 * W, 0.003 * W, 20 * ms, 20 * ms, w_max=W)

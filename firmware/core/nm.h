@@ -66,6 +66,18 @@ int nm_step(nm_engine *engine);
 /* Spikes of a population in the last step; payload NULL = 1 each. */
 uint32_t nm_spikes(const nm_engine *engine, uint16_t population, const uint32_t **index, const int32_t **payload);
 
+/* Call `spike` for each spike of a population in the last step, in ascending order; its payload is 1 but for graded and
+ * ternary populations. */
+static inline void nm_on_spike(const nm_engine *engine, uint16_t population,
+                               void (*spike)(void *context, uint32_t neuron, int32_t payload), void *context)
+{
+    const uint32_t *index;
+    const int32_t *payload;
+    const uint32_t count = nm_spikes(engine, population, &index, &payload);
+    for (uint32_t i = 0; i < count; i++)
+        spike(context, index[i], payload ? payload[i] : 1);
+}
+
 /* Records: parse inputs, write outputs (docs/image.md, 4).
  * nm_feed takes the input records of step nm_now()+1 from buf and returns the bytes used (>= 0; records of later
  * steps are left), or a negative code. */

@@ -5,7 +5,6 @@
 static void rule_start(nm_engine *e, uint32_t index) {
     nm_rule *r = e->rule + index;
     r->separable = nm_separable(e, r);
-    if (r->separable) nm_separable_start(e, r);
 }
 
 int nm_init(nm_engine **engine, const uint8_t *image, size_t len, void *arena, size_t arena_len) {
@@ -35,8 +34,12 @@ int nm_init(nm_engine **engine, const uint8_t *image, size_t len, void *arena, s
     }
     for (uint32_t i = 0; i < e->probes; i++) nm_decode_probe(&m, i, e->probe + i);
     for (uint32_t i = 0; i < e->rules; i++) rule_start(e, i);
-    for (uint32_t i = 0; i < e->projs; i++)
-        if (e->proj[i].rule) e->proj[i].plastic->rule = e->rule + (e->proj[i].rule - 1u);
+    for (uint32_t i = 0; i < e->projs; i++) {
+        const nm_proj *p = e->proj + i;
+        if (p->rule == 0) continue;
+        p->plastic->rule = e->rule + (p->rule - 1u);
+        if (p->plastic->rule->separable && p->layout == 0) nm_separable_start(e, p);
+    }
     nm_reset(e);
     *engine = e;
     return NM_OK;

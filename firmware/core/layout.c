@@ -53,6 +53,8 @@ static void place_plastic(nm_alloc *a, const nm_proj *p, const nm_rule *r, nm_pl
     l->ty = take(a, p->n_post, 1);
     l->rows = take(a, p->n_pre, 4);
     l->cols = take(a, p->n_post, 4);
+    if (p->layout == 0 && r->count[SUM_W] == 2 && !r->count[SUM_D] && !r->count[SUM_T])
+        l->by_value = take(a, 2 * NM_DECAY_ENTRIES, 4);
 }
 
 /* Sizes of the scratch areas, which all projections share. */
@@ -97,7 +99,6 @@ static void place_proj(const nm_image *m, nm_alloc *a, nm_proj *p, nm_scratch *s
 
 static void place_rule(const nm_image *m, nm_alloc *a, uint32_t i, nm_rule *r, uint32_t rounding) {
     if (rounding == 0) r->stream = take(a, STREAM_COUNT, sizeof(nm_stream));
-    if (r->count[SUM_W] == 2 && !r->count[SUM_D] && !r->count[SUM_T]) r->by_value = take(a, NM_DECAY_ENTRIES, 4);
     for (uint32_t k = 0; k < TR_COUNT; k++) {
         if (!(r->traces & (1u << k))) continue;
         const uint8_t *b = nm_rec(m, SEC_TRACES, r->trace_ref[k] - 1u);

@@ -117,8 +117,6 @@ typedef struct {
     uint8_t sum_shift;
     uint8_t sums;                       /* some factor reads q */
     const uint8_t *modulator_decay;     /* table; shared rounding only */
-    int32_t *by_value;                  /* stdp.c: what the y0-product adds by value of trace by_trace */
-    uint8_t by_trace;                   /* TR_COUNT: it reads none or several */
 } nm_rule;
 
 typedef struct {
@@ -129,6 +127,9 @@ typedef struct {
     uint8_t *trace[TR_COUNT], *tx, *ty;
     uint32_t *rows, *cols;              /* neurons with tx > 0, ty > 0 */
     uint32_t nrows, ncols;
+    int32_t *by_value;                  /* stdp.c: for the x0- and the y0-product, what it adds by value of its trace */
+    uint8_t by_trace[2];                /* that trace; TR_COUNT: none, more: several */
+    uint8_t whole;                      /* what they add are whole numbers */
 } nm_plastic;
 
 typedef struct {
@@ -274,7 +275,7 @@ int32_t nm_modulator_at(const nm_engine *e, const nm_proj *p, uint32_t which, ui
 /* learn.c, stdp.c */
 void nm_learn(nm_engine *e, uint32_t index, nm_proj *p);
 uint8_t nm_separable(const nm_engine *e, const nm_rule *r);
-void nm_separable_start(const nm_engine *e, nm_rule *r);
+void nm_separable_start(const nm_engine *e, const nm_proj *p);
 void nm_learn_separable(nm_engine *e, uint32_t index, nm_proj *p);
 /* Of a single variable without a function. */
 NM_INLINE int32_t nm_factor_value(const nm_factor *f, int32_t x) {

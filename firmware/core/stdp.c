@@ -1,30 +1,55 @@
-/* The kernel for separable rules on dense projections: one x0-product of target traces and constants, one y0-product
- * of source traces and constants, in either order (pair STDP and its kin). What such a product adds does not depend on
- * the weight, so it is worked out once per neuron, and a row is one pass of "add, round, clip". Equal to the
+/* The kernel for separable rules on dense projections: one x0-product of a target trace and constants, one y0-product
+ * of a source trace and constants, in either order (pair STDP and its kin). What such a product adds depends on that
+ * trace alone: it is looked up. Three kinds of synapses, apart from each other: of targets that spiked and silent
+ * sources (columns), of sources that spiked and silent targets (rows), and of both that spiked. Equal to the
  * interpreter by test. */
 #include "nm_internal.h"
+
+/* A synapse of a row or column: its place along it, and what is added to it. */
+typedef struct { uint32_t at; int32_t d; } nm_cell;
+#define CELLS NM_BATCH              /* of a list, in e->lane: few enough that a batch of rows stays in the cache */
+
+/* Where vectors hurry over zeros, rows whose synapses have numbers of their own are lists only if few are to move: one
+ * in FEW. 0: always. */
+#if defined(__SSE2__) || defined(__ARM_NEON)
+#define FEW 8u
+#else
+#define FEW 0u
+#endif
+
+/* The sources or the targets, and what one more means for the place of a weight and for its key. */
+typedef struct {
+    const uint32_t *spiked;
+    const uint8_t *when;
+    uint32_t n, count, stride, step;
+} nm_side;
 
 typedef struct {
     nm_engine *e;
     nm_proj *p;
     nm_plastic *l;
-    const nm_product *qx, *qy;
+    nm_side side[2];                /* by dependency: whose spikes it means */
     uint32_t x_first;               /* order of the two products: the sum saturates after each */
-    uint32_t key;                   /* synapse rounding */
-    int32_t up;                     /* added before the shift that drops 7 fractional bits */
-    int32_t hashed_up, sign;        /* the same where each synapse has its own number: hashed_up + sign * r */
-    int32_t acc_lo, acc_hi, lo, hi; /* limits of the sum and of a weight */
-    uint8_t y_at[65], x_at[65];     /* some target's, some source's last spike was at k of the epoch */
-    uint32_t times;                 /* how many k have y_at, and which */
-    uint8_t time[64];
-    const int32_t *by_value;        /* of the rule, if its y0-product reads one trace: at time k h_last or in h_first */
-    const uint8_t *h_first, *h_last;
+    uint32_t hashed;                /* there is something to round, with a number of each synapse's own */
+    uint32_t key, times, plus;      /* of that number, see number() */
+    int32_t up;                     /* shared rounding: added before the shift that drops 7 fractional bits */
+    int32_t acc_lo, acc_hi;         /* limits of the sum */
+    uint32_t y_times;               /* at how many times of the epoch some target's last spike was, and which */
+    uint8_t y_time[64];
+    uint8_t at[2][65];              /* some source's, some target's last spike was then */
 } nm_separable_run;
 
-static int only(const nm_engine *e, const nm_product *q, uint32_t first, uint32_t last) {
+/* ---- what a product adds ---- */
+
+/* Does the product read one trace at most, of those from first to last? */
+static int one_trace(const nm_engine *e, const nm_product *q, uint32_t first, uint32_t last) {
+    uint32_t read = VAR_ONE;
     for (uint32_t k = 0; k < q->factors; k++) {
         const nm_factor *f = e->factor + q->first + k;
-        if (f->form || f->second || (f->var != VAR_ONE && (f->var < first || f->var > last))) return 0;
+        if (f->form || f->second) return 0;
+        if (f->var == VAR_ONE) continue;
+        if (f->var < first || f->var > last || (read != VAR_ONE && f->var != read)) return 0;
+        read = f->var;
     }
     return 1;
 }
@@ -37,263 +62,253 @@ static const nm_product *find(const nm_engine *e, const nm_rule *r, uint32_t dep
 uint8_t nm_separable(const nm_engine *e, const nm_rule *r) {
     if (r->count[SUM_W] != 2 || r->count[SUM_D] || r->count[SUM_T]) return 0;
     const nm_product *x = find(e, r, DEP_X0), *y = find(e, r, DEP_Y0);
-    return x->dep == DEP_X0 && y->dep == DEP_Y0 && only(e, x, VAR_Y1, VAR_Y3) && only(e, y, VAR_X1, VAR_X2);
+    return x->dep == DEP_X0 && y->dep == DEP_Y0 && one_trace(e, x, VAR_Y1, VAR_Y3) && one_trace(e, y, VAR_X1, VAR_X2);
 }
 
-/* Mantissa times the constant factors. */
-static uint32_t constants(const nm_engine *e, const nm_product *q) {
-    uint32_t s = (uint32_t)(int32_t)q->mant;
-    for (uint32_t k = 0; k < q->factors; k++) {
-        const nm_factor *f = e->factor + q->first + k;
-        if (f->var == VAR_ONE) s *= (uint32_t)nm_factor_value(f, 0);
+/* What a product adds for each value of the trace that it reads, once for the whole run. Stored weights of inhibitory
+ * synapses are magnitudes: there everything acts with the opposite sign. */
+static void tabulate(const nm_engine *e, const nm_proj *p, uint32_t dep) {
+    nm_plastic *l = p->plastic;
+    const nm_product *q = find(e, l->rule, dep);
+    int32_t *out = l->by_value + dep * NM_DECAY_ENTRIES;
+    l->by_trace[dep] = TR_COUNT;
+    for (uint32_t v = 0; v < NM_DECAY_ENTRIES; v++) {
+        uint32_t s = (uint32_t)(int32_t)q->mant;
+        for (uint32_t k = 0; k < q->factors; k++) {
+            const nm_factor *f = e->factor + q->first + k;
+            s *= (uint32_t)nm_factor_value(f, f->var == VAR_ONE ? 0 : (int32_t)v);
+            if (f->var != VAR_ONE) l->by_trace[dep] = (uint8_t)(f->var - VAR_X1 + TR_X1);
+        }
+        out[v] = (int32_t)(((uint32_t)nm_product_end((int32_t)s, q) ^ p->flip) - p->flip);
+        if (out[v] & 127) l->whole = 0;
     }
-    return s;
 }
 
-/* If the y0-product reads one trace only: what it adds for each value of that trace, once for the whole run. */
-void nm_separable_start(const nm_engine *e, nm_rule *r) {
-    const nm_product *q = find(e, r, DEP_Y0);
-    const nm_factor *trace = 0;
-    r->by_trace = TR_COUNT;
-    for (uint32_t k = 0; k < q->factors; k++) {
-        const nm_factor *f = e->factor + q->first + k;
-        if (f->var == VAR_ONE) continue;
-        r->by_trace = trace ? TR_COUNT : (uint8_t)(f->var - VAR_X1);
-        if (trace) return;
-        trace = f;
-    }
-    if (!trace) return;
-    const uint32_t s = constants(e, q);
-    for (uint32_t v = 0; v < NM_DECAY_ENTRIES; v++)
-        r->by_value[v] = nm_product_end((int32_t)(s * (uint32_t)nm_factor_value(trace, (int32_t)v)), q);
+void nm_separable_start(const nm_engine *e, const nm_proj *p) {
+    p->plastic->whole = 1;
+    tabulate(e, p, DEP_X0);
+    tabulate(e, p, DEP_Y0);
 }
 
-static const uint8_t *values(const nm_separable_run *c, const nm_factor *f, uint32_t k) {
-    return nm_history(c->e, c->p, f->var - VAR_X1 + TR_X1, k);
+/* The trace that a product reads, at time k of the epoch; anything if it reads none. */
+static const uint8_t *trace_of(const nm_separable_run *c, uint32_t dep, uint32_t k) {
+    const uint32_t trace = c->l->by_trace[dep];
+    return trace < TR_COUNT ? nm_history(c->e, c->p, trace, k) : dep == DEP_X0 ? c->l->ty : c->l->tx;
 }
 
-/* What a product adds for each neuron of its side, traces read at time k. */
-static void deltas(const nm_separable_run *c, const nm_product *q, uint32_t k, uint32_t n, int32_t *restrict out) {
-    const uint32_t s = constants(c->e, q);
-    const nm_product end = *q;
-    uint32_t started = 0;
-    for (uint32_t x = 0; x < q->factors; x++) {
-        const nm_factor f = c->e->factor[q->first + x];
-        if (f.var == VAR_ONE) continue;
-        const uint8_t *restrict h = values(c, &f, k);
-        if (started++)
-            for (uint32_t i = 0; i < n; i++) out[i] = (int32_t)((uint32_t)out[i] * (uint32_t)nm_factor_value(&f, h[i]));
-        else
-            for (uint32_t i = 0; i < n; i++) out[i] = nm_factor_value(&f, h[i]);
-    }
-    if (started)
-        for (uint32_t i = 0; i < n; i++) out[i] = nm_product_end((int32_t)((uint32_t)out[i] * s), &end);
-    else
-        for (uint32_t i = 0; i < n; i++) out[i] = nm_product_end((int32_t)s, &end);
+static const int32_t *by_value(const nm_separable_run *c, uint32_t dep) {
+    return c->l->by_value + dep * NM_DECAY_ENTRIES;
 }
 
-static int32_t delta_of(const nm_separable_run *c, const nm_product *q, uint32_t k, uint32_t i) {
-    uint32_t s = constants(c->e, q);
-    for (uint32_t x = 0; x < q->factors; x++) {
-        const nm_factor *f = c->e->factor + q->first + x;
-        if (f->var != VAR_ONE) s *= (uint32_t)nm_factor_value(f, values(c, f, k)[i]);
-    }
-    return nm_product_end((int32_t)s, q);
+/* ---- kernels: w' = clip((w * 128 + d + number) >> 7) ---- */
+
+/* 127 - r, or r where magnitudes of negative weights are stored; r is the top of a hash. 127 - (x >> 25) is ~x >> 25,
+ * which the last multiplication of the hash can give at once. */
+NM_INLINE int32_t number(uint32_t x, uint32_t times, uint32_t plus) {
+    x = (x ^ (x >> 16)) * 0x7FEB352Du;
+    return (int32_t)(((x ^ (x >> 15)) * times + plus) >> 25);
 }
 
-/* Stored weights of inhibitory synapses are magnitudes: there everything acts with the opposite sign. */
-static int32_t along(const nm_separable_run *c, int32_t delta) {
-    return (int32_t)(((uint32_t)delta ^ c->p->flip) - c->p->flip);
-}
-
-static int32_t hashed_up(const nm_separable_run *c, uint32_t row_key, uint32_t j) {
-    return c->hashed_up + c->sign * (int32_t)nm_mix7(row_key + j * NM_SECOND);
-}
-
-static uint32_t row_key(const nm_separable_run *c, uint32_t i) { return c->key + i * NM_GOLDEN; }
-
-static void put(const nm_separable_run *c, uint32_t at, int32_t w) {
-    if (c->p->element == ELEM_U8) ((uint8_t *)(uintptr_t)c->p->w)[at] = (uint8_t)w;
-    else ((int16_t *)(uintptr_t)c->p->w)[at] = (int16_t)w;
-}
-
-static int32_t get(const nm_separable_run *c, uint32_t at) {
-    return c->p->element == ELEM_U8 ? c->p->w[at] : ((const int16_t *)(const void *)c->p->w)[at];
-}
-
-/* The kernels: w' = clip((w * 128 + d) >> 7), with the rounding folded into d: 127 - r, or r where magnitudes of
- * negative weights are stored. Hashed ones fold 127 or 0 and take r for each synapse; `sign` is -1 or 1. Kept out of
- * line: together they would run out of registers on small cores. */
+/* Whole rows, and listed cells of a row or column, by fours. d holds the number if all have the same. Kept out of line:
+ * together they would run out of registers on small cores. */
 #define KERNELS(T, name, D, lowest)                                                                                    \
-    static NM_NOINLINE void row_##name(T *restrict w, const D *restrict d, uint32_t n, int32_t up) {                   \
-        NM_UNROLL4 for (uint32_t j = 0; j < n; j++) w[j] = (T)nm_clip((w[j] * 128 + d[j] + up) >> 7, lowest, 255);     \
+    static NM_NOINLINE void row_##name(T *restrict w, const D *restrict d, uint32_t n) {                               \
+        NM_UNROLL4 for (uint32_t j = 0; j < n; j++) w[j] = (T)nm_clip(((int32_t)w[j] * 128 + d[j]) >> 7, lowest, 255); \
     }                                                                                                                  \
     static NM_NOINLINE void row_hashed_##name(T *restrict w, const D *restrict d, uint32_t n, uint32_t key,            \
-                                              int32_t up, int32_t sign) {                                              \
-        if (sign < 0)                                                                                                  \
-            for (uint32_t j = 0; j < n; j++, key += NM_SECOND)                                                         \
-                w[j] = (T)nm_clip((w[j] * 128 + d[j] + up - (int32_t)nm_mix7(key)) >> 7, lowest, 255);                 \
-        else                                                                                                           \
-            for (uint32_t j = 0; j < n; j++, key += NM_SECOND)                                                         \
-                w[j] = (T)nm_clip((w[j] * 128 + d[j] + up + (int32_t)nm_mix7(key)) >> 7, lowest, 255);                 \
+                                              uint32_t times, uint32_t plus) {                                         \
+        for (uint32_t j = 0; j < n; j++, key += NM_SECOND)                                                             \
+            w[j] = (T)nm_clip(((int32_t)w[j] * 128 + d[j] + number(key, times, plus)) >> 7, lowest, 255);              \
     }                                                                                                                  \
-    static NM_NOINLINE void columns_##name(T *restrict w, const uint32_t *restrict col, uint32_t n, int32_t d) {       \
-        for (uint32_t x = 0; x < n; x++) w[col[x]] = (T)nm_clip((w[col[x]] * 128 + d) >> 7, lowest, 255);              \
+    NM_INLINE void move_##name(T *w, int32_t d) { *w = (T)nm_clip(((int32_t)*w * 128 + d) >> 7, lowest, 255); }        \
+    static NM_NOINLINE void cells_##name(T *restrict w, const nm_cell *restrict a, uint32_t n, uint32_t stride) {      \
+        for (; n != 0; n -= 4, a += 4)                                                                                 \
+            NM_UNROLL4 for (uint32_t x = 0; x < 4; x++) move_##name(w + a[x].at * stride, a[x].d);                     \
     }                                                                                                                  \
-    static NM_NOINLINE void columns_timed_##name(T *restrict w, const uint32_t *restrict col, uint32_t n,              \
-                                                 const uint8_t *restrict ty, const int32_t *restrict by_time) {        \
-        for (uint32_t x = 0; x < n; x++) {                                                                             \
-            const uint32_t j = col[x];                                                                                 \
-            w[j] = (T)nm_clip((w[j] * 128 + by_time[ty[j]]) >> 7, lowest, 255);                                        \
-        }                                                                                                              \
+    NM_INLINE void hash_##name(T *restrict w, const nm_cell *restrict a, uint32_t n, uint32_t stride, uint32_t key,    \
+                               uint32_t step, uint32_t times, uint32_t plus) {                                         \
+        for (; n != 0; n -= 4, a += 4)                                                                                 \
+            NM_UNROLL4 for (uint32_t x = 0; x < 4; x++)                                                                \
+                move_##name(w + a[x].at * stride, a[x].d + number(key + a[x].at * step, times, plus));                 \
     }                                                                                                                  \
-    static NM_NOINLINE void columns_hashed_##name(T *restrict w, const uint32_t *restrict col, uint32_t n,             \
-                                                  const uint8_t *restrict ty, const int32_t *restrict by_time,         \
-                                                  uint32_t key, int32_t sign) {                                        \
-        for (uint32_t x = 0; x < n; x++) {                                                                             \
-            const uint32_t j = col[x];                                                                                 \
-            const int32_t r = (int32_t)nm_mix7(key + j * NM_SECOND);                                                   \
-            w[j] = (T)nm_clip((w[j] * 128 + by_time[ty[j]] + sign * r) >> 7, lowest, 255);                             \
-        }                                                                                                              \
+    static NM_NOINLINE void cells_hashed_##name(T *restrict w, const nm_cell *restrict a, uint32_t n, uint32_t key,    \
+                                                const nm_separable_run *c, const nm_side *along) {                     \
+        if (along->step == NM_SECOND) hash_##name(w, a, n, 1, key, NM_SECOND, c->times, c->plus);                      \
+        else hash_##name(w, a, n, along->stride, key, NM_GOLDEN, c->times, c->plus);                                   \
     }                                                                                                                  \
-    static void silent_##name(const nm_separable_run *c, uint32_t start, int32_t *by_time, uint32_t hashed,            \
-                              uint32_t key) {                                                                          \
-        T *w = (T *)(uintptr_t)c->p->w + start;                                                                        \
+    /* Both products, in their order, in a row: dx of each active column, dy by the time of its spike. */              \
+    static NM_NOINLINE void both_##name(T *restrict w, const nm_separable_run *c, uint32_t key,                        \
+                                        const int32_t *restrict dx, const int32_t *restrict dy) {                      \
         const nm_plastic *l = c->l;                                                                                    \
-        if (hashed) columns_hashed_##name(w, l->cols, l->ncols, l->ty, by_time, key, c->sign);                         \
-        else if (c->times == 1) columns_##name(w, l->cols, l->ncols, by_time[c->time[0]]);                             \
-        else columns_timed_##name(w, l->cols, l->ncols, l->ty, by_time);                                               \
+        const uint32_t n = l->ncols, times = c->times, plus = c->plus, own = c->e->rounding, x_first = c->x_first;     \
+        const int32_t lo = c->acc_lo, hi = c->acc_hi, shared = c->up;                                                  \
+        for (uint32_t x = 0; x < n; x++) {                                                                             \
+            const uint32_t j = l->cols[x];                                                                             \
+            const int32_t a = dx[x], b = dy[l->ty[j]], up = own ? number(key + j * NM_SECOND, times, plus) : shared;   \
+            const int32_t sum = nm_clip((int32_t)w[j] * 128 + (x_first ? a : b), lo, hi) + (x_first ? b : a);          \
+            w[j] = (T)nm_clip((sum + up) >> 7, lowest, 255);                                                           \
+        }                                                                                                              \
     }
 
 KERNELS(uint8_t, u8, int16_t, 0)
 KERNELS(int16_t, i16, int32_t, -256)
 
-/* What the y0-product adds in row i for targets that spiked at each of c->time, by time; returns the or of all. */
-NM_INLINE int32_t row_deltas(const nm_separable_run *c, uint32_t i, int32_t *by_time) {
-    const uint32_t n = c->p->n_pre, last = c->l->rule->t_epoch;
-    int32_t any = 0;
-    for (uint32_t x = 0; x < c->times; x++) {
-        const uint32_t k = c->time[x];
-        const int32_t d = c->by_value ? c->by_value[k == last ? c->h_last[i] : c->h_first[(k - 1) * n + i]]
-                                      : delta_of(c, c->qy, k, i);
-        by_time[k] = along(c, d);
-        any |= d;
+static uint8_t *bytes(const nm_separable_run *c, uint32_t at) { return (uint8_t *)(uintptr_t)c->p->w + at; }
+static int16_t *shorts(const nm_separable_run *c, uint32_t at) { return (int16_t *)(uintptr_t)c->p->w + at; }
+
+static void run_cells(const nm_separable_run *c, uint32_t at, const nm_cell *a, uint32_t n, uint32_t key,
+                      const nm_side *along) {
+    const int is_byte = c->p->element == ELEM_U8;
+    if (is_byte && c->hashed) cells_hashed_u8(bytes(c, at), a, n, key, c, along);
+    else if (is_byte) cells_u8(bytes(c, at), a, n, along->stride);
+    else if (c->hashed) cells_hashed_i16(shorts(c, at), a, n, key, c, along);
+    else cells_i16(shorts(c, at), a, n, along->stride);
+}
+
+/* ---- lists ---- */
+
+/* Neurons from..end whose traces make the product add something, appended to the list; returns its length. */
+static uint32_t pick(const nm_separable_run *c, uint32_t dep, uint32_t k, uint32_t from, uint32_t end,
+                     nm_cell *restrict list, uint32_t n) {
+    const uint8_t *restrict h = trace_of(c, dep, k);
+    const int32_t up = c->up, *restrict values = by_value(c, dep);
+    /* traces are 0 or not at random: no branches */
+    NM_UNROLL4 for (uint32_t i = from; i < end; i++) {
+        const int32_t d = values[h[i]];
+        list[n].at = i;
+        list[n].d = d + up;
+        n += d != 0;
     }
-    return any;
+    return n;
 }
 
-static void silent_row(const nm_separable_run *c, uint32_t i) {
-    const uint32_t start = i * c->p->n_post;
-    int32_t by_time[65];
-    const int32_t any = row_deltas(c, i, by_time);
-    const uint32_t hashed = c->e->rounding && (any & 127), key = hashed ? row_key(c, i) : 0;
-    for (uint32_t x = 0; x < c->times; x++) by_time[c->time[x]] += hashed ? c->hashed_up : c->up;
-    if (c->p->element == ELEM_U8) silent_u8(c, start, by_time, hashed, key);
-    else silent_i16(c, start, by_time, hashed, key);
-}
-
-/* Rows whose source was silent: only columns of targets that spiked. Traces are 0 or not at random, so the rows that
- * change are listed first, without branches. */
-static void silent_rows(const nm_separable_run *c) {
-    const nm_separable_run local = *c;
-    const uint8_t *restrict tx = c->l->tx;
-    int32_t by_time[65], *restrict list = c->e->delta;
-    const uint32_t rows = c->p->n_pre;
-    uint32_t n = 0;
-    if (c->by_value && c->times == 1) {
-        const uint32_t k = c->time[0];
-        const uint8_t *restrict h = k == c->l->rule->t_epoch ? c->h_last : c->h_first + (k - 1) * rows;
-        const int32_t *restrict by_value = c->by_value;
-        for (uint32_t i = 0; i < rows; i++) {
-            list[n] = (int32_t)i;
-            n += (by_value[h[i]] != 0) & (tx[i] == 0);
+/* The rows, or the columns, of neurons that spiked last at time k, without those that cross them. */
+static void lines(const nm_separable_run *c, uint32_t dep, uint32_t k) {
+    const nm_side *line = c->side + dep, *along = c->side + !dep;
+    nm_cell *list = (nm_cell *)(void *)c->e->lane;
+    uint32_t from = 0, crossed = 0;
+    while (from < along->n) {
+        uint32_t n = 0;
+        while (from < along->n && n < CELLS - 3u) {
+            const uint32_t stop = crossed < along->count ? along->spiked[crossed] : along->n;
+            const uint32_t end = nm_min(stop, from + CELLS - 3u - n);
+            n = pick(c, dep, k, from, end, list, n);
+            from = end;
+            if (from == stop) {
+                from++;
+                crossed++;
+            }
         }
-    } else {
-        for (uint32_t i = 0; i < rows; i++) {
-            list[n] = (int32_t)i;
-            n += (row_deltas(&local, i, by_time) != 0) & (tx[i] == 0);
+        for (; n & 3u; n++) list[n].at = 0, list[n].d = 0;      /* moves nothing */
+        for (uint32_t x = 0; x < line->count && n; x++) {
+            const uint32_t i = line->spiked[x];
+            if (line->when[i] == k) run_cells(c, i * line->stride, list, n, c->key + i * line->step, along);
         }
     }
-    for (uint32_t x = 0; x < n; x++) silent_row(&local, (uint32_t)list[x]);
 }
 
-/* Synapses between a source and a target that both spiked: both products, in their order, to the second row of
- * e->fold. */
-static void joint(const nm_separable_run *c, uint32_t i, uint32_t key) {
+/* ---- rows of sources that spiked ---- */
+
+/* What the x0-product adds for each target, with the number if all have the same; 0, which moves nothing, for those
+ * that spiked. Bytes: limited to 16 bits, which limits no weight more than its own range. Returns how many add. */
+static uint32_t row_deltas(const nm_separable_run *c, uint32_t k) {
     const nm_plastic *l = c->l;
-    int32_t y[65];
-    row_deltas(c, i, y);
-    for (uint32_t x = 0; x < l->ncols; x++) {
-        const uint32_t j = l->cols[x];
-        const int32_t dx = along(c, c->e->delta[j]), dy = y[l->ty[j]];
-        int32_t acc = get(c, i * c->p->n_post + j) * 128;
-        acc = nm_clip(acc + (c->x_first ? dx : dy), c->acc_lo, c->acc_hi);
-        acc = nm_clip(acc + (c->x_first ? dy : dx), c->acc_lo, c->acc_hi);
-        const int32_t up = c->e->rounding ? hashed_up(c, key, j) : c->up;
-        c->e->fold[c->p->n_post + x] = (int16_t)nm_clip((acc + up) >> 7, c->lo, c->hi);
-    }
-}
-
-static void run_row(const nm_separable_run *c, uint32_t start, uint32_t key, int exact) {
-    uint8_t *bytes = (uint8_t *)(uintptr_t)c->p->w + start;
-    int16_t *shorts = (int16_t *)(uintptr_t)c->p->w + start;
+    const uint8_t *restrict h = trace_of(c, DEP_X0, k);
     const uint32_t n = c->p->n_post, is_byte = c->p->element == ELEM_U8;
-    if (is_byte && exact) row_u8(bytes, c->e->fold, n, 0);
-    else if (is_byte) row_hashed_u8(bytes, c->e->fold, n, key, 0, c->sign);
-    else if (exact) row_i16(shorts, c->e->delta, n, c->up);
-    else row_hashed_i16(shorts, c->e->delta, n, key, c->hashed_up, c->sign);
+    const int32_t up = c->up, *restrict values = by_value(c, DEP_X0);
+    int16_t *restrict narrow = c->e->fold;
+    int32_t *restrict wide = (int32_t *)(void *)c->e->fold;
+    uint32_t some = 0;
+    if (is_byte)
+        NM_UNROLL4 for (uint32_t j = 0; j < n; j++) {
+            some += values[h[j]] != 0;
+            narrow[j] = (int16_t)nm_clip(values[h[j]] + up, -32768, 32767);
+        }
+    else
+        NM_UNROLL4 for (uint32_t j = 0; j < n; j++) {
+            some += values[h[j]] != 0;
+            wide[j] = values[h[j]] + up;
+        }
+    for (uint32_t x = 0; x < l->ncols; x++) {
+        if (is_byte) narrow[l->cols[x]] = 0;
+        else wide[l->cols[x]] = 0;
+    }
+    return some;
 }
 
-/* Rows whose source spiked last at time k. */
-static void spiking_rows(const nm_separable_run *c, uint32_t k) {
-    const nm_plastic *l = c->l;
+static void run_row(const nm_separable_run *c, uint32_t start, uint32_t key) {
     const uint32_t n = c->p->n_post;
-    int32_t *delta = c->e->delta, any = 0;
-    deltas(c, c->qx, k, n, delta);
-    for (uint32_t j = 0; j < n; j++) any |= delta[j];
-    const int exact = !c->e->rounding || (any & 127) == 0;     /* no hash is needed */
-    const int32_t up = exact ? c->up : c->hashed_up;
-    if (c->p->element == ELEM_U8)
-        for (uint32_t j = 0; j < n; j++) c->e->fold[j] = (int16_t)nm_clip(along(c, delta[j]) + up, -32768, 32767);
-    for (uint32_t x = 0; x < l->nrows; x++) {
-        const uint32_t i = l->rows[x], start = i * n;
-        if (l->tx[i] != k) continue;
-        const uint32_t key = c->e->rounding ? row_key(c, i) : 0;
-        if (l->ncols) joint(c, i, key);
-        if (any != 0) run_row(c, start, key, exact);
-        for (uint32_t y = 0; y < l->ncols; y++) put(c, start + l->cols[y], c->e->fold[n + y]);
+    const int is_byte = c->p->element == ELEM_U8, hashed = FEW && c->hashed;
+    const int16_t *narrow = c->e->fold;
+    const int32_t *wide = (const int32_t *)(const void *)narrow;
+    if (is_byte && hashed) row_hashed_u8(bytes(c, start), narrow, n, key, c->times, c->plus);
+    else if (is_byte) row_u8(bytes(c, start), narrow, n);
+    else if (hashed) row_hashed_i16(shorts(c, start), wide, n, key, c->times, c->plus);
+    else row_i16(shorts(c, start), wide, n);
+}
+
+/* The synapses of a row onto targets that spiked, too. */
+static void both(const nm_separable_run *c, uint32_t i, uint32_t key) {
+    const uint32_t start = i * c->p->n_post;
+    int32_t dy[65];
+    for (uint32_t x = 0; x < c->y_times; x++) {
+        const uint32_t k = c->y_time[x];
+        dy[k] = by_value(c, DEP_Y0)[trace_of(c, DEP_Y0, k)[i]];
     }
+    if (c->p->element == ELEM_U8) both_u8(bytes(c, start), c, key, c->e->delta, dy);
+    else both_i16(shorts(c, start), c, key, c->e->delta, dy);
+}
+
+/* Of sources that spiked last at time k. */
+static void rows(const nm_separable_run *c, uint32_t k) {
+    const nm_plastic *l = c->l;
+    const uint8_t *h = trace_of(c, DEP_X0, k);
+    const uint32_t some = c->hashed && !FEW ? 0 : row_deltas(c, k);
+    const int listed = c->hashed && (!FEW || FEW * some < c->p->n_post);
+    if (listed) lines(c, DEP_X0, k);
+    for (uint32_t x = 0; x < l->ncols; x++) c->e->delta[x] = by_value(c, DEP_X0)[h[l->cols[x]]];
+    for (uint32_t x = 0; x < l->nrows; x++) {
+        const uint32_t i = l->rows[x], key = c->key + i * NM_GOLDEN;
+        if (l->tx[i] != k) continue;
+        if (some && !listed) run_row(c, i * c->p->n_post, key);
+        if (l->ncols) both(c, i, key);
+    }
+}
+
+static int ascending(const uint32_t *list, uint32_t n) {
+    for (uint32_t x = 1; x < n; x++)
+        if (list[x] < list[x - 1]) return 0;
+    return 1;
 }
 
 void nm_learn_separable(nm_engine *e, uint32_t index, nm_proj *p) {
     nm_plastic *l = p->plastic;
     const nm_rule *r = l->rule;
-    nm_separable_run c = {.e = e, .p = p, .l = l, .qx = find(e, r, DEP_X0), .qy = find(e, r, DEP_Y0)};
-    const uint32_t magnitude = p->element == ELEM_U8, opposite = p->flip != 0;
-    c.x_first = c.qx < c.qy;
-    if (r->by_trace < TR_COUNT) {
-        c.by_value = r->by_value;
-        c.h_first = nm_history(e, p, r->by_trace, 1);
-        c.h_last = nm_history(e, p, r->by_trace, r->t_epoch);
-    }
+    const uint32_t opposite = p->flip != 0;
+    nm_separable_run c = {.e = e, .p = p, .l = l};
+    /* they are not if a state with spikes was written in */
+    if (!ascending(l->rows, l->nrows) || !ascending(l->cols, l->ncols)) nm_active(p);
+    const nm_side sources = {l->rows, l->tx, p->n_pre, l->nrows, p->n_post, NM_GOLDEN};
+    const nm_side targets = {l->cols, l->ty, p->n_post, l->ncols, 1, NM_SECOND};
+    c.side[DEP_X0] = sources;
+    c.side[DEP_Y0] = targets;
+    c.x_first = find(e, r, DEP_X0) < find(e, r, DEP_Y0);
     c.acc_lo = opposite ? -32767 : -32769;
     c.acc_hi = opposite ? 32769 : 32767;
-    c.hashed_up = opposite ? 0 : 127;
-    c.sign = opposite ? 1 : -1;
-    c.lo = magnitude ? 0 : -256;
-    c.hi = 255;
-    if (e->rounding) {
-        c.key = nm_key(e->seed, 16u * index + HASH_SUM, e->now);
-        c.up = 0;                                              /* used only where there is no fraction */
+    if (!e->rounding) {
+        const int32_t r7 = (int32_t)nm_round_number(e, r);
+        c.up = opposite ? r7 : 127 - r7;
     } else {
-        const int32_t number = (int32_t)nm_round_number(e, r);
-        c.up = opposite ? number : 127 - number;
+        c.hashed = !l->whole;
+        c.key = nm_key(e->seed, 16u * index + HASH_SUM, e->now);
+        c.times = opposite ? 0x846CA68Bu : 0u - 0x846CA68Bu;
+        c.plus = opposite ? 0 : UINT32_MAX;
     }
-    for (uint32_t x = 0; x < l->ncols; x++) c.y_at[l->ty[l->cols[x]]] = 1;
-    for (uint32_t x = 0; x < l->nrows; x++) c.x_at[l->tx[l->rows[x]]] = 1;
+    for (uint32_t s = 0; s < 2; s++)
+        for (uint32_t x = 0; x < c.side[s].count; x++) c.at[s][c.side[s].when[c.side[s].spiked[x]]] = 1;
     for (uint32_t k = 1; k <= r->t_epoch; k++)
-        if (c.y_at[k]) c.time[c.times++] = (uint8_t)k;
-    if (l->ncols) silent_rows(&c);
+        if (c.at[DEP_Y0][k]) c.y_time[c.y_times++] = (uint8_t)k;
+    for (uint32_t x = 0; x < c.y_times; x++) lines(&c, DEP_Y0, c.y_time[x]);
     for (uint32_t k = 1; k <= r->t_epoch; k++)
-        if (c.x_at[k]) spiking_rows(&c, k);
+        if (c.at[DEP_X0][k]) rows(&c, k);
 }

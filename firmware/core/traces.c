@@ -124,34 +124,19 @@ static void decay_shared(uint8_t *to, const uint8_t *from, uint32_t n, const uin
     for (uint32_t i = 0; i < n; i++) to[i] = next[from[i]];
 }
 
-/* The number is hash << 21: hash < ceil(T / 2^21). A threshold of 2^32 counts as the next whole. */
-NM_INLINE void hashed_entry(const uint32_t *table, uint32_t v, uint32_t *whole, uint32_t *limit) {
-    const uint32_t lo = table[2 * v], hi = table[2 * v + 1], top = ((hi & 0x3FFFFFu) << 11) | (lo >> 21);
-    const uint32_t up = (lo & 0x1FFFFFu) != 0, full = (hi & 0x200000u) || (up && top == UINT32_MAX);
-    *whole = (hi >> 22) + full;
-    *limit = full ? 0 : top + up;
+/* The number is hash << 21. With D v as whole:fraction in 10 and 54 bits, one subtraction does for the comparison. */
+NM_INLINE uint8_t hashed_decay(const uint32_t *table, uint32_t v, uint32_t key) {
+    const uint64_t value = (uint64_t)table[2 * v + 1] << 32 | table[2 * v];
+    const uint64_t r = (uint64_t)nm_mix_inline(key) << 21;
+    return (uint8_t)(0u - (uint32_t)((r - value) >> 54));
 }
 
-NM_INLINE uint8_t hashed_decay(uint32_t v, uint32_t i, uint32_t key, const uint32_t *whole, const uint32_t *limit) {
-    return (uint8_t)(whole[v] + (nm_mix_inline(key + i * NM_GOLDEN) < limit[v]));
-}
-
-static void decay_hashed(uint8_t *to, const uint8_t *from, uint32_t n, const uint32_t *table, uint32_t key,
-                         uint32_t *restrict scratch) {
-    uint32_t *whole = scratch, *limit = scratch + NM_DECAY_ENTRIES;
-    if (n <= NM_DECAY_ENTRIES) {
-        for (uint32_t i = 0; i < n; i++) {
-            const uint32_t v = from[i];         /* `to` may be `from` */
-            const uint32_t r = v ? nm_mix(key + i * NM_GOLDEN) : 0;
-            to[i] = v ? decayed(table, v, r >> 11, r << 21) : 0;   /* the verifier has checked that 0 stays 0 */
-        }
-        return;
-    }
-    for (uint32_t v = 0; v < NM_DECAY_ENTRIES; v++) hashed_entry(table, v, whole + v, limit + v);
+static NM_NOINLINE void decay_hashed(uint8_t *to, const uint8_t *from, uint32_t n,
+                                     const uint32_t *restrict table, uint32_t key) {
     if (to == from)
-        for (uint32_t i = 0; i < n; i++) to[i] = hashed_decay(to[i], i, key, whole, limit);
+        for (uint32_t i = 0; i < n; i++) to[i] = hashed_decay(table, to[i], key + i * NM_GOLDEN);
     else
-        for (uint32_t i = 0; i < n; i++) to[i] = hashed_decay(from[i], i, key, whole, limit);
+        for (uint32_t i = 0; i < n; i++) to[i] = hashed_decay(table, from[i], key + i * NM_GOLDEN);
 }
 
 static uint32_t side_count(const nm_proj *p, uint32_t trace) { return trace < TR_Y1 ? p->n_pre : p->n_post; }
@@ -181,7 +166,7 @@ static void history(nm_engine *e, uint32_t index, nm_proj *p, uint32_t trace) {
         const uint32_t step = e->now - last + k;
         if (!table) memset(to, 0, n);
         else if (e->rounding)
-            decay_hashed(to, from, n, table, key_of(e, index, HASH_DECAY + trace, step), (uint32_t *)e->lane);
+            decay_hashed(to, from, n, table, key_of(e, index, HASH_DECAY + trace, step));
         else decay_shared(to, from, n, table, r->stream + (source ? STREAM_XD : STREAM_YD));
         const uint32_t key = e->rounding ? key_of(e, index, HASH_IMPULSE + trace, step) : 0;
         for (uint32_t c = 0; c < count; c++) {

@@ -38,12 +38,14 @@ CORES = {
 
 
 def is_pair_rule(rule: Rule) -> bool:
-    """Whether a rule has the shape of pair STDP: dw alone, a product per side that reads the other side's traces."""
+    """Whether a rule has the shape of pair STDP: dw alone, a product per side that reads a trace of the other."""
     if rule.dd or rule.dt or len(rule.dw) != 2 or {p.dependency for p in rule.dw} != {"x0", "y0"}:
         return False
 
     def reads_only(product: Product, names: tuple[str, ...]) -> bool:
-        return bool(product.factors) and all(f.variable in names for f in product.factors)
+        read = {f.variable for f in product.factors} - {"1"}
+        plain = not any(f.function or f.second for f in product.factors)
+        return plain and len(read) <= 1 and read <= set(names)
 
     return all(reads_only(p, TRACES_Y if p.dependency == "x0" else TRACES_X) for p in rule.dw)
 

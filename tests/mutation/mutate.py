@@ -62,7 +62,7 @@ SKIPPED = {
     "nm_set_kernels": "a switch of the tests",
     "nm_init": "pointers and counts; it computes nothing",
     "nm_separable": "may a kernel run; else the interpreter does",
-    "only": "part of nm_separable",
+    "one_trace": "part of nm_separable",
     "columns_matter": "may a row be left out because it adds 0",
     "may_saturate": "may clips be left out because nothing reaches them",
 }
@@ -72,6 +72,7 @@ SHORTCUTS = {
     r"\bany\b": "what adds nothing is left out",
     r"t_epoch > 1\b|t_epoch == 1\b": "in an epoch of one step every time is the same",
     r"\bwhole\b": "whole numbers need no rounding",
+    r"\bFEW\b|\bsome\b": "rows go as lists or whole, with the same bits",
     r"\bloaded\b|\breads\b|\bdirty\b": "fetches and sums only what is needed",
     r"\bby_trace\b|\bby_value\b|NM_DECAY_ENTRIES": "worked out per value where values are fewer than neurons",
     r"uint32_t mode =|if \(mode & (ARRAYS|THRESHOLDS|THETA|LOW)\)": "loops of their own for scalars",

@@ -5,6 +5,12 @@
 
 #include "wire.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_UNPOISON_MEMORY_REGION(from, bytes) (void)(from)
+#endif
+
 static uint32_t align8(uint32_t n) { return (n + 7u) & ~UINT32_C(7); }
 
 static bool at_low_end(const nm_app *a) { return a->program.engine != NULL && a->program.low == a->config.pool; }
@@ -32,6 +38,7 @@ void nm_app_on_stage(nm_app *a, const uint8_t *p, uint16_t n)
     }
     /* The same bytes as last time (the link broke): go on where they stopped. An item's bytes have no key. */
     bool same = len == a->stage.len && memcmp(p + 4, a->stage.key, 32) == 0 && (p[4] | p[5] | p[6] | p[7]) != 0;
+    ASAN_UNPOISON_MEMORY_REGION(free_low(a), have);            /* the guards of an earlier program end with it */
     if (!same) {
         a->stage.at = carve(a, 0, align8(len));
         a->stage.len = len;

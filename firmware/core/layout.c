@@ -9,6 +9,7 @@
 #else
 #define GUARD 0u
 #define ASAN_POISON_MEMORY_REGION(from, bytes) (void)(from)
+#define ASAN_UNPOISON_MEMORY_REGION(from, bytes) (void)(from)
 #endif
 
 typedef struct { uint8_t *base; uint32_t used; } nm_alloc;   /* used: UINT32_MAX once over the limit of 2^31 */
@@ -21,7 +22,10 @@ static void *take(nm_alloc *a, uint32_t count, uint32_t size) {
     }
     uint8_t *p = a->base ? a->base + a->used : NULL;
     a->used += (uint32_t)need;
-    if (p) ASAN_POISON_MEMORY_REGION(p + bytes, need - bytes);
+    if (p) {
+        ASAN_UNPOISON_MEMORY_REGION(p, bytes);                   /* an earlier program had its guards elsewhere */
+        ASAN_POISON_MEMORY_REGION(p + bytes, need - bytes);
+    }
     return p;
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -100,7 +101,7 @@ def test_a_stall_keeps_everything() -> None:
 serial = pytest.importorskip("serial", reason="ports need pyserial: pip install 'neuromorph[mcu]'")
 
 
-def loop(faults: str) -> object:
+def loop(faults: str) -> Any:
     from neuromorph_mcu.ports import open_port
 
     return open_port(f"fault://?{faults}&url={quote('loop://')}")

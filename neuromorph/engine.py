@@ -85,6 +85,8 @@ class Target:
         Bytes of program and of working memory; 0 = no limit but the host's.
     features : frozenset of str
         Features of ``docs/image.md`` that it holds.
+    input_max : int
+        Largest current, in units of u, that it can take in at a neuron in one step without wrapping; 0 = that of u.
     place : callable, optional
         Lays a program out on the machine, for the report; raises CapacityError where it does not fit.
     """
@@ -96,6 +98,7 @@ class Target:
     image_max: int = 0
     arena_max: int = 0
     features: frozenset[str] = field(default_factory=frozenset)
+    input_max: int = 0
     place: Callable[[Program], Section] | None = field(default=None, compare=False, repr=False)
 
 

@@ -29,8 +29,9 @@ def _place(chip: Chip, program: Program) -> Section:
 def _target(chip: Chip) -> Target:
     what = f"the C engine under the limits of a {chip.board} of {chip.chips.value} {chip.model}; integers as Lava's"
     return Target(
-        chip.target, "emulator", "integer", what, arena_max=1 << 31, features=chip.features, place=partial(_place, chip)
-    )
+        chip.target, "emulator", "integer", what, arena_max=1 << 31, features=chip.features,
+        input_max=(1 << chip.input_bits.value) - 1, place=partial(_place, chip),
+    )  # fmt: skip
 
 
 _TARGETS = tuple(map(_target, _CHIPS.values()))

@@ -50,6 +50,8 @@ class Chip:
         Range of a projection's exponent.
     tag_2 : Limit
         1: a rule may have ``dd``.
+    input_bits : Limit
+        Of the current that arrives at a neuron in one step, besides its sign; 0: those of u.
     modulators : Limit
         Of a rule; they take the place of the post traces, so that it has none of these.
     lacks : frozenset of str
@@ -84,6 +86,7 @@ class Chip:
     weight_exp_max: Limit
     tag_2: Limit
     modulators: Limit
+    input_bits: Limit
     lacks: frozenset[str]
     why_lacks: str
 
@@ -121,6 +124,7 @@ LOIHI_1 = Chip(
     weight_exp_min=Limit(-7, NENGO),
     weight_exp_max=Limit(7, NENGO),
     tag_2=Limit(0, f"{DAVIES}: the second tag is the delay itself, so learning it would change the delay"),
+    input_bits=Limit(21, "nengo-loihi 1.1, emulator/interface.py: q0 wraps at 21 bits and sign"),
     modulators=Limit(0, f"{DAVIES}: reward traces, whose integers are not published"),
     lacks=frozenset({"graded", "ternary", "adaptive_threshold", "scheduled_reset", "modulators"}),
     why_lacks=f"{DAVIES}: spikes carry no payload and the neuron is a fixed LIF. Its own threshold adaptation is "
@@ -155,6 +159,7 @@ LOIHI_2 = Chip(
     weight_exp_min=Limit(-8, f"{BRIAN}: 4 bits with sign; assumed as on Loihi 1"),
     weight_exp_max=Limit(7, f"{BRIAN}: 4 bits with sign; assumed as on Loihi 1"),
     tag_2=Limit(1, "lava-nc 0.10, magma/core/learning: dd of a rule changes tag_2, which delays nothing"),
+    input_bits=Limit(0, "lava-nc 0.10, proc/lif: no limit but that of u"),
     modulators=Limit(3, f"lava-nc 0.10, magma/core/learning: Loihi3FLearningRule. Who sends them: {MICROCODE}"),
     lacks=frozenset(),
     why_lacks=f"{BRIEF}: programmable neurons, spikes with a payload, rules with three factors. {MICROCODE}",

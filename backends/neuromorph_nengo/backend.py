@@ -56,7 +56,7 @@ class NengoBackend(PeerBackend):
         Target(
             "loihi:nengo", "emulator", "integer",
             "nengo-loihi's emulator of Loihi 1, block level; learning runs on the host", features=HELD,
-            place=_place,
+            input_max=(1 << 21) - 1, place=_place,
         ),
         CORE,
     )  # fmt: skip

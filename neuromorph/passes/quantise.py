@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from neuromorph import graph
+    from neuromorph.engine import Target
     from neuromorph.passes.discretise import Dynamics
     from neuromorph.rule import Rule
 
@@ -65,9 +66,11 @@ class Quantise(Pass):
             held = _Held.of(state.dynamics[pop.name])
             arrows = [p for p in state.graph.projections if p.post == pop.name]
             incoming = [self._incoming(p, graph_pops[p.pre], pop, held, state) for p in arrows]
-            scale = _choose(pop, held, incoming)
+            limited = [t for t in state.targets if t.input_max]
+            scale = _choose(pop, held, incoming, min((float(t.input_max) for t in limited), default=np.inf))
             pops[pop.name], scales[pop.name] = _population(pop, held, scale, state.graph.dt, book)
             self._warn_wrap(pop, held, incoming, scale, book)
+            _warn_input(pop, incoming, scale, limited, book)
             for proj in arrows:
                 projs[proj.name], unit = self._projection(proj, held, scale, state.graph.dt, book, coarse)
                 if unit is not None:
@@ -89,7 +92,8 @@ class Quantise(Pass):
         strength = weights * gain
         spikes = self.payload_max if proj.graded and pre.graded else 1
         period = 1 if pre.kind == "input" else int(np.min(state.dynamics[pre.name].refractory)) + 1
-        weight = np.broadcast_to(spikes / (1.0 - held.ku**period), (post.n,))
+        once = np.broadcast_to(1.0 - held.ku**period, (post.n,))
+        weight = spikes / once
         positive, negative, count = column_sums(strength, proj.indices, post.n)
         if proj.graded:  # payloads may be negative
             positive = negative = positive + negative
@@ -107,7 +111,8 @@ class Quantise(Pass):
             count = column_sums(n, proj.indices, post.n)[2]
         return Incoming(
             proj.name, proj.rule is not None, largest, 254 if even else 255, EVEN_ROUNDING if even else 0.5,
-            positive * weight, negative * weight, count * weight, groups * weight, "mixed" if proj.graded else sign,
+            positive * weight, negative * weight, count * weight, groups * weight, once,
+            "mixed" if proj.graded else sign,
         )  # fmt: skip
 
     def _warn_wrap(
@@ -227,7 +232,21 @@ def _rule(
     return lowered.rule
 
 
-def _choose(pop: graph.Population, held: _Held, incoming: list[Incoming]) -> Scale:
+def _warn_input(
+    pop: graph.Population, incoming: list[Incoming], scale: Scale, limited: list[Target], book: _Book
+) -> None:
+    need = max(peak_current(incoming, scale.k_scale, once=True))
+    for target in limited:
+        if need > target.input_max:
+            book.warn(
+                "wrap", pop.name,
+                f"what arrives at {pop.name!r} in one step could be too much for {target.name!r}: if all sources spike "
+                f"it needs {need / 64:.0f} of {target.input_max // 64} units; use fewer or weaker synapses that are "
+                "active together",
+            )  # fmt: skip
+
+
+def _choose(pop: graph.Population, held: _Held, incoming: list[Incoming], input_max: float) -> Scale:
     """K under the limits that initial values and bias set."""
     limits = [np.inf]
     for value, most in ((held.drive, BIAS_MAX), (np.asarray(pop.v_init), CURRENT_MAX),
@@ -241,7 +260,7 @@ def _choose(pop: graph.Population, held: _Held, incoming: list[Incoming]) -> Sca
     start = float(np.max(np.abs(np.asarray(pop.u_init, float) * held.gain)))
     return choose_scale(
         incoming, float(thresholds.max()), float(thresholds.min()), min(limits), start=start,
-        room=PLAIN_ROOM if pop.adaptation is None else THETA_ROOM,
+        room=PLAIN_ROOM if pop.adaptation is None else THETA_ROOM, input_max=input_max,
     )  # fmt: skip
 
 

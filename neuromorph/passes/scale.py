@@ -45,6 +45,8 @@ class Incoming:
         Sums of strengths by sign and numbers of synapses, each synapse counted `accumulate * payload` times.
     extra : array (n_post,)
         Floor of a right shift: one unit for each delay, accumulated.
+    once : array (n_post,)
+        Share of these sums that can arrive in a single step.
     signs : str
         Sign mode.
     """
@@ -58,6 +60,7 @@ class Incoming:
     negative: NDArray[np.float64]
     count: NDArray[np.float64]
     extra: NDArray[np.float64]
+    once: NDArray[np.float64]
     signs: str
 
     def exponent(self, scale: float) -> int:
@@ -101,16 +104,20 @@ def column_sums(
     return positive, negative, count
 
 
-def peak_current(incoming: list[Incoming], scale: float) -> tuple[float, float]:
-    """The largest positive and negative current that any neuron could see, as sizes in machine units of u."""
-    reaches = [i.reach(scale) for i in incoming]
-    positive, negative = (sum((r[side] for r in reaches), np.zeros(1)) for side in (0, 1))
+def peak_current(incoming: list[Incoming], scale: float, *, once: bool = False) -> tuple[float, float]:
+    """The largest positive and negative current that any neuron could see, as sizes in machine units of u.
+
+    `once`: that could arrive in a single step.
+    """
+    reaches = [(i.reach(scale), i.once if once else 1.0) for i in incoming]
+    positive, negative = (sum((reach[side] * share for reach, share in reaches), np.zeros(1)) for side in (0, 1))
     return float(np.max(positive)), float(np.max(negative))
 
 
 def choose_scale(
-    incoming: list[Incoming], v_th: float, v_low: float, limit: float, *, start: float, room: int
-) -> Scale:
+    incoming: list[Incoming], v_th: float, v_low: float, limit: float, *, start: float, room: int,
+    input_max: float = math.inf,
+) -> Scale:  # fmt: skip
     """Choose K and exponents.
 
     Parameters
@@ -125,6 +132,8 @@ def choose_scale(
         Initial current, in machine units per K.
     room : int
         Thresholds stay under ``2^17 / room``: above them v and theta need space.
+    input_max : float
+        What may arrive in a step, in machine units of u; kept to if some K does, else left to a warning.
     """
     hard = min(limit, 64 * VTH_MAX / v_th)
     soft = min(limit, 64 * (VTH_MAX // room) / v_th)
@@ -134,12 +143,10 @@ def choose_scale(
     lowest = min(wanted, top)
     if wanted > top and 2.0 ** (fraction + wanted) <= hard:
         lowest = top = wanted
-    chosen = lowest
-    for k in range(top, lowest - 1, -1):
-        scale = 2.0 ** (fraction + k)
-        if max(peak_current(incoming, scale)) + start * scale <= CURRENT_MAX:
-            chosen = k
-            break
+    scales = {k: 2.0 ** (fraction + k) for k in range(top, lowest - 1, -1)}
+    fit = [k for k, s in scales.items() if max(peak_current(incoming, s)) + start * s <= CURRENT_MAX]
+    arrive = [k for k in fit if max(peak_current(incoming, scales[k], once=True)) <= input_max]
+    chosen = max(arrive or fit, default=lowest)
     scale = 2.0 ** (fraction + chosen)
     return Scale(scale, {i.name: i.exponent(scale) for i in incoming})
 

@@ -48,7 +48,9 @@ def test_the_report_says_that_learning_runs_on_the_host() -> None:
     rule = STDP(a_plus=0.01, a_minus=0.01, tau_plus=20 * ms, tau_minus=20 * ms, w_max=1.0)
     net.connect(noise, cells, weights=0.5, plasticity=rule, name="syn")
     net.connect(cells, cells, weights=-0.5, name="lateral")
-    section = nm.compile(net, target="loihi:nengo").report.sections[0]
+    report = nm.compile(net, target="loihi:nengo").report
+    assert report is not None
+    section = report.sections[0]
     assert section.rows == (("syn", 6, "on the host"),)
     assert "on the host" in section.text()
     assert "our learning engine" in section.text()

@@ -38,7 +38,7 @@ docs: .venv/.use build
 
 # Small changes to the C engine that the tests must notice.
 mutation: .venv/.dev
-	$(BIN)/python tests/mutation/mutate.py
+	$(BIN)/python -m tests.mutation.mutate
 
 # A million frames over bad lines, each kind of fault alone and all together: a few minutes.
 soak: .venv/.dev

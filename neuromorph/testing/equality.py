@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from neuromorph.compare import compare
 from neuromorph.records import Events
 from neuromorph.session import Session, Stimulus
-from neuromorph.testing.programs import STEPS, Draw, draw
+from neuromorph.testing.programs import STEPS, Draw, draw, large
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,10 +20,14 @@ if TYPE_CHECKING:
     from neuromorph.engine import Engine
     from neuromorph.trace import Trace
 
-__all__ = ["COUNTERS", "UNREACHABLE", "Case", "cases", "disagreement", "is_active", "random_case", "trace_of"]
+__all__ = [
+    "COUNTERS", "LARGE", "UNREACHABLE", "Case", "active", "disagreement", "engine_for", "is_active", "random_case",
+    "trace_of",
+]  # fmt: skip
 
 COUNTERS = ("spikes", "synaptic_events", "plastic_updates")
 ATTEMPTS = 200
+LARGE = -1
 UNREACHABLE = {
     "theta: at the lower end": "theta and its increment are not negative",
     "trace: at the lower end": "traces and impulses are not negative",
@@ -55,33 +58,41 @@ class Case:
     draw: Draw
     reference: Trace
 
-    @property
-    def kernels(self) -> bool:
-        """Whether the C engine may use its kernels: every third program is interpreted throughout."""
-        return bool(self.seed % 3)
 
-    def engine(self, library: Path | None = None) -> Engine:
-        """The C engine to run it on; every tenth program is run call by call, as a sketch would."""
-        from neuromorph_cpu.native import NativeEngine
+def engine_for(seed: int, library: Path | None = None) -> Engine:
+    """The C engine: every third time without its kernels, every tenth time called as a sketch does."""
+    from neuromorph_cpu.native import NativeEngine
 
-        if self.seed % 10 == 7:
-            from neuromorph.testing.sketch import SketchEngine
+    if seed % 10 == 7:
+        from neuromorph.testing.sketch import SketchEngine
 
-            return SketchEngine(path=library, kernels=self.kernels)
-        return NativeEngine(path=library, kernels=self.kernels)
+        return SketchEngine(path=library, kernels=bool(seed % 3))
+    return NativeEngine(path=library, kernels=bool(seed % 3))
 
 
 def random_case(seed: int, steps: int = STEPS, seen: Counter[str] | None = None) -> Case:
     """The first active program of a seed; `seen` counts the wraps, saturations and roundings that it reaches."""
     from neuromorph_cpu.ref_engine import RefEngine
 
+    reached = Counter[str]()
+
+    def reference() -> RefEngine:
+        reached.clear()
+        return RefEngine(seen=None if seen is None else reached)
+
+    drawn, trace = active(seed, reference, steps)
+    if seen is not None:
+        seen.update(reached)
+    return Case(seed, drawn, trace)
+
+
+def active(seed: int, engine: Callable[[], Engine], steps: int = STEPS) -> tuple[Draw, Trace]:
+    """The first program of a seed that is worth comparing, and its uninterrupted run on an engine; `LARGE`: `large`."""
     for attempt in range(ATTEMPTS):
-        drawn, reached = draw(seed, attempt, steps), Counter[str]()
-        reference = trace_of(replace(drawn, pause=0), RefEngine(seen=None if seen is None else reached))
-        if is_active(drawn, reference):
-            if seen is not None:
-                seen.update(reached)
-            return Case(seed, drawn, reference)
+        drawn = large() if seed == LARGE else draw(seed, attempt, steps)
+        trace = trace_of(replace(drawn, pause=0), engine())
+        if is_active(drawn, trace):
+            return drawn, trace
     raise RuntimeError(f"no active program found for seed {seed}")  # the generator is at fault, not its user
 
 
@@ -94,11 +105,6 @@ def is_active(drawn: Draw, trace: Trace) -> bool:
         trace.states(f"{p.name}.w").values[-1] != drawn.state.get((p.name, "w"), p.weights).ravel() for p in plastic
     ]
     return bool(np.concatenate(neurons).mean() >= 0.3) and (not moved or bool(np.concatenate(moved).mean() >= 0.2))
-
-
-def cases(programs: int = 500) -> list[Callable[[], Case]]:
-    """All cases of the equality tests, each made when it is called."""
-    return [partial(random_case, seed) for seed in range(programs)]
 
 
 def trace_of(drawn: Draw, engine: Engine) -> Trace:

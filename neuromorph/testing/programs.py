@@ -13,7 +13,7 @@ from neuromorph.rule import GRADED_TRACES, TRACES, Factor, Product, Rule, Trace
 from neuromorph.state import items
 from neuromorph.testing.extensions import extended
 
-__all__ = ["STEPS", "Draw", "Events", "draw"]
+__all__ = ["STEPS", "Draw", "Events", "draw", "large"]
 
 Events = dict[str, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]
 STEPS = 200
@@ -70,6 +70,22 @@ def draw(seed: int, attempt: int = 0, steps: int = STEPS, *, extensions: bool = 
     if extensions:
         program, first = extended(program, np.random.default_rng([seed, attempt, 2]), first, steps)
     return Draw(_with_probes(begin, program), events, steps, pause, restart, first, _state(begin, program))
+
+
+def large() -> Draw:
+    """More neurons than an index of 16 bits can tell, all of which spike: records come in blocks."""
+    n, steps = 70_000, 3
+    rows = np.arange(n + 1) // 1000  # every thousandth source has a synapse
+    inputs = Population("input", n, "input", graded=True)
+    cells = Population("cells", n, "lif", du=0, dv=0, vth=10, bias=np.arange(n) % 100 + 650)
+    synapses = Projection(
+        "p", "input", "cells", np.arange(rows[-1]) + 1, indptr=rows, indices=np.arange(rows[-1]) * 997, graded=True
+    )
+    every, some = np.arange(n), np.arange(0, n, 3)
+    index = np.concatenate([every, some])
+    events = {"input": (np.repeat([1, 2], [every.size, some.size]), index, index % 255 - 300)}
+    program = build([inputs, cells], [synapses], name="large")
+    return Draw(_with_probes(np.random.default_rng(0), program), events, steps)
 
 
 def _first(rng: np.random.Generator, steps: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neuromorph.testing.equality import UNREACHABLE, disagreement, random_case
+from neuromorph.testing.equality import LARGE, UNREACHABLE, disagreement, engine_for, random_case
 from neuromorph.testing.programs import draw
 
 CPU_PROGRAMS, MCU_PROGRAMS, BATCH = 500, 100, 25
@@ -27,9 +27,14 @@ def batches(programs: int) -> list[Any]:
 def test_cpu_equals_reference(first: int) -> None:
     """The C engine in process, also with its kernels off, and called as a sketch does: all give the same bits."""
     for seed in range(first, first + BATCH):
-        case = random_case(seed)
-        found = disagreement(case, case.engine())
+        found = disagreement(random_case(seed), engine_for(seed))
         assert not found, found
+
+
+def test_cpu_equals_reference_on_many_neurons() -> None:
+    """Indices of more than 16 bits, records in blocks."""
+    found = disagreement(random_case(LARGE), engine_for(LARGE))
+    assert not found, found
 
 
 @pytest.mark.parametrize("first", batches(MCU_PROGRAMS))

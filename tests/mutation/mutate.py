@@ -1,195 +1,57 @@
-"""Mutation check: do the random programs notice when one operator of the C engine is another one?
+"""Mutation check: do the equality tests notice when one operator of the C engine is another one?
 
-    python tests/mutation/mutate.py [--seed 1] [--count 50] [--programs 500] [--json]
+    python -m tests.mutation.mutate [--seed 1 2 3] [--count 50] [--constants] [--json]
 
-Draws changes of one operator or constant from the sources that decide bits (all but `ELSEWHERE`), builds each into a
-library of its own, and runs it against `cpu:ref` exactly as ``tests/equality`` does, up to the first program that
-differs. A crash or a hang counts as caught. A change that does not compile, or to the same instructions, is drawn
-again. Exit status 1 if under 95% are caught.
+Draws one-operator changes (`changes.py`: any operator of any function of the files that ``nm_step`` needs), builds each
+into a library of its own, and runs the programs of ``tests/equality`` against it, up to the first one that answers
+otherwise than the unchanged engine, whose answers are those of `cpu:ref`. A crash or a hang counts as caught. Exit
+status 1 if under 95% of a seed's changes are caught.
 
-What is changed (`REPLACEMENTS`): arithmetic, shift, comparison, bit and logic operators and increments, also in the
-bodies of macros; with --constants integer constants next to such an operator too, by one up or down. Left alone is
-what random programs hardly tell, so that the share caught is one of the rest. Most of it cannot change a bit, but not
-all: lines go whole, and some of them decide rarely. The lists were drawn up from survivors of earlier runs:
+Three kinds of changes are drawn again, told by machine and never by what the tests say:
 
-- comments, strings, other preprocessor lines; sizes in declarations; lines that refuse bad arguments (``NM_E_``);
-- functions that such runs do not call, or that only choose among ways to the same bits (`SKIPPED`), and lines of that
-  kind (`SHORTCUTS`), whole lines and with all that could be seen on them;
-- ``<`` for ``<=`` in a choice of the smaller or larger of two values (``a < b ? a : b``): the same by arithmetic;
-- ``<=`` for ``<`` in the head of a loop: one element too many is undefined, and what it does depends on what lies
-  there; builds with run-time checks look for that.
+- what does not compile;
+- what compiles to the very same object code, with any of the compilers and levels at hand: then it cannot differ
+  (trivial compiler equivalence: Papadakis, Jia, Harman and Le Traon, ICSE 2015);
+- what `equivalent.py` proves to be equal, one by one and in writing; these are counted and printed.
 
-Changes that alter speed alone can still be drawn: they count as not caught and are listed, for a person to judge.
+Whatever else survives counts as not caught. Where gcc is there, what survives is run once more with the checks that it
+weaves in (addresses, undefined behaviour), as ``tests/equality`` does too: one element too many is a mistake even if
+nothing comes of it.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import multiprocessing
 import os
 import pickle
 import random
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import zlib
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.mutation.changes import Change, changes, engine_files
+from tests.mutation.equivalent import proof_of, stale
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "firmware" / "core"
 WANTED = 0.95
-PROGRAM_SECONDS = 20  # a program takes milliseconds; a mutant that takes so long hangs
-
-ELSEWHERE = frozenset({
-    "app.c", "app.h", "app_internal.h", "app_pace.c", "app_program.c", "app_run.c", "app_state.c", "link.c", "link.h",
-    "link_internal.h", "link_send.c", "cobs.c", "cobs.h", "wire.h", "crc32c.c", "blake2s.c", "host.c", "nm.h",
-    "verify.c", "state.c", "record.c",
-})  # fmt: skip
-"""Files that move, check and pack bytes: they have tests of their own."""
-
-PARTS = {"layout.c": ("nm_udivmod",), "image.c": ("nm_product_right", "nm_decode_factor")}
-"""Files of which only some functions compute; the rest places and reads bytes."""
-
-SKIPPED = {
-    "nm_inject": "the call for sketches; programs get their inputs as records",
-    "nm_spikes": "the call for sketches",
-    "nm_set_kernels": "a switch of the tests",
-    "nm_init": "pointers and counts; it computes nothing",
-    "nm_separable": "may a kernel run; else the interpreter does",
-    "one_trace": "part of nm_separable",
-    "columns_matter": "may a row be left out because it adds 0",
-    "may_saturate": "may clips be left out because nothing reaches them",
-}
-
-SHORTCUTS = {
-    r"\bfraction\b|\bexact\b|any & 127": "numbers are drawn only where something is to be rounded",
-    r"\bany\b": "what adds nothing is left out",
-    r"t_epoch > 1\b|t_epoch == 1\b": "in an epoch of one step every time is the same",
-    r"\bwhole\b": "whole numbers need no rounding",
-    r"\bFEW\b|\bsome\b": "rows go as lists or whole, with the same bits",
-    r"\bloaded\b|\breads\b|\bdirty\b": "fetches and sums only what is needed",
-    r"\bby_trace\b|\bby_value\b|NM_DECAY_ENTRIES": "worked out per value where values are fewer than neurons",
-    r"uint32_t mode =|if \(mode & (ARRAYS|THRESHOLDS|THETA|LOW)\)": "loops of their own for scalars",
-    r"\bt_lo\b|\btop\b|<< 21|0x1FFFFFu": "the low word of a 53-bit number: it decides once in two million decays",
-}
-
-REPLACEMENTS: dict[str, tuple[str, ...]] = {
-    "+": ("-",), "-": ("+",), "*": ("+",), "<<": (">>",), ">>": ("<<",), "<": ("<=", ">="), "<=": ("<", ">"),
-    ">": (">=", "<="), ">=": (">", "<"), "==": ("!=",), "!=": ("==",), "&": ("|", "^"), "|": ("&",),
-    "^": ("&",), "&&": ("||",), "||": ("&&",), "++": ("--",), "--": ("++",), "+=": ("-=",), "-=": ("+=",),
-    "|=": ("&=",), "&=": ("|=",), "^=": ("&=",), "*=": ("+=",), ">>=": ("<<=",), "<<=": (">>=",),
-}  # fmt: skip
-
-_HIDDEN = re.compile(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
-# The sources put spaces around binary operators and none after a pointer's star or an address's ampersand.
-_BINARY = re.compile(r"(?<= )(<<=|>>=|<<|>>|<=|>=|==|!=|&&|\|\||\+=|-=|\*=|\|=|&=|\^=|[-+*<>&|^])(?= )")
-_STEP = re.compile(r"\+\+|--")
-_CONSTANT = re.compile(r"(?<![\w.])(0[xX][0-9a-fA-F]+|\d+)([uUlL]*)(?![\w.])")
-_SIZES = re.compile(r"^\s*(?:static |const |typedef )*(?:u?int\d+_t|nm_\w+|int)\b[^=;(]*\[[^=;]*")
-_LEFT_ALONE = re.compile("|".join(["NM_E_", "sizeof", *SHORTCUTS]))
-_FUNCTION = re.compile(r"^\w[\w \t\*]*?\b(\w+)\((?:[^;{}]*?)\) \{(?:[^\n]*\}$|.*?^\})", re.MULTILINE | re.DOTALL)
-_MACRO = re.compile(r"^#define (\w+)\([^\n]*\\\n(?:[^\n]*\\\n)*[^\n]*\n", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Change:
-    """One operator or constant of a source file and what takes its place."""
-
-    file: str
-    function: str
-    line: int
-    column: int
-    at: int
-    old: str
-    new: str
-    text: str  # the line
-
-    def apply(self, source: str) -> str:
-        """The changed source."""
-        return source[: self.at] + self.new + source[self.at + len(self.old) :]
-
-    def __str__(self) -> str:
-        where = f"{self.file}:{self.line}:{self.column} {self.function}"
-        return f"{where}: {self.old!r} -> {self.new!r} in: {self.text.strip()}"
-
-
-def changes(file: str, source: str, only: tuple[str, ...] = (), *, constants: bool = False) -> Iterator[Change]:
-    """All changes of a source file, in functions named `only` if given."""
-    code = _HIDDEN.sub(lambda found: re.sub(r"[^\n]", " ", found.group()), source)
-    for name, start, end in _bodies(code):
-        if name in SKIPPED or (only and name not in only):
-            continue
-        for at, old, new in _replacements(code, start, end, constants=constants):
-            first, last = source.rfind("\n", 0, at) + 1, source.find("\n", at)
-            line, text = source.count("\n", 0, at) + 1, source[first:last].rstrip("\\ ")
-            yield Change(file, name, line, at - first + 1, at, old, new, text)
-
-
-def _bodies(code: str) -> Iterator[tuple[str, int, int]]:
-    """Name, start and end of the body of each function and of each macro that spans lines."""
-    for found in _MACRO.finditer(code):
-        yield found.group(1), code.index("\n", found.start()) + 1, found.end()
-    for found in _FUNCTION.finditer(re.sub(r"^#[^\n]*(?:\\\n[^\n]*)*", _blank, code, flags=re.MULTILINE)):
-        yield found.group(1), code.index(" {", found.end(1)) + 1, found.end()
-
-
-def _blank(found: re.Match[str]) -> str:
-    return re.sub(r"[^\n]", " ", found.group())
-
-
-def _replacements(code: str, start: int, end: int, *, constants: bool) -> Iterator[tuple[int, str, str]]:
-    """Place, old and new text of each change between `start` and `end`."""
-    at = start
-    while at < end:
-        stop = code.find("\n", at) + 1 or end
-        line = code[at:stop]
-        sizes = _SIZES.match(line)
-        first = sizes.end() if sizes else 0
-        if not _LEFT_ALONE.search(line):
-            for found in [*_BINARY.finditer(line, first), *_STEP.finditer(line, first)]:
-                for new in REPLACEMENTS[found.group()]:
-                    if not _same_choice(line, found, new) and not _overrun(line, found, new):
-                        yield at + found.start(), found.group(), new
-            for found in _CONSTANT.finditer(line, first) if constants else ():
-                if _is_operand(line, found):
-                    near = _neighbours(*found.groups())[_is_bound(line, found) :]
-                    yield from ((at + found.start(), found.group(), new) for new in near)
-        at = stop
-
-
-def _neighbours(digits: str, suffix: str) -> tuple[str, ...]:
-    value, form = int(digits, 0), "#x" if digits[:2] in ("0x", "0X") else "d"
-    return tuple(f"{x:{form}}{suffix}" for x in (value + 1, value - 1) if x >= 0)
-
-
-def _is_operand(line: str, found: re.Match[str]) -> bool:
-    before, after = _BINARY.findall(line[: found.start()]), _BINARY.match(line, found.end() + 1)
-    return bool(after or (before and line[: found.start()].endswith(f" {before[-1]} ")))
-
-
-def _is_bound(line: str, found: re.Match[str]) -> bool:
-    """Whether a constant ends a loop: one more would be an overrun."""
-    return "for (" in line[: found.start()] and line[: found.start()].endswith("< ")
-
-
-def _same_choice(line: str, found: re.Match[str], new: str) -> bool:
-    """Whether the change only decides which of two equal values is taken: ``a < b ? a : b``."""
-    if {found.group(), new} not in ({"<", "<="}, {">", ">="}):
-        return False
-    left = re.search(r"([\w.\->\[\]]+) $", line[: found.start()])
-    right = re.match(r" ([\w.\->\[\]]+) \? ([\w.\->\[\]]+) :", line[found.end() :])
-    return bool(left and right and right.group(2) in (left.group(1), right.group(1)))
-
-
-def _overrun(line: str, found: re.Match[str], new: str) -> bool:
-    """Whether the change makes a loop run once more."""
-    return (found.group(), new) == ("<", "<=") and "for (" in line[: found.start()] and ";" in line[found.end() :]
+CASE_SECONDS = 3.0  # of CPU; a case takes milliseconds, so a change that takes so long hangs
+CHECKS = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+PROGRAMS = 500  # of tests/equality/test_random_programs.py
+CHECKED_SCRIPTS = 60  # of tests/equality/test_checked.py
 
 
 # ----------------------------------------------------------------------------------------------------------- building
@@ -198,94 +60,185 @@ def _overrun(line: str, found: re.Match[str], new: str) -> bool:
 class Builder:
     """Compiles changed engines in a folder; what does not change is compiled once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, equivalence: bool = True) -> None:
         self.folder, self.core = folder, folder / "core"
         shutil.copytree(CORE, self.core)  # what is edited meanwhile has no effect
-        self.sources = sorted(p for p in self.core.glob("*.c") if not p.name.startswith(("app", "cobs", "link")))
-        gcc = shutil.which("gcc")
-        compiler = [gcc] if gcc else [sys.executable, "-m", "ziglang", "cc", "-fno-sanitize=undefined"]
-        self._cc = [*compiler, "-std=c11", "-O2", "-g0", "-fPIC", "-w", "-Werror=int-conversion"]
-        self.base = folder / "base"
-        self.base.mkdir()
-        if not all(self._compile(source, self.base, self.core) for source in self.sources):
-            raise SystemExit("the engine itself does not compile")
+        self.sources = {path.name: path.read_text() for path in sorted(self.core.glob("*.[ch]"))}
+        self.files = engine_files(self.sources)
+        linked = {*self.files, *engine_files(self.sources, "nm_verify")}
+        self.linked = sorted(name for name in linked if name.endswith(".c"))
+        self.compilers = _compilers()[: None if equivalence else 1]
+        self.checked = len(self.compilers) if os.environ.get("LD_PRELOAD") else None  # its place among the bases
+        for k, compiler in enumerate([*self.compilers, *([_checked()] if self.checked else [])]):
+            base = folder / f"base{k}"
+            base.mkdir()
+            if not all(_compile(compiler, self.core / name, base, self.core) for name in self.linked):
+                raise SystemExit(f"the engine itself does not compile with {' '.join(compiler)}")
 
-    def build(self, name: str, change: Change | None) -> Path | None:
+    def changed_files(self, change: Change) -> list[str]:
+        """Sources to compile again. What does not belong to the engine proper keeps the true headers."""
+        return [n for n in self.files if n.endswith(".c")] if change.file.endswith(".h") else [change.file]
+
+    def build(self, where: Path, change: Change | None) -> Path | None:
         """The library with a change, or None if it does not compile, or to the same instructions."""
-        where = self.folder / name
         where.mkdir()
-        library = where / "engine.so"
-        objects = {source.stem: self.base / f"{source.stem}.o" for source in self.sources}
-        changed: list[Path] = []
+        objects = {name: self.folder / "base0" / f"{name}.o" for name in self.linked}
         if change is not None:
             for path in self.core.glob("*.[ch]"):  # a copy: a changed header must be found before the true one
                 shutil.copy(path, where)
-            (where / change.file).write_text(change.apply(self.source(change.file)))
-            changed = self.sources if change.file.endswith(".h") else [self.core / change.file]
-        for source in changed:
-            if not self._compile(where / source.name, where, where):
+            (where / change.file).write_text(change.apply(self.sources[change.file]))
+            for name in self.changed_files(change):
+                if not _compile(self.compilers[0], where / name, where, where):
+                    return None
+                objects[name] = where / f"{name}.o"
+            if self._same(where, 0, change):
                 return None
-            objects[source.stem] = where / f"{source.stem}.o"
-        if change is not None and not self._differs(where, changed):
-            return None
-        linked = [*self._cc, "-shared", "-o", str(library), *map(str, objects.values())]
-        return library if subprocess.run(linked, capture_output=True, check=False).returncode == 0 else None
+        return self._link(where, self.compilers[0], objects)
 
-    def _differs(self, where: Path, changed: list[Path]) -> bool:
-        names = [f"{source.stem}.o" for source in changed]
-        return any((where / name).read_bytes() != (self.base / name).read_bytes() for name in names)
+    def build_checked(self, where: Path, change: Change | None) -> Path | None:
+        """The same with run-time checks, in a folder in which it was built without."""
+        objects = {name: self.folder / f"base{self.checked}" / f"{name}.o" for name in self.linked}
+        for name in self.changed_files(change) if change else ():
+            _compile(_checked(), where / name, where, where)
+            objects[name] = where / f"{name}.o"
+        return self._link(where, _checked(), objects)
 
-    def source(self, file: str) -> str:
-        """Text of an unchanged file."""
-        return (self.core / file).read_text()
+    def _link(self, where: Path, compiler: list[str], objects: dict[str, Path]) -> Path | None:
+        library = where / f"engine{len(list(where.glob('*.so')))}.so"
+        done = _run([*compiler, "-shared", "-o", str(library), *map(str, objects.values())])
+        return library if done else None
 
-    def _compile(self, source: Path, out: Path, include: Path) -> bool:
-        command = [*self._cc, f"-I{include}", "-c", str(source), "-o", str(out / f"{source.stem}.o")]
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    def is_same_elsewhere(self, where: Path, change: Change) -> bool:
+        """Whether another compiler makes the same instructions of a change that was built in `where`."""
+        for k, compiler in list(enumerate(self.compilers))[1:]:
+            done = [_compile(compiler, where / name, where, where) for name in self.changed_files(change)]
+            if all(done) and self._same(where, k, change):
+                return True
+        return False
+
+    def _same(self, where: Path, k: int, change: Change) -> bool:
+        base = self.folder / f"base{k}"
+        names = [f"{name}.o" for name in self.changed_files(change)]
+        return all((where / name).read_bytes() == (base / name).read_bytes() for name in names)
+
+
+def _compilers() -> list[list[str]]:
+    """The first one builds; the others only tell which changes make no difference."""
+    flags = ["-std=c11", "-g0", "-fPIC", "-w", "-Werror=int-conversion"]
+    zig = [sys.executable, "-m", "ziglang", "cc", "-fno-sanitize=undefined"]
+    gcc = [[shutil.which("gcc") or "", level] for level in ("-O2", "-O3")] if shutil.which("gcc") else []
+    return [[*command, *flags] for command in (*gcc, [*zig, "-O2"])]
+
+
+def _checked() -> list[str]:
+    return ["gcc", "-std=c11", "-g0", "-fPIC", "-w", *CHECKS]
+
+
+def _compile(compiler: list[str], source: Path, out: Path, include: Path) -> bool:
+    return _run([*compiler, f"-I{include}", "-c", str(source), "-o", str(out / f"{source.name}.o")])
+
+
+def _run(command: list[str]) -> bool:
+    env = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    return subprocess.run(command, capture_output=True, check=False, env=env).returncode == 0
 
 
 # ----------------------------------------------------------------------------------------------------------- checking
 
 
-def make_case(seed: int, folder: Path) -> None:
-    """Write a program and what `cpu:ref` makes of it."""
-    from neuromorph.testing.equality import random_case
+class Recorded:
+    """An engine that notes each call and its result."""
 
-    (folder / f"{seed}.case").write_bytes(zlib.compress(pickle.dumps(random_case(seed)), 1))
+    def __init__(self, engine: Any) -> None:
+        self._engine, self.target = engine, engine.target
+        self.calls: list[tuple[str, tuple[Any, ...], Any]] = []
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return partial(self._call, name)
+
+    def _call(self, name: str, *given: Any) -> Any:
+        result = getattr(self._engine, name)(*given)
+        self.calls.append((name, given, result))
+        return result
+
+    def run(self, steps: int, records: bytes, on_output: Callable[[bytes], None], on_progress: Any = None) -> None:
+        """As the engine; the output is the result."""
+        output: list[bytes] = []
+        self._engine.run(steps, records, output.append, on_progress)
+        self.calls.append(("run", (steps, records), b"".join(output)))
+        on_output(b"".join(output))
 
 
-def check(library: Path, folder: Path, programs: int) -> None:
-    """In a process of its own: run the programs; prints what differs first, or nothing."""
-    from neuromorph.testing.equality import disagreement
-    from neuromorph_cpu.native import NativeEngine
+@dataclass(frozen=True)
+class Script:
+    """What the equality test of a program asks of an engine, and what the unchanged engine answers.
 
-    for seed in range(programs):
-        case = pickle.loads(zlib.decompress((folder / f"{seed}.case").read_bytes()))
-        if hasattr(signal, "alarm"):
-            signal.alarm(PROGRAM_SECONDS)  # its default action ends a loop in C too
+    The test compares these answers with those of `cpu:ref`, which are the same: a changed engine that answers otherwise
+    fails it.
+    """
+
+    seed: int
+    calls: tuple[tuple[str, tuple[Any, ...], bytes], ...]  # name, arguments, digest of the result
+
+    @staticmethod
+    def of(seed: int, library: Path) -> Script:
+        """By running the program as the test does."""
+        from neuromorph.testing.equality import active, engine_for, trace_of
+
+        recorded = Recorded(engine_for(seed, library))
+        trace_of(active(seed, lambda: engine_for(0, library))[0], recorded)
+        return Script(seed, tuple((name, given, _digest(result)) for name, given, result in recorded.calls))
+
+    def difference(self, library: Path) -> str:
+        """How an engine answers otherwise; empty if it does not."""
+        from neuromorph.testing.equality import engine_for
+
         try:
-            found = disagreement(case, NativeEngine(path=library, kernels=bool(seed % 3)))
+            engine = engine_for(self.seed, library)
+            for k, (name, given, result) in enumerate(self.calls):
+                if _digest(_answer(engine, name, given)) != result:
+                    return f"program {self.seed}: call {k}, {name}, answers otherwise"
         except Exception as error:  # whatever a broken engine leads to
-            found = f"program {seed}: {error}"
-        if found:
-            print(found)
-            return
+            return f"program {self.seed}: {type(error).__name__}: {error}"
+        return ""
 
 
-def verdict(library: Path, folder: Path, programs: int) -> str:
-    """How a changed engine was caught; empty if it was not."""
-    command = [sys.executable, __file__, "--check", str(library), "--cases", str(folder), "--programs", str(programs)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PROGRAM_SECONDS + programs, check=False)
-    except subprocess.TimeoutExpired:
+def _digest(result: Any) -> bytes:
+    return hashlib.blake2b(result if isinstance(result, bytes) else repr(result).encode(), digest_size=16).digest()
+
+
+def _answer(engine: Any, name: str, given: tuple[Any, ...]) -> Any:
+    if name != "run":
+        return getattr(engine, name)(*given)
+    output: list[bytes] = []
+    engine.run(*given, output.append)
+    return b"".join(output)
+
+
+def verdict(library: Path, scripts: Sequence[Script]) -> str:
+    """How a changed engine was caught, by a process of its own; empty if it was not."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(read)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        for script in scripts:
+            signal.setitimer(signal.ITIMER_VIRTUAL, CASE_SECONDS)  # its default action ends a loop in C too
+            found = script.difference(library)
+            if found:
+                os.write(write, found.encode()[:4000])
+                break
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        found = pipe.read().decode(errors="replace")
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status == -signal.SIGVTALRM:
         return "hang"
-    if done.returncode == -getattr(signal, "SIGALRM", 0):
-        return "hang"
-    if done.returncode < 0:
-        return f"crash (signal {-done.returncode})"
-    if done.returncode:
-        raise SystemExit(f"the check itself failed:\n{done.stderr}")
-    return done.stdout.strip().split("\n")[0]
+    return found.split("\n")[0] or (f"ended with {status}" if status else "")
+
+
+# ------------------------------------------------------------------------------------------------------------ running
 
 
 @dataclass(frozen=True)
@@ -293,79 +246,157 @@ class Result:
     """What became of a change."""
 
     change: Change
-    caught: str  # by what; empty: by nothing
+    caught: str = ""  # by what; empty: by nothing
+    proof: str = ""  # why it cannot be caught
+    void: str = ""  # why it is drawn again: it does not compile, or to the same instructions
+
+
+def try_change(builder: Builder, scripts: Sequence[Script], change: Change) -> Result:
+    """Build a change and run the cases."""
+    proof = proof_of(change)
+    if proof:
+        return Result(change, proof=proof)
+    with tempfile.TemporaryDirectory(dir=builder.folder) as folder:
+        where = Path(folder) / "mutant"
+        library = builder.build(where, change)
+        if library is None:
+            return Result(change, void="does not compile, or to the same instructions")
+        caught = verdict(library, scripts)
+        if not caught and builder.is_same_elsewhere(where, change):
+            return Result(change, void="compiles to the same instructions")
+        if not caught and builder.checked:
+            checked = builder.build_checked(where, change)
+            caught = "with run-time checks: " + verdict(checked, scripts[:CHECKED_SCRIPTS]) if checked else ""
+            caught = caught if not caught.endswith(": ") else ""
+    return Result(change, caught)
+
+
+def make_scripts(path: Path, jobs: int) -> None:
+    """Run all programs on the unchanged engine and keep what it answers."""
+    from neuromorph.testing.equality import LARGE
+
+    with tempfile.TemporaryDirectory() as folder:
+        untouched = Builder(Path(folder), equivalence=False).build(Path(folder) / "untouched", None)
+        if untouched is None:
+            raise SystemExit("the engine does not link")
+        with multiprocessing.get_context("fork").Pool(jobs) as pool:
+            scripts = pool.map(partial(Script.of, library=untouched), [LARGE, *range(PROGRAMS)], chunksize=5)
+    path.write_bytes(pickle.dumps(scripts))
+
+
+def again_with_checks(scripts: Path) -> None:
+    """Start this process anew with the run-time library of gcc's checks, which must be there before all others."""
+    found = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=False)
+    library = found.stdout.strip()
+    if os.path.isabs(library):
+        settings = {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0:handle_segv=0"}
+        again = [sys.executable, "-m", "tests.mutation.mutate", *sys.argv[1:], "--scripts", str(scripts)]
+        os.execve(sys.executable, again, {**os.environ, **settings})
 
 
 def run(
-    seed: int, count: int, programs: int, jobs: int, files: list[str] | None = None, *, constants: bool = False
-) -> list[Result]:
-    """Draw, build and check `count` changes that compile to something else."""
+    seeds: Sequence[int], count: int, jobs: int, scripts: Sequence[Script], *, constants: bool = False
+) -> dict[int, list[Result]]:
+    """For each seed the results of the first `count` changes that are neither void nor proven equal, and those too."""
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        builder = Builder(folder)
-        with ProcessPoolExecutor(jobs) as processes:
-            list(processes.map(make_case, range(programs), [folder] * programs, chunksize=5))
-        names = files or sorted(p.name for p in builder.core.glob("*.[ch]") if p.name not in ELSEWHERE)
-        drawn = [
-            c for name in names for c in changes(name, builder.source(name), PARTS.get(name, ()), constants=constants)
-        ]
-        random.Random(seed).shuffle(drawn)
-        untouched = builder.build("untouched", None)
-        found = verdict(untouched, folder, programs) if untouched else "it does not link"
+        builder = Builder(Path(temporary))
+        check_proofs(builder)
+        untouched = Path(temporary) / "untouched"
+        library = builder.build(untouched, None)
+        checked = builder.build_checked(untouched, None) if builder.checked else library
+        if library is None or checked is None:
+            raise SystemExit("the engine does not link")
+        found = verdict(library, scripts[:CHECKED_SCRIPTS]) or verdict(checked, scripts[:CHECKED_SCRIPTS])
         if found:
-            raise SystemExit(f"the unchanged engine differs from cpu:ref, so nothing can be learned: {found}")
+            raise SystemExit(f"the unchanged engine fails, so nothing can be learned: {found}")
+        drawn = [c for name in builder.files for c in changes(name, builder.sources[name], constants=constants)]
+        known: dict[Change, Result] = {}
+        context = multiprocessing.get_context("fork")  # the scripts are in memory once
+        with context.Pool(jobs, initializer=_hold, initargs=(builder, scripts)) as pool:
+            return {seed: list(_draw(pool, seed, count, drawn, known)) for seed in seeds}
 
-        def one(k: int, change: Change) -> Result | None:
-            library = builder.build(f"mutant{k}", change)
-            result = None if library is None else Result(change, verdict(library, folder, programs))
-            shutil.rmtree(folder / f"mutant{k}")
-            return result
 
-        results: list[Result] = []
-        with ThreadPoolExecutor(jobs) as threads:
-            while len(results) < count and drawn:  # those that do not compile are drawn again
-                part = [drawn.pop() for _ in range(min(count - len(results), len(drawn)))]
-                first = len(results) + 10_000 * len(drawn)
-                results += [r for r in threads.map(one, range(first, first + len(part)), part) if r is not None]
-    return results
+_held: list[Any] = []
+"""In a worker: the builder and the scripts, inherited and never sent."""
+
+
+def _hold(builder: Builder, scripts: Sequence[Script]) -> None:
+    _held[:] = [builder, scripts]
+
+
+def _try(change: Change) -> Result:
+    return try_change(_held[0], _held[1], change)
+
+
+def _draw(pool: Any, seed: int, count: int, drawn: Sequence[Change], known: dict[Change, Result]) -> Iterator[Result]:
+    order = random.Random(seed).sample(list(drawn), len(drawn))
+    wanted = count
+    while wanted > 0 and order:
+        part, order = order[:wanted], order[wanted:]
+        fresh = [change for change in part if change not in known]
+        for result in pool.imap_unordered(_try, fresh):
+            known[result.change] = result
+            survived = not (result.caught or result.void or result.proof)
+            print(f"\nnot caught: {result.change}" if survived else ".", end="", file=sys.stderr, flush=True)
+        for change in part:
+            wanted -= not (known[change].void or known[change].proof)
+            yield known[change]
+
+
+def check_proofs(builder: Builder) -> None:
+    """A proof is of a certain line: where the line is gone, so is the proof."""
+    lost = stale(change for name in builder.files for change in changes(name, builder.sources[name]))
+    if lost:
+        raise SystemExit("equivalent.py proves what is not in the sources:\n  " + "\n  ".join(lost))
+
+
+def report(seed: int, results: Sequence[Result], *, verbose: bool) -> bool:
+    """Print what became of the changes of a seed; whether enough were caught."""
+    counted = [r for r in results if not (r.void or r.proof)]
+    caught = [r for r in counted if r.caught]
+    proven = [r for r in results if r.proof]
+    for result in counted if verbose else ():
+        print(f"{'caught' if result.caught else 'NOT CAUGHT'}  {result.change}\n    {result.caught}")
+    void = len(results) - len(counted) - len(proven)
+    share = 100 * len(caught) / max(1, len(counted))
+    print(
+        f"seed {seed}: {len(caught)} of {len(counted)} changes caught ({share:.1f}%); "
+        f"also drawn: {void} that make no other program, {len(proven)} proven equal"
+    )
+    for result in proven:
+        print(f"  proven equal: {result.change}\n      {result.proof}")
+    for result in counted:
+        if not result.caught:
+            print(f"  not caught: {result.change}")
+    return len(caught) >= WANTED * len(counted)
 
 
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--seed", type=int, default=1, help="of the draw")
-    parser.add_argument("--count", type=int, default=50, help="changes that compile")
-    parser.add_argument("--programs", type=int, default=500, help="random programs to catch them with")
+    parser.add_argument("--seed", type=int, nargs="+", default=[1], help="of the draw; several: one after the other")
+    parser.add_argument("--count", type=int, default=50, help="changes per seed; a large number: all there are")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--files", nargs="*", help="draw from these only")
-    parser.add_argument("--constants", action="store_true", help="change integer constants too")
+    parser.add_argument("--constants", action="store_true", help="change integer constants, by one, not operators")
     parser.add_argument("--verbose", action="store_true", help="say of each change how it was caught")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--check", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--cases", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--scripts", type=Path, help="keeps what the unchanged engine answers in this file")
     options = parser.parse_args()
-    if options.check:
-        check(options.check, options.cases, options.programs)
-        return 0
-    results = run(
-        options.seed, options.count, options.programs, options.jobs, options.files, constants=options.constants
-    )
-    survivors = [r.change for r in results if not r.caught]
-    caught = len(results) - len(survivors)
+    scripts = options.scripts or Path(tempfile.mkdtemp()) / "scripts"
+    if not scripts.exists():
+        make_scripts(scripts, options.jobs)
+    if "LD_PRELOAD" not in os.environ and shutil.which("gcc"):
+        again_with_checks(scripts)
+    held = pickle.loads(scripts.read_bytes())
+    done = run(options.seed, options.count, options.jobs, held, constants=options.constants)
+    print(file=sys.stderr)
     if options.json:
-        print(json.dumps({
-            "seed": options.seed, "programs": options.programs, "changes": len(results), "caught": caught,
-            "survivors": [asdict(change) for change in survivors],
-        }, indent=2))  # fmt: skip
-    else:
-        for result in results if options.verbose else ():
-            print(f"{'caught' if result.caught else 'NOT CAUGHT'}  {result.change}\n    {result.caught}")
-        print(f"{caught} of {len(results)} changes caught by {options.programs} programs (seed {options.seed})")
-        for change in survivors:
-            print(f"not caught: {change}")
-    return 0 if caught >= WANTED * len(results) else 1
+        print(json.dumps({seed: [asdict(result) for result in results] for seed, results in done.items()}, indent=1))
+        enough = [sum(not (r.caught or r.void or r.proof) for r in results) for results in done.values()]
+        return 0 if all(missed <= (1 - WANTED) * options.count for missed in enough) else 1
+    passed = [report(seed, results, verbose=options.verbose) for seed, results in done.items()]
+    return 0 if all(passed) else 1
 
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT), str(ROOT / "backends")]
     sys.exit(main())

@@ -1,0 +1,203 @@
+"""Changes that cannot be caught, each with its proof: the changed engine gives the same bits for all programs.
+
+A proof is of one operator, between ``[[`` and ``]]``, of one line of one file; where the line is gone, the tool stops.
+Speed and scratch memory may differ; spikes, states, records, counters and result codes may not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tests.mutation.changes import Change
+
+__all__ = ["PROOFS", "Proof", "proof_of", "stale"]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Why one operator of a line can as well be another.
+
+    Attributes
+    ----------
+    file, line : str
+        Where: the line without indentation and comment, the operator in brackets.
+    new : tuple of str
+        What can take its place.
+    why : str
+        The proof.
+    """
+
+    file: str
+    line: str
+    new: tuple[str, ...]
+    why: str
+
+    def covers(self, change: Change) -> bool:
+        """Whether a change is one that is proven here."""
+        indent = len(change.text) - len(change.text.lstrip())
+        text = change.text.split("/*")[0].strip()
+        at, end = self.line.index("[["), self.line.index("]]")
+        return (
+            change.file == self.file
+            and text == self.line.replace("[[", "").replace("]]", "")
+            and change.column - 1 - indent == at
+            and change.old == self.line[at + 2 : end]
+            and change.new in self.new
+        )
+
+
+_EITHER = "where both sides are equal, either branch gives the same value"
+_ONE_BY_ONE = "rows that are not taken together are taken one by one by the loops below; sums do not depend on order"
+_FIVE = "the sixth bit of `traces` is 0 (the verifier refuses others, R8), so a sixth round does nothing"
+_LARGER = "says `may` once more often; then each product is limited one by one, which is the definition"
+_SAME_DECAY = "both ways compute floor(D v) + (number < T(v)) of each value; which one is a matter of speed"
+
+PROOFS: tuple[Proof, ...] = (
+    Proof(
+        "nm_internal.h",
+        "NM_INLINE int32_t nm_clip(int32_t x, int32_t lo, int32_t hi) { return x [[<]] lo ? lo : x > hi ? hi : x; }",
+        ("<=",),
+        "x = lo: with the change lo, without it x, as lo <= hi",
+    ),
+    Proof(
+        "nm_internal.h",
+        "NM_INLINE int32_t nm_clip(int32_t x, int32_t lo, int32_t hi) { return x < lo ? lo : x [[>]] hi ? hi : x; }",
+        (">=",),
+        _EITHER,
+    ),
+    Proof(
+        "nm_internal.h",
+        "NM_INLINE uint32_t nm_min(uint32_t a, uint32_t b) { return a [[<]] b ? a : b; }",
+        ("<=",),
+        _EITHER,
+    ),
+    Proof(
+        "layout.c",
+        "static uint32_t u32_max(uint32_t a, uint32_t b) { return a [[>]] b ? a : b; }",
+        (">=",),
+        _EITHER,
+    ),
+    Proof(
+        "lif.c",
+        "const int32_t w = c [[>]] NM_U ? c - 2 * NM_U : c;",
+        (">=",),
+        "c = U becomes -U, and the next line brings -U back to U",
+    ),
+    Proof(
+        "lif.c",
+        "if (run_block(p, i, m, gap, &b, mode) [[>=]] 0) continue;",
+        (">",),
+        "0: no gap has its sign bit set, so the rest of the round counts no spike",
+    ),
+    Proof(
+        "lif.c",
+        "if (mode [[&]] LOW)",
+        ("|",),
+        "always true: then `low` is filled also where nothing reads it (only `voltages` does, with LOW)",
+    ),
+    Proof(
+        "projection.c",
+        "for (; FOUR && k + 4 [[<=]] pre->count; k += 4)",
+        ("<",),
+        _ONE_BY_ONE,
+    ),
+    Proof(
+        "projection.c",
+        "for (; k + 2 [[<=]] pre->count; k += 2) dense2_##name(acc, w + index[k] * n, w + index[k + 1] * n, n);",
+        ("<",),
+        _ONE_BY_ONE,
+    ),
+    Proof(
+        "record.c",
+        "static uint32_t saturating(uint32_t a, uint64_t b) { "
+        "return b [[>]] UINT32_MAX - a ? UINT32_MAX : a + (uint32_t)b; }",
+        (">=",),
+        "b = UINT32_MAX - a: the sum is UINT32_MAX, which the other branch gives too",
+    ),
+    Proof(
+        "record.c",
+        "const int32_t made = nm_record(e, out + *out_used, out_cap [[-]] *out_used);",
+        ("+",),
+        "there is room for the worst case of the step, or the loop would have ended: the limit is never reached",
+    ),
+    Proof(
+        "state.c",
+        "return k [[<]] TR_COUNT && l->trace[k] ? set(info, 1, k < TR_Y1 ? p->n_pre : p->n_post) : 0;",
+        ("<=",),
+        "k = TR_COUNT is the code ITEM_TX, which has a case of its own above",
+    ),
+    Proof("layout.c", "for (uint32_t k = 0; k [[<]] TR_COUNT; k++)", ("<=",), _FIVE),
+    Proof("layout.c", "for (uint32_t k = 0; k [[<]] TR_COUNT; k++) {", ("<=",), _FIVE),
+    Proof(
+        "learn.c",
+        "const uint32_t again = c->r->deps [[&]] (1u << DEP_Y0) ? c->l->ncols : 0;",
+        ("|",),
+        "without y0-products the active columns are computed twice, from the same old values, by the same products",
+    ),
+    Proof(
+        "learn.c",
+        "if (l->rule->t_epoch [[>]] 1) nm_active(p);",
+        (">=",),
+        "lists the same neurons, in ascending order; what is computed does not depend on their order",
+    ),
+    Proof(
+        "stdp.c",
+        "c.x_first = find(e, r, DEP_X0) [[<]] find(e, r, DEP_Y0);",
+        ("<=",),
+        "two different products of one array",
+    ),
+    Proof(
+        "sums.c",
+        "} else if (add + (trace ? 0 : -257) [[>=]] lo && add + (trace ? 128 : 255) <= hi) {",
+        (">",),
+        "takes a branch below, which also limits the values: none of them passes the limits",
+    ),
+    Proof(
+        "sums.c",
+        "} else if (add + (trace ? 0 : -257) >= lo && add + (trace ? 128 : 255) [[<=]] hi) {",
+        ("<",),
+        "takes a branch below, which also limits the values: none of them passes the limits",
+    ),
+    Proof(
+        "sums.c",
+        "uint32_t most = (int32_t)s < 0 ? 0u [[-]] s : s;",
+        ("+",),
+        "a negative s counts as over 2^31: " + _LARGER,
+    ),
+    Proof("sums.c", "uint32_t most = (int32_t)s [[<]] 0 ? 0u - s : s;", ("<=",), "-0 is 0"),
+    Proof("sums.c", "if (most [[>]] 0x7FFFFFFFu >> f->bits) return 1;", (">=",), _LARGER),
+    Proof("sums.c", "return (most >> q->right) + 1u [[>]] 32767u >> q->left;", (">=",), _LARGER),
+    Proof(
+        "sums.c",
+        "const uint32_t whole = (order & FIRST) && x.left [[>=]] 7;",
+        (">",),
+        "the sum is a multiple of 128: adding 0..127 before the shift by 7 changes nothing",
+    ),
+    Proof(
+        "sums.c",
+        "} else if (!(c->r->reads & (1u [[<<]] sum))) {",
+        (">>",),
+        "sums 1 and 2 are always loaded here, perhaps a second time: nothing has been stored to them since",
+    ),
+    Proof(
+        "traces.c",
+        "if (n [[<=]] NM_DECAY_ENTRIES) {",
+        ("<", ">"),
+        _SAME_DECAY,
+    ),
+    Proof("traces.c", "if (n [[<=]] NM_DECAY_ENTRIES) {", ("<", ">"), _SAME_DECAY),
+)
+
+
+def proof_of(change: Change) -> str:
+    """The proof that a change is equivalent; empty if there is none."""
+    return next((proof.why for proof in PROOFS if proof.covers(change)), "")
+
+
+def stale(all_changes: Iterable[Change]) -> list[str]:
+    """Proofs of lines that the sources do not have."""
+    left = set(PROOFS)
+    for change in all_changes:
+        left -= {proof for proof in left if proof.covers(change)}
+    return [f"{proof.file}: {proof.line}" for proof in left]

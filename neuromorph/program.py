@@ -342,6 +342,10 @@ def build(
     """
     from dataclasses import replace
 
+    from neuromorph.validate import check_weights
+
+    for p in projections:
+        check_weights(p)
     held = [p if p.rule else replace(p, weights=held_weights(p.weights, p.sign_mode)) for p in projections]
     return Program(
         dt=dt, populations=_named(populations), projections=_named(held), probes=probes, schedule=schedule,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from neuromorph import graph
     from neuromorph.program import Ints, Modulator, Population, Program, Projection
 
-__all__ = ["check_ends", "check_program", "check_rows", "nearest", "probe_variables"]
+__all__ = ["check_ends", "check_program", "check_rows", "check_weights", "nearest", "probe_variables"]
 
 SIGN_RANGE = {"mixed": (-256, 255), "exc": (0, 255), "inh": (-255, 0)}
 MODULATOR_MAX = 1 << 30
@@ -140,8 +140,6 @@ def _check_projection(proj: Projection, pops: Mapping[str, Population]) -> None:
     check_ends(where, proj.pre, proj.post, pops)
     if not -16 <= proj.weight_exp <= 15:
         raise ValidationError(f"{where}: weight_exp {proj.weight_exp} is outside -16..15")
-    if proj.sign_mode not in SIGN_RANGE:
-        raise ValidationError(f"{where}: sign mode {proj.sign_mode!r} is unknown; one of {', '.join(SIGN_RANGE)}")
     _check_shape(proj, pops[proj.pre].n, pops[proj.post].n)
     _check_values(proj)
 
@@ -183,15 +181,24 @@ def check_rows(where: str, indptr: Ints, indices: Ints, n_post: int) -> None:
         raise ValidationError(f"{where}: targets of source {row} must ascend, no pair twice")
 
 
-def _check_values(proj: Projection) -> None:
-    where = f"projection {proj.name!r}"
-    for what, values in (("weights", proj.weights), ("delays", np.asarray(proj.delays))):
-        if values.dtype.kind not in "iu":
-            raise ValidationError(f"{where}: {what} must be integers, not {values.dtype}")
+def check_weights(proj: Projection) -> None:
+    """Check that the weights are integers within the sign mode: nothing is truncated or cut off in silence."""
+    where, weights = f"projection {proj.name!r}", np.asarray(proj.weights)
+    if weights.dtype.kind not in "iu":
+        raise ValidationError(f"{where}: weights must be integers, not {weights.dtype}")
+    if proj.sign_mode not in SIGN_RANGE:
+        raise ValidationError(f"{where}: sign mode {proj.sign_mode!r} is unknown; one of {', '.join(SIGN_RANGE)}")
     low, high = SIGN_RANGE[proj.sign_mode]
-    if proj.synapses and (proj.weights.min() < low or proj.weights.max() > high):
-        bad = proj.weights.min() if proj.weights.min() < low else proj.weights.max()
+    if weights.size and (weights.min() < low or weights.max() > high):
+        bad = weights.min() if weights.min() < low else weights.max()
         raise ValidationError(f"{where}: weight {bad} is outside {low}..{high} of sign mode {proj.sign_mode!r}")
+
+
+def _check_values(proj: Projection) -> None:
+    where, delays = f"projection {proj.name!r}", np.asarray(proj.delays)
+    check_weights(proj)
+    if delays.dtype.kind not in "iu":
+        raise ValidationError(f"{where}: delays must be integers, not {delays.dtype}")
     if proj.rule is None and proj.sign_mode == "mixed" and np.any(proj.weights & 1):
         raise ValidationError(f"{where}: static mixed weights are held even; use held_weights() or program.build()")
     if np.size(proj.delays) and (np.min(proj.delays) < 0 or np.max(proj.delays) > 63):

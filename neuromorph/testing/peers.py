@@ -65,8 +65,11 @@ def fit_lava(drawn: Draw) -> Draw:
     changed = replace(drawn, program=replace(drawn.program, projections=projs, rounding="shared"))
     if rng.random() < THREE_FACTORS_SHARE:
         changed = modulated(changed, rng)
-    if rng.random() < LITERATURE_SHARE:
-        changed = _with_literature(changed, rng)
+    number = int(drawn.program.name.rpartition("-")[2])
+    if number % 2 and not any(proj.rule for proj in projs.values()):
+        raise UnsupportedError("every other program learns")
+    if number % 2 or rng.random() < LITERATURE_SHARE:
+        changed = _with_literature(changed, rng, 1 + number // 2 % EPOCH_MAX)
     check_program(changed.program)
     check_inputs(changed.program, inputs_of(changed))
     return changed
@@ -80,19 +83,20 @@ def _with_own_decays(proj: Projection) -> Projection:
     return replace(proj, rule=replace(proj.rule, traces=traces))
 
 
-def _with_literature(drawn: Draw, rng: np.random.Generator) -> Draw:
-    """Rules of the literature on all plastic projections, with epochs of any length."""
+def _with_literature(drawn: Draw, rng: np.random.Generator, t_epoch: int) -> Draw:
+    """Rules of the literature on all plastic projections, with an epoch of that many steps."""
     program, projs = drawn.program, dict(drawn.program.projections)
     for proj in program.projections.values():
         if proj.rule is not None:
             table = THREE_FACTORS if len(proj.rule.modulators) == len(MODULATED) else TWO_FACTORS
             if proj.rule.modulators and table is TWO_FACTORS:
+                projs[proj.name] = replace(proj, rule=replace(proj.rule, t_epoch=t_epoch))
                 continue
             dw, dd, dt = products(table[str(rng.choice([*table]))])
             read = {f.variable for p in (*dw, *dd, *dt) for f in p.factors} & set(TRACES)
             missing = {name: Trace.of(float(rng.uniform(5, 30)), float(rng.uniform(5, 100))) for name in sorted(read)}
             rule = replace(
-                proj.rule, dw=dw, dd=dd, dt=dt, t_epoch=int(rng.integers(1, EPOCH_MAX + 1)),
+                proj.rule, dw=dw, dd=dd, dt=dt, t_epoch=t_epoch,
                 traces={**missing, **proj.rule.traces},
             )  # fmt: skip
             projs[proj.name] = replace(proj, rule=rule)

@@ -12,7 +12,7 @@ from neuromorph.errors import CapacityError, ImageError, LinkError, TargetError,
 from neuromorph.image import without_metadata
 from neuromorph_mcu.client import Client, Refused
 from neuromorph_mcu.link import Timing
-from neuromorph_mcu.messages import BoardError, Code, Hello, Kind
+from neuromorph_mcu.messages import BoardError, Code, Hello, Kind, State
 from neuromorph_mcu.ports import BAUD, open_port
 
 __all__ = ["McuEngine"]
@@ -65,6 +65,7 @@ class McuEngine:
         """Send an image, verify it on the board, start it; a rejected one leaves the running one as it was."""
         if not image:
             raise ImageError(f"{self.target}: the image is empty: no magic bytes", 1)
+        self.stop()
         try:
             self._client.upload(_for_board(image))
         except Refused as refused:
@@ -72,6 +73,7 @@ class McuEngine:
 
     def unload(self) -> None:
         """Free the board of its program, for one that does not fit beside it."""
+        self.stop()
         try:
             self._client.unload()
         except Refused as refused:
@@ -94,14 +96,30 @@ class McuEngine:
         records: bytes,
         on_output: Callable[[bytes], None],
         on_progress: Callable[[int], None] | None = None,
+        *,
+        period: int = 0,
     ) -> None:
-        """Run (see `neuromorph.engine.Engine.run`); `on_progress` gets the last step done."""
+        """Run (see `neuromorph.engine.Engine.run`); `on_progress` gets the last step done.
+
+        With a `period` (microseconds per step) the board keeps the pace of its own clock (pace real), even when its
+        host goes away; `dropped` then tells of how many steps the trace lacks the records.
+        """
         if steps == 0:
             return
         try:
-            self._client.run(steps, records, on_output, on_progress)
+            self._client.run(steps, records, on_output, on_progress, period=period)
         except Refused as refused:
             self._raise(refused.answer)
+
+    @property
+    def dropped(self) -> int:
+        """Steps of the last run whose records the board had no room for; 0 unless it ran at pace real."""
+        return self._client.dropped
+
+    def stop(self) -> None:
+        """End a run at pace real that an earlier session has left going; the program keeps its state and step."""
+        if self._client.status().state == State.RUNNING:
+            self._client.stop()
 
     def read_item(self, item: int, first: int, count: int) -> bytes:
         """Values of a state item."""
@@ -180,7 +198,9 @@ class McuEngine:
             raise TargetError(f"{me}: the step counter ends at 2^32 - 1; save the state and start again at step 0")
         if answer.code == Code.PROGRAM:
             raise TargetError(f"{me} holds no program: load one first")
-        if answer.code in (Code.STAGED, Code.CREDIT, Code.MESSAGE, Code.BUSY, Code.UNSUPPORTED):
+        if answer.code == Code.BUSY:
+            raise TargetError(f"{me} still runs at its own pace, as an earlier session left it: stop() it first")
+        if answer.code in (Code.STAGED, Code.CREDIT, Code.MESSAGE, Code.UNSUPPORTED):
             raise LinkError(f"{me}: the protocol broke down ({answer}); open the session again")
         raise TargetError(f"{me}: the engine failed ({answer})")
 

@@ -166,7 +166,7 @@ class Sender:
         if once:
             self._clean += sum(len(m.payload) + _FRAMING for m in once)
             # The shortest: others waited for this acknowledgement. A long one may only mean that some were lost.
-            sample = min(now - max(m.at for m in once), self.timing.rto_min + 2 * self._srtt)
+            sample = min(now - max(m.at for m in once), 4 * self.timing.rto_min + 2 * self._srtt)
             self._srtt = self._srtt + (sample - self._srtt) / 8 if self._srtt else sample
             self._rto = min(self.timing.rto_max, max(self.timing.rto_min, 4 * self._srtt))
         self.moved = self._timer = now

@@ -51,7 +51,7 @@ static void on_loss(nm_link *l)
 /* A long time may only mean that acknowledgements were lost, so one sample counts for little. */
 static void sample_rtt(nm_link *l, uint32_t rtt)
 {
-    const uint32_t most = NM_LINK_RTO_MIN + l->srtt8 / 4u;
+    const uint32_t most = 4u * NM_LINK_RTO_MIN + l->srtt8 / 4u;
     rtt = rtt < most ? rtt : most;
     l->srtt8 = l->srtt8 ? l->srtt8 + rtt - l->srtt8 / 8u : rtt * 8u;
     const uint32_t rto = l->srtt8 / 2u;                        /* 4 x srtt */

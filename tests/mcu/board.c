@@ -1,7 +1,8 @@
 /* A board as a library: the firmware's link and application above an engine that only echoes. For tests of the link.
  *
  * The engine's image is "NMI", 0x1A, then anything; R3 fails where the last byte is 0xEE. It needs 64 bytes of arena,
- * or as many kilobytes as the image's byte 5 says. A step returns the input records of the step as its output. */
+ * or as many kilobytes as the image's byte 5 says. A step returns the input records of the step as its output; if the
+ * image's byte 6 is 1, 64 bytes of its own instead. */
 #include <string.h>
 
 #include "app.h"
@@ -16,6 +17,7 @@ struct nm_engine {
 
 static uint8_t output[4096];
 static uint32_t made_last;
+static bool chatty;
 
 static uint32_t arena_of(const uint8_t *image) { return (uint32_t)sizeof(nm_engine) + 1024u * image[5]; }
 
@@ -35,6 +37,7 @@ int nm_init(nm_engine **engine, const uint8_t *image, size_t len, void *arena, s
         return NM_E_ARENA;
     memset(arena, 0, arena_len);
     *engine = arena;
+    chatty = image[6] == 1;
     return NM_OK;
 }
 
@@ -95,6 +98,15 @@ int32_t nm_feed(nm_engine *e, const uint8_t *in, uint32_t len)
 int nm_step(nm_engine *e)
 {
     e->now++;
+    if (chatty) {
+        made_last = 64;
+        memset(output, (int)(e->now & 0xFFu), made_last);
+        nm_wire_put32(output, e->now);
+        nm_wire_put32(output + 4, UINT32_C(2) << 16);              /* object 0, format 2: bytes */
+        nm_wire_put32(output + 8, 0);
+        nm_wire_put32(output + 12, 48);
+        nm_wire_put16(e->item, e->now & 0x7FFFu);                  /* what it has "learned" */
+    }
     return NM_OK;
 }
 

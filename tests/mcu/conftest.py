@@ -60,6 +60,12 @@ class BoardPort:
         self._out = ctypes.create_string_buffer(1 << 16)
         self.reset()
 
+    def change_line(self, **faults: float) -> None:
+        """Go on with another line; what was on the old one is lost."""
+        self.faults = Faults(**faults)  # type: ignore[arg-type]
+        self.from_board = b""
+        self.up, self.down = Line(self.faults, "up", self.clock()), Line(self.faults, "down", self.clock())
+
     def reset(self) -> None:
         """What was on the line is lost."""
         self.boots += 1
@@ -97,7 +103,9 @@ class BoardPort:
             return
         self.sent += len(data)
         self.library.board_receive(data, len(data), self.millis)
-        n = self.library.board_poll(self._out, min(self.room, len(self._out)), self.millis)
+        # A UART sends no faster than its line takes.
+        cap = min(self.room, len(self._out)) if len(self.down) < 512 else 0
+        n = self.library.board_poll(self._out, cap, self.millis)
         self.down.put(self._out.raw[:n], self.clock())
         if not self.silent:
             self.from_board += self.down.take(self.clock())
@@ -129,10 +137,13 @@ class Kit:
         return b"".join(out)
 
     @staticmethod
-    def image(size: int = 3000, seed: int = 0, kilobytes: int = 0, bad: bool = False) -> bytes:
-        """An image for the echoing engine that wants so much memory; `bad` breaks rule R3 at its last byte."""
+    def image(size: int = 3000, seed: int = 0, kilobytes: int = 0, bad: bool = False, chatty: bool = False) -> bytes:
+        """An image for the echoing engine that wants so much memory; `bad` breaks rule R3 at its last byte.
+
+        If `chatty` it echoes nothing: each step makes a record of 64 bytes.
+        """
         body = bytearray(random.Random(seed).randbytes(size))
-        body[:6] = b"NMI\x1a\0" + bytes((kilobytes,))
+        body[:7] = b"NMI\x1a\0" + bytes((kilobytes, chatty))
         body[-1] = 0xEE if bad else 0
         return bytes(body)
 

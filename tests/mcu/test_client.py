@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from neuromorph.errors import CapacityError, LinkError, ValidationError
+from neuromorph.image import FEATURES
 from neuromorph_mcu.client import Refused
 from neuromorph_mcu.messages import BoardError, Code, Kind, State
 
@@ -32,7 +33,7 @@ def test_hello_tells_versions_limits_and_names(kit: Kit) -> None:
     hello = kit.connect(kit.board()).hello
     assert (hello.protocol, hello.image_format, hello.semantics) == ((1, 1), (1, 1, 0), 1)
     assert (hello.payload, hello.window, hello.boots) == (256, 4, 1)
-    assert (hello.pool, hello.credit, hello.trace, hello.features) == (POOL, CREDIT, 6000, 0xFFF)
+    assert (hello.pool, hello.credit, hello.trace, hello.features) == (POOL, CREDIT, 6000, (1 << len(FEATURES)) - 1)
     assert (hello.board, hello.core, hello.build) == ("library", "host", "test")
 
 

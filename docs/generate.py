@@ -6,6 +6,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from neuromorph.cli import COMMANDS, cli
 from neuromorph.engine import Target
 from neuromorph.errors import NeuromorphError
 from neuromorph.image import FEATURES
-from neuromorph.targets import installed
+from neuromorph.targets import find, installed
 from neuromorph.units import Hz, ms
+from neuromorph.worker.peer import PeerBackend
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 FAMILIES = ("cpu", "loihi", "mcu")  # backends on the page: not what else happens to be installed
@@ -28,7 +30,7 @@ SECTIONS: dict[str, list[str]] = {
     "The network": [
         "neuromorph.network.Network", "neuromorph.neurons.LIF", "neuromorph.neurons.LIFReset",
         "neuromorph.neurons.TernaryLIF", "neuromorph.neurons.Neuron", "neuromorph.handles.Input",
-        "neuromorph.handles.Population", "neuromorph.handles.Projection",
+        "neuromorph.handles.Population", "neuromorph.handles.Projection", "neuromorph.handles.Modulator",
     ],
     "Topologies": [f"neuromorph.topology.{n}" for n in (
         "AllToAll", "OneToOne", "FixedProbability", "FixedInDegree", "Explicit")],
@@ -38,7 +40,9 @@ SECTIONS: dict[str, list[str]] = {
         "neuromorph.encoders.RateEncoder", "neuromorph.encoders.LatencyEncoder",
     ],
     "Plasticity": [f"neuromorph.plasticity.{n}" for n in (
-        "STDP", "InstarSTDP", "Hebbian", "Custom", "TraceSpec", "ThresholdAdaptation", "PlasticityRule")],
+        "STDP", "TripletSTDP", "RewardSTDP", "InhibitorySTDP", "InstarSTDP", "Hebbian", "Oja", "BCM", "Metaplasticity",
+        "CalciumRule", "SynapticScaling", "Consolidation", "Sleep", "Gate", "FiniteResource", "Sum", "Custom",
+        "TraceSpec", "ThresholdAdaptation", "PlasticityRule")],
     "Compiling": [
         "neuromorph.compile.compile", "neuromorph.program.Program", "neuromorph.program.Population",
         "neuromorph.program.Projection", "neuromorph.program.build", "neuromorph.report.Report",
@@ -262,11 +266,15 @@ def _matrix(networks: dict[str, Callable[[], nm.Network]], found: list[Target]) 
 def _held(net: nm.Network, target: Target, reasons: dict[str, int]) -> str:
     independent = "synapse_rounding" in target.features
     try:
-        report = nm.compile(net, target=target, rounding="synapse" if independent else "shared").report
+        program = nm.compile(net, target=target, rounding="synapse" if independent else "shared")
+        backend, _ = find(target.name)
+        if isinstance(backend, PeerBackend):
+            backend.check(program)
     except NeuromorphError as error:
         return f"no ({reasons.setdefault(str(error), len(reasons) + 1)})"
     if target.numbers == "float":
         return "ideal"
+    report = program.report
     if report is None or not net.projections[0].plasticity:
         return "native"
     if target.name == "loihi:nengo":
@@ -283,7 +291,13 @@ def _network(
     net = nm.Network(name="probe", dt=1 * ms, seed=1)
     source = net.input(16, name="source", graded=graded, source=None if graded else nm.Poisson(10 * Hz))
     cells = net.population(8, neuron or nm.LIF(tau_m=20 * ms, tau_s=5 * ms), name="cells")
-    net.connect(source, cells, weights=0.1, plasticity=rule, name="syn")
+    for name in rule.reads if rule is not None else ():
+        if name == "rate":
+            net.rate(cells, tau=1.0, full_scale=100 * Hz, name=name)
+        else:
+            net.modulator(name=name, full_scale=4.0)
+    weights = -0.1 if rule is not None and rule.sign == "inh" else 0.1
+    net.connect(source, cells, weights=weights, plasticity=rule, name="syn")
     return net
 
 
@@ -291,6 +305,36 @@ def _stdp(variant: Any) -> Callable[[], nm.Network]:
     return lambda: _network(rule=plasticity.STDP(0.01, 0.01, 20 * ms, 20 * ms, w_max=0.3, variant=variant))
 
 
+PAIRS = plasticity.STDP(0.01, 0.01, 20 * ms, 20 * ms, w_max=0.3)
+NAMED: dict[str, plasticity.PlasticityRule] = {
+    "TripletSTDP": plasticity.TripletSTDP.visual_cortex(w_max=0.3),
+    "InhibitorySTDP": plasticity.InhibitorySTDP(0.005, 20 * ms, target_rate=5 * Hz, w_max=0.3),
+    "Oja": plasticity.Oja(eta=0.1, alpha=1.0, tau_pre=50 * ms, tau_post=50 * ms, w_max=0.3, period=16 * ms),
+    "CalciumRule": plasticity.CalciumRule(
+        tau_calcium=20 * ms, c_pre=1.0, c_post=2.0, theta_p=1.3, theta_d=1.0, gamma_p=2.0, gamma_d=1.0, w_max=0.3
+    ),
+    "FiniteResource(STDP)": plasticity.FiniteResource(PAIRS, total=2.0),
+    "RewardSTDP": plasticity.RewardSTDP(
+        a_plus=0.1, a_minus=0.1, tau_plus=20 * ms, tau_minus=20 * ms, tau_eligibility=1.0, modulator="dopamine",
+        eta=1.0, w_max=0.3,
+    ),
+    "BCM": plasticity.BCM(
+        eta=0.01, tau_pre=20 * ms, tau_post=50 * ms, rate="rate", rate_0=10 * Hz, w_max=0.3
+    ),
+    "Metaplasticity": plasticity.Metaplasticity(
+        a2_minus=0.01, a3_plus=0.01, tau_plus=16.8 * ms, tau_minus=33.7 * ms, tau_y=114 * ms, rate="rate",
+        rate_0=10 * Hz, w_max=0.3,
+    ),
+    "STDP + SynapticScaling": PAIRS + plasticity.SynapticScaling(rate="rate", target=10 * Hz, speed=0.05),
+    "STDP + Sleep": PAIRS + plasticity.Sleep(gate="night", speed=0.1),
+    "STDP + Consolidation": PAIRS + plasticity.Consolidation(
+        tau_early=40.0, tau_tag=60.0, tau_late=45.0, threshold=0.05, late_max=0.15, protein="protein"
+    ),
+    "Gate(STDP)": plasticity.Gate(PAIRS, by="attention"),
+    'Custom(dw="2^-2*u4*reward*x1", modulators=...)': plasticity.Custom(
+        dw="2^-2*u4*reward*x1", traces={"x1": plasticity.TraceSpec(60, 10 * ms)}, modulators={"reward": "dopamine"}
+    ),
+}  # fmt: skip
 RULES: dict[str, Callable[[], nm.Network]] = {
     **{f'STDP(variant="{name}")': _stdp(name) for name in ("additive", "multiplicative", "soft", "nearest")},
     "InstarSTDP": lambda: _network(rule=plasticity.InstarSTDP(0.125, 20 * ms, w_max=0.3)),
@@ -301,6 +345,7 @@ RULES: dict[str, Callable[[], nm.Network]] = {
     'Custom(dw="2^-3*y0*x1 - 2^-5*y0*w")': lambda: _network(
         rule=plasticity.Custom(dw="2^-3*y0*x1 - 2^-5*y0*w", traces={"x1": plasticity.TraceSpec(60, 10 * ms)})
     ),
+    **{name: partial(_network, rule=rule) for name, rule in NAMED.items()},
     "ThresholdAdaptation": lambda: _network(
         nm.LIF(tau_m=20 * ms, homeostasis=plasticity.ThresholdAdaptation(0.02, 2.0))
     ),

@@ -56,7 +56,8 @@ def quantise(
             size = abs(term.coefficient)
             notes.append(Held(term.name, size, size * abs(gain / wanted)))
             if product.mant:
-                notes.append(Held(f"{term.name}, effective", size, size * effect.ratio))
+                if abs(effect.ratio - abs(gain / wanted)) > CLOSE / 10:
+                    notes.append(Held(f"{term.name}, effective", size, size * effect.ratio))
                 products[key].append(product)
             notes += _constants(term, factors, scales)
             warnings += [f"{name}.{term.name}: {text}" for text in effect.warnings(w_unit, target)]

@@ -203,6 +203,9 @@ def replay(item: pytest.Item) -> str:
     entry: Entry = item.callspec.params[RIG]  # type: ignore[attr-defined]
     picked = chosen(item.config)
     words = ["pytest", item.nodeid]
+    if not item.path.is_relative_to(item.config.rootpath):  # a test of an installed package
+        module = item.module.__name__  # type: ignore[attr-defined]
+        words = ["pytest", "--pyargs", f"{module}::{item.nodeid.partition('::')[2]}"]
     if picked.map is not None:
         words += ["--nm-board-map", os.path.relpath(picked.map, item.config.rootpath)]
     words += ["--nm-board", entry.id] if entry.shared else ["--nm-target", entry.target]
@@ -277,5 +280,5 @@ def power(board: Rig) -> Power:
 
 @pytest.fixture
 def fault_link(board: Rig) -> Callable[..., str]:
-    """``fault_link(seed=1, flip=1e-3) -> token``: faults on the line until the end of the test; `deploy` after it."""
+    """``fault_link(seed=1, corrupt=1e-3) -> token``: faults on the line until the test ends; `deploy` after it."""
     return board.fault

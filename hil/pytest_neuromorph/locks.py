@@ -73,10 +73,10 @@ def holder_of(key: str, folder: Path | None = None) -> Holder | None:
         return None
 
 
-def locked_by(key: str, board: str) -> str:
+def locked_by(key: str, board: str, folder: Path | None = None) -> str:
     """Who holds a board now, in words; empty if nobody does."""
     try:
-        with hold(key, board, "a look at who has it"):
+        with hold(key, board, "a look at who has it", folder=folder):
             return ""
     except Locked as error:
         return str(error)

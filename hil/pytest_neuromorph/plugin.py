@@ -60,7 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--nm-flash", choices=("auto", "never", "always"), default="never",
         help="flash boards that have a flasher first: those that run another build, or all",
     )  # fmt: skip
-    group.addoption("--nm-fault", default="", metavar="SEED[:SPEC]", help="put faults on every link, e.g. 7:flip=1e-3")
+    group.addoption("--nm-fault", default="", metavar="SEED[:SPEC]", help="faults on every link, e.g. 7:corrupt=1e-3")
     group.addoption("--nm-report", metavar="DIR", help="folder for pages of failing comparisons (default: nm-report)")
     group.addoption("--nm-update-golden", action="store_true", help="write the traces that tests compare with")
     group.addoption("--nm-slow", action="store_true", help="run tests that are marked nm_slow too")
@@ -80,10 +80,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", "timeout(seconds): time limit of a test (pytest-timeout)")
     config.pluginmanager.register(fixtures, "neuromorph-fixtures")
     config.pluginmanager.register(outcomes, "neuromorph-outcomes")
-    if config.pluginmanager.hasplugin("xdist"):
-        from pytest_neuromorph import scheduling
-
-        config.pluginmanager.register(scheduling, "neuromorph-scheduling")
 
 
 def map_of(config: pytest.Config) -> Path | None:
@@ -196,6 +192,27 @@ def entry_of(item: pytest.Item) -> Entry | None:
     """The board that an item runs on."""
     callspec = getattr(item, "callspec", None)
     return None if callspec is None else callspec.params.get(RIG)
+
+
+# ---------------------------------------------------------------------------------------------- several workers
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One worker for each board, unless the user has chosen another distribution."""
+    if config.getoption("dist") != "load":
+        return None
+    from pytest_neuromorph.scheduling import BoardScheduling
+
+    return BoardScheduling(config, log)
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """``-n auto``: as many workers as boards, where the run names its boards."""
+    if not (config.getoption("--nm-board") or config.getoption("--nm-target")):
+        return None
+    return max(1, sum(not entry.missing for entry in chosen(config).entries))
 
 
 # ---------------------------------------------------------------------------------------------- the end of the report

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["TROUBLE", "Rig", "Rules", "parse_fault"]
 
-TROUBLE = ("crc_err", "cobs_err", "overrun", "naks", "lost")
+TROUBLE = ("overlong", "framing", "overrun", "naks", "lost")
 """Counters of a link that stay at zero on a good line. Frames that were sent again do not belong to them: a busy
 computer or a heavy step delays an answer."""
+DAMAGED = ("crc_err", "cobs_err")
+"""Frames that arrived damaged. A pause of the sender inside a frame makes one too, and is counted in ``gap``."""
 _POWER_LIMIT = 30.0
 _RETURN = 15.0
 """Seconds for a board's USB port to come back after power."""
@@ -56,18 +58,25 @@ class Rules:
 
 
 def parse_fault(text: str) -> dict[str, str]:
-    """Options of a ``fault://`` URL from ``SEED[:NAME=VALUE,...]``, e.g. ``7:flip=1e-3,drop=1e-4``.
+    """Options of a ``fault://`` URL from ``SEED[:NAME=VALUE,...]``, e.g. ``7:corrupt=1e-3,drop=1e-4``.
 
     Raises
     ------
     ValidationError
-        It does not read so.
+        It does not read so, or `neuromorph_mcu.faults.Faults` knows no such fault.
     """
     seed, _, rest = text.partition(":")
     pairs = [part.partition("=") for part in rest.split(",") if part]
     if not seed.isdecimal() or any(not name or not value for name, _, value in pairs):
-        raise ValidationError(f"faults {text!r}: write SEED or SEED:NAME=VALUE,..., e.g. 7:flip=1e-3,drop=1e-4")
-    return {"seed": seed, **{name: value for name, _, value in pairs}}
+        raise ValidationError(f"faults {text!r}: write SEED or SEED:NAME=VALUE,..., e.g. 7:corrupt=1e-3,drop=1e-4")
+    found = {"seed": seed, **{name: value for name, _, value in pairs}}
+    from neuromorph_mcu.faults import Faults
+
+    try:
+        Faults.parse(urlencode(found))
+    except ValueError as error:
+        raise ValidationError(f"faults {text!r}: {error}") from error
+    return found
 
 
 @dataclass(slots=True)
@@ -257,11 +266,16 @@ class Rig:
         """Counters that should be zero and are not; empty if faults were asked for."""
         if self.disturbed:
             return {}
-        wanted = {f"{end}_{name}" for end in ("board", "host") for name in TROUBLE}
-        return {k: n for k, n in self.counters().items() if k in wanted and n}
+        found: dict[str, int] = {}
+        counters = self.counters()
+        for end in ("board", "host"):
+            damaged = sum(counters.get(f"{end}_{name}", 0) for name in DAMAGED)
+            names = TROUBLE if damaged <= counters.get(f"{end}_gap", 0) else (*TROUBLE, *DAMAGED)
+            found |= {f"{end}_{name}": counters.get(f"{end}_{name}", 0) for name in names}
+        return {name: n for name, n in found.items() if n}
 
     def fault(self, seed: int = 1, **faults: float) -> str:
-        """Put faults on the line from now on (``fault://`` says which there are); returns the token that repeats them.
+        """Put faults on the line from now on (`neuromorph_mcu.faults.Faults` has them all); returns their token.
 
         The line is opened anew: what was on the board is gone if it is an emulated one.
         """

@@ -49,7 +49,7 @@ def usb_ports() -> tuple[Port, ...]:
         Port(
             stable.get(port.device, port.device), usb_id(port.vid, port.pid, port.serial_number), port.description or ""
         )
-        for port in sorted(comports())
+        for port in sorted(comports(), key=lambda port: str(port.device))
         if port.vid is not None
     )
 

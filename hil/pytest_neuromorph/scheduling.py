@@ -6,9 +6,7 @@ xdist's own grouping (``--dist loadgroup``) depends on details that pytest chang
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from pytest_neuromorph.plugin import chosen
@@ -35,15 +33,3 @@ class BoardScheduling(LoadScopeScheduling):  # type: ignore[misc]
         if self._ids is None:  # here, and not before: a run without boards needs nothing of this package
             self._ids = tuple(entry.id for entry in chosen(self.config).entries)
         return board_of(nodeid, self._ids) or nodeid
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Our scheduler, unless the user has chosen one."""
-    return BoardScheduling(config, log) if config.getoption("dist") == "load" else None
-
-
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """``-n auto``: a worker for each board, where the run names its boards."""
-    if not (config.getoption("--nm-board") or config.getoption("--nm-target")):
-        return None
-    return max(1, sum(not entry.missing for entry in chosen(config).entries))

@@ -1,0 +1,292 @@
+"""The plugin: which test runs on which board, fixtures, markers, outcomes."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Suite = Callable[..., pytest.RunResult]
+
+THREE_LINES = """
+def test_network(deploy, run, reference, assert_traces_equal):
+    deploy(network())
+    got = run(0.1, inputs=INPUTS)
+    assert_traces_equal(reference(), got)
+    assert len(got.spikes("cells")) > 0
+"""
+
+
+def outcomes(result: pytest.RunResult) -> dict[str, int]:
+    """The counts of the last line, as pytest says them."""
+    words = re.findall(r"(\d+) ([a-z]+)", result.outlines[-1])
+    return {name: int(count) for count, name in words if name not in ("s", "warnings")}
+
+
+def test_three_lines_run_on_every_board_of_this_computer(suite: Suite) -> None:
+    result = suite(THREE_LINES, "-v")
+    found = set(re.findall(r"test_network\[(.+?)\] PASSED", result.stdout.str()))
+    assert found >= {"mcu:m4", "mcu:m3", "mcu:m0"}
+    assert result.ret == 0
+
+
+def test_any_target_by_its_name_a_third_partys_too(suite: Suite) -> None:
+    result = suite(THREE_LINES, "-v", "--nm-target", "cpu,mine", "--nm-target", "mcu:m0")
+    assert re.findall(r"test_network\[(.+?)\]", result.stdout.str()) == ["cpu", "mine", "mcu:m0"]
+    assert outcomes(result) == {"passed": 3}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--nm-target", "mcu:m9"), "target 'mcu:m9' is unknown"),
+        (("--nm-target", "cpu:float"), "computes in floats"),
+        (("--nm-board", "m4"), "no board 'm4'"),
+        (("--nm-board-map", "nowhere.toml"), "cannot read the hardware map"),
+        (("--nm-fault", "seven"), "faults 'seven'"),
+        (("--nm-fault", "7:flipp=1e-3"), "flipp"),
+    ],
+)
+def test_a_wrong_option_is_refused_with_what_there_is(suite: Suite, options: tuple[str, ...], message: str) -> None:
+    result = suite(THREE_LINES, *options)
+    result.stdout.fnmatch_lines([f"*{message}*"])
+    assert result.ret != 0
+
+
+def test_runs_of_people_without_boards_do_not_load_anything(suite: Suite) -> None:
+    result = suite(
+        """
+        import sys
+
+        def test_what_is_loaded():
+            ours = {name for name in sys.modules if name.startswith(("pytest_neuromorph.", "neuromorph_"))}
+            assert ours == {f"pytest_neuromorph.{name}" for name in ("plugin", "fixtures", "outcomes")}
+        """,
+        apart=True,
+    )
+    assert outcomes(result) == {"passed": 1}
+
+
+def test_the_reference_follows_several_runs(suite: Suite) -> None:
+    result = suite(
+        """
+        def test_parts(deploy, run, reference, assert_traces_equal):
+            handle = deploy(network())
+            for steps in (1, 30, 69):
+                got = run(steps=steps, inputs={"input": SpikeTrain([1], [0])})
+                assert got.stop == handle.session.now
+                assert_traces_equal(reference(), got)
+        """,
+        "--nm-target", "mcu:m4,cpu",
+    )  # fmt: skip
+    assert outcomes(result) == {"passed": 2}
+
+
+def test_power_and_reset_bring_a_fresh_board(suite: Suite) -> None:
+    result = suite(
+        """
+        def test_reset(board, deploy, run, reset, power):
+            first = board.hello.boots
+            deploy(network())
+            run(0.01)
+            reset()
+            assert board.hello.boots == first + 1
+            power.cycle()
+            assert board.hello.boots == 1
+            assert deploy(network()).session.now == 0
+        """,
+        "--nm-target", "mcu:m4",
+    )  # fmt: skip
+    assert outcomes(result) == {"passed": 1}
+
+
+# ---------------------------------------------------------------------------------------------- markers
+
+
+def test_the_marker_board_chooses_by_kind_and_fixtures(suite: Suite) -> None:
+    result = suite(
+        """
+        @pytest.mark.board(target="unicorn")
+        def test_kind(board): assert board.kind == "unicorn"
+
+        @pytest.mark.board(target="mcu:m0")
+        def test_id(board): assert board.id == "mcu:m0"
+
+        @pytest.mark.board(fixtures=["oscilloscope"])
+        def test_wired(board): raise AssertionError
+
+        @pytest.mark.board(min_ram=1 << 30)
+        def test_large(board): raise AssertionError
+
+        def test_power(power): raise AssertionError
+        """,
+        "--nm-target", "cpu,mcu:m0,mcu:m4", "-rs",
+    )  # fmt: skip
+    # test_large on cpu, which has no limit, runs
+    assert outcomes(result) == {"failed": 3, "passed": 3, "skipped": 3}
+    text = result.stdout.str()
+    assert "no board offers oscilloscope (looked at: cpu; mcu:m0; mcu:m4)" in text
+    assert "bytes of memory, the test needs 1073741824" in text
+
+
+def test_slow_destructive_and_quarantined_tests_run_when_asked(suite: Suite) -> None:
+    code = """
+        @pytest.mark.nm_slow
+        def test_slow(board): pass
+
+        @pytest.mark.nm_destructive
+        def test_destructive(board): pass
+
+        @pytest.mark.nm_quarantine("the probe hangs now and then, see the notes of the rig")
+        def test_quarantined(board): pass
+        """
+    result = suite(code, "--nm-target", "cpu", "-rs")
+    assert outcomes(result) == {"skipped": 3}
+    result.stdout.fnmatch_lines(["*quarantined: the probe hangs now and then*--nm-quarantine*"])
+    assert outcomes(suite(code, "--nm-target", "cpu", "--nm-slow", "--nm-destructive", "--nm-quarantine")) == {
+        "passed": 3
+    }
+
+
+def test_a_known_failure_on_one_target_is_expected_there_alone(suite: Suite) -> None:
+    result = suite(
+        """
+        @pytest.mark.nm_xfail_target("mine:wrong", reason="its second neuron gets too much")
+        def test_it(deploy, run, reference, assert_traces_equal):
+            deploy(network())
+            got = run(0.1, inputs=INPUTS)
+            assert_traces_equal(reference(), got)
+        """,
+        "--nm-target", "mine,mine:wrong", "-rx",
+    )  # fmt: skip
+    assert outcomes(result) == {"passed": 1, "xfailed": 1}
+    result.stdout.fnmatch_lines(["*mine:wrong: its second neuron gets too much*"])
+
+
+@pytest.mark.parametrize("mark", ['nm_xfail_target("cpu")', "nm_quarantine()", 'nm_quarantine(" ")', 'board("cpu")'])
+def test_a_marker_without_its_reason_is_refused(suite: Suite, mark: str) -> None:
+    result = suite(f"@pytest.mark.{mark}\ndef test_it(board): pass", "--nm-target", "cpu")
+    assert result.ret != 0
+    assert re.search("needs a reason|takes target=", result.stdout.str() + result.stderr.str())
+
+
+# ---------------------------------------------------------------------------------------------- outcomes
+
+
+def test_a_verdict_is_not_tried_again(suite: Suite, pytester: pytest.Pytester) -> None:
+    result = suite(
+        """
+        from pathlib import Path
+
+        def test_it(deploy):
+            deploy(network())
+            with Path("verdicts.txt").open("a") as file:
+                file.write("verdict ")
+            assert 1 == 2
+        """,
+        "--nm-target", "cpu",
+    )  # fmt: skip
+    assert outcomes(result) == {"failed": 1}
+    assert (pytester.path / "verdicts.txt").read_text() == "verdict "
+
+
+def test_a_broken_link_is_an_error_after_a_second_try(suite: Suite, pytester: pytest.Pytester) -> None:
+    result = suite(THREE_LINES, "--nm-target", "mine:broken", "--junitxml", "out.xml")
+    assert outcomes(result) == {"error": 1}
+    assert (pytester.path / "runs.txt").read_text() == "run\n" * 2
+    result.stdout.fnmatch_lines(["*the board or its link failed, not the test; it was tried twice*"])
+    (suite_of,) = ET.parse(pytester.path / "out.xml").getroot()
+    assert (suite_of.get("errors"), suite_of.get("failures")) == ("1", "0")
+
+
+def test_a_link_that_breaks_once_costs_nothing_but_a_line_of_the_report(suite: Suite) -> None:
+    result = suite(THREE_LINES, "--nm-target", "mine:shaky")
+    assert outcomes(result) == {"passed": 1}
+    result.stdout.fnmatch_lines(["RETRIED *mine:shaky*: no byte from the board for 5 s"])
+
+
+def test_a_line_with_faults_is_an_error_of_the_board(suite: Suite) -> None:
+    """Bytes that nobody sent, on the way to the board: its counters tell at the end of the test."""
+    result = suite(
+        """
+        def test_it(board, deploy, run):
+            deploy(network())
+            board.engine.port.write(b"\\0\\1\\2\\3\\4\\0" * 5)
+            run(0.01)
+
+        def test_next(deploy, run):
+            deploy(network())
+        """,
+        "--nm-target", "mcu:m4",
+    )  # fmt: skip
+    assert outcomes(result) == {"passed": 2, "error": 1}
+    result.stdout.fnmatch_lines(["*the link had faults that nobody asked for (board_c*"])
+
+
+def test_the_second_board_is_not_the_one_that_the_map_means(suite: Suite, hardware: Callable[..., Path]) -> None:
+    hardware(1, uid='"00112233445566778899aabbccddeeff"')
+    result = suite(THREE_LINES)
+    assert outcomes(result) == {"error": 1}
+    result.stdout.fnmatch_lines(["*the hardware map says 00112233445566778899aabbccddeeff*"])
+
+
+# ---------------------------------------------------------------------------------------------- reports
+
+
+def test_junit_has_the_board_its_firmware_and_its_link(suite: Suite, pytester: pytest.Pytester) -> None:
+    suite(THREE_LINES, "--nm-target", "mcu:m4", "--junitxml", "out.xml")
+    found = {p.get("name"): p.get("value") for p in ET.parse(pytester.path / "out.xml").getroot().iter("property")}
+    assert found["board"] == "mcu:m4"
+    assert found["uid"] == b"emulated".hex().ljust(32, "0")
+    assert str(found["firmware"]).startswith("unicorn_m4 ")
+    assert int(str(found["link.board_frames_in"])) > 0
+    assert found["link.host_crc_err"] == "0"
+
+
+def test_the_end_of_the_report_has_a_line_for_each_board(suite: Suite) -> None:
+    result = suite(THREE_LINES, "--nm-target", "mcu:m4,mine:wrong,cpu")
+    result.stdout.re_match_lines([r"cpu +1 passed", r"mcu:m4 +unicorn_m4 \w+ +1 passed", r"mine:wrong +1 failed"])
+
+
+def test_golden_traces_are_written_when_asked_and_compared_else(suite: Suite, pytester: pytest.Pytester) -> None:
+    code = """
+        @pytest.mark.parametrize("weight", [{weight}])
+        def test_it(deploy, run, golden, weight):
+            deploy(network(weight))
+            golden(run(0.1, inputs=INPUTS))
+        """
+    missing = suite(code.format(weight=30), "--nm-target", "cpu")
+    assert outcomes(missing) == {"failed": 1}
+    missing.stdout.fnmatch_lines(["*write it with --nm-update-golden*"])
+    assert outcomes(suite(code.format(weight=30), "--nm-target", "cpu", "--nm-update-golden")) == {"passed": 1}
+    assert (pytester.path / "golden" / "test_it.npz").is_file()
+    assert outcomes(suite(code.format(weight=30), "--nm-target", "mcu:m0")) == {"passed": 1}
+    assert outcomes(suite(code.format(weight=40), "--nm-target", "cpu")) == {"failed": 1}
+
+
+def test_a_tolerance_is_for_states_and_counts(suite: Suite) -> None:
+    result = suite(
+        """
+        @pytest.mark.parametrize("tol", [None, 1, 100])
+        def test_it(deploy, run, reference, assert_traces_equal, tol):
+            deploy(network())
+            got = run(0.1, inputs=INPUTS)
+            assert_traces_equal(reference(), got, tol=tol)
+        """,
+        "--nm-target", "mine:wrong", "-rA",
+    )  # fmt: skip
+    assert re.findall(r"(PASSED|FAILED) test_it.py::test_it\[.*?-(\w+)\]", result.stdout.str()) == [
+        ("PASSED", "100"), ("FAILED", "None"), ("FAILED", "1"),
+    ]  # fmt: skip
+
+
+def test_faults_are_written_as_a_seed_and_rates() -> None:
+    """Options of a fault URL from the text of --nm-fault."""
+    from pytest_neuromorph.rig import parse_fault
+
+    assert parse_fault("7:corrupt=1e-3,drop=1e-4") == {"seed": "7", "corrupt": "1e-3", "drop": "1e-4"}
+    assert json.dumps(parse_fault("0")) == '{"seed": "0"}'

@@ -21,7 +21,7 @@ from neuromorph.testing.programs import Draw, draw
 if TYPE_CHECKING:
     from neuromorph.stepped import Inputs
 
-__all__ = ["contents", "fit_lava", "fit_nengo", "inputs_of", "peer_case"]
+__all__ = ["all_probes", "contents", "fit_lava", "fit_nengo", "inputs_of", "peer_case"]
 
 ATTEMPTS = 500
 THREE_FACTORS_SHARE, LITERATURE_SHARE = 0.4, 0.6
@@ -103,10 +103,11 @@ def _with_literature(drawn: Draw, rng: np.random.Generator, t_epoch: int) -> Dra
     changed = replace(program, projections=projs, probes=())
     kept = {(item.object, item.variable): item for item in items(changed)}
     state = {k: v for k, v in drawn.state.items() if k in kept and v.shape == kept[k].shape and not kept[k].check(v)}
-    return replace(drawn, program=replace(changed, probes=_probes(changed)), state=state)
+    return replace(drawn, program=replace(changed, probes=all_probes(changed)), state=state)
 
 
-def _probes(program: Program) -> tuple[Probe, ...]:
+def all_probes(program: Program) -> tuple[Probe, ...]:
+    """On the spikes of every population and every state item, in every step."""
     spikes = [Probe(f"{name}.spikes", name, "spikes") for name in program.populations]
     return (*spikes, *(Probe(item.name, item.object, item.variable) for item in items(program)))
 
@@ -126,7 +127,7 @@ def fit_nengo(drawn: Draw) -> Draw:
     changed = replace(program, populations=pops, projections=projs, schedule=schedule, probes=())
     check_program(changed)
     events = {name: (step, index, np.ones_like(payload)) for name, (step, index, payload) in drawn.events.items()}
-    program = replace(changed, probes=_probes(changed))
+    program = replace(changed, probes=all_probes(changed))
     return replace(drawn, program=program, events=events, first=0, state={})  # any state may wrap in Loihi 1
 
 

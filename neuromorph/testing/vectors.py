@@ -13,6 +13,7 @@ import io
 import json
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from neuromorph.image import decode
 from neuromorph.inputs import SpikeTrain
 from neuromorph.session import Session
 from neuromorph.state import State, items
-from neuromorph.testing.peers import fit_lava, fit_nengo, peer_case
+from neuromorph.testing.peers import all_probes, fit_lava, fit_nengo, peer_case
 from neuromorph.testing.programs import Draw
 from neuromorph.worker.engine import WorkerEngine
 
@@ -44,7 +45,8 @@ SIZE_MAX = 48 << 10
 
 
 def record(drawn: Draw, engine: WorkerEngine) -> bytes:
-    """A vector of what a peer makes of a program that has probes on everything."""
+    """A vector of what a peer makes of a program, from step 0 on, with probes on everything in every step."""
+    drawn = replace(drawn, program=replace(drawn.program, probes=all_probes(drawn.program)))
     engine.load(drawn.program.image)
     session = Session(drawn.program, engine)
     trace = session.run(steps=drawn.steps, inputs=_trains(drawn))

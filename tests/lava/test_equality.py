@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neuromorph.program import Modulator, Population, Probe, Projection, ScheduleEntry, build
+from neuromorph.program import Modulator, Population, Projection, ScheduleEntry, build
 from neuromorph.rule import GRADED_TRACES, TRACES, Rule, Trace
-from neuromorph.state import items
 from neuromorph.testing.equality import Case, disagreement, trace_of
 from neuromorph.testing.literature import THREE_FACTORS, TWO_FACTORS, products
-from neuromorph.testing.peers import contents, fit_lava, peer_case
+from neuromorph.testing.peers import all_probes, contents, fit_lava, peer_case
 from neuromorph.testing.programs import Draw
 from neuromorph_cpu.ref_engine import RefEngine
 from neuromorph_lava.holds import learns_sparse
@@ -76,11 +75,6 @@ def compare(engine, programs: int, request: pytest.FixtureRequest) -> Counter[st
     for name in sorted(found):
         print(f"{found[name]:>9}  {name}")
     return found
-
-
-def all_probes(program) -> tuple[Probe, ...]:
-    states = [Probe(item.name, item.object, item.variable) for item in items(program)]
-    return (*states, *(Probe(f"{name}.spikes", name, "spikes") for name in program.populations))
 
 
 @pytest.mark.parametrize("epoch", [1, 4])

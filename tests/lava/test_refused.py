@@ -23,6 +23,10 @@ PAIR = (Product("y0", 1, 0, (Factor("x1"),)),)
 X1 = {"x1": Trace(16, 0, 10.0)}
 
 
+def keywords(function: Callable[..., object], **parameters: Any) -> Callable[[], object]:
+    return lambda: function(**parameters)
+
+
 def neurons(**parameters: Any) -> Callable[[], object]:
     return lambda: Population("cells", 3, **parameters)
 
@@ -48,9 +52,9 @@ def rule(text: str) -> Callable[[], object]:
 
 REFUSED: dict[str, tuple[Callable[[], object], type[NeuromorphError], str]] = {
     # Lava swallows unknown parameters: LIF(bias=1000) never spikes.
-    "unknown parameter of a neuron": (lambda: nm.LIF(tau_m=10 * ms, bais=1), ValidationError, "no parameter 'bais'"),
+    "unknown parameter of a neuron": (keywords(nm.LIF, tau_m=10 * ms, bais=1), ValidationError, "no parameter 'bais'"),
     "unknown parameter of a population": (
-        lambda: nm.Network(name="n", dt=1 * ms, seed=1).population(3, nm.LIF(tau_m=10 * ms), bias=3),  # type: ignore[call-arg]
+        keywords(nm.Network(name="n", dt=1 * ms, seed=1).population, n=3, neurons=nm.LIF(tau_m=10 * ms), bias=3),
         ValidationError, "no parameter 'bias'",
     ),
     # Nothing is range-checked.

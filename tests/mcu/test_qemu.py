@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from neuromorph.errors import CapacityError, LinkError, TargetError
+from neuromorph.session import Session
 from neuromorph.testing.equality import Case, disagreement, random_case
 from neuromorph_mcu import backend
 from neuromorph_mcu.boards import QEMU, QemuBoard
@@ -85,6 +86,23 @@ def test_traces_equal_the_specification(machine: str) -> None:
     assert held == 2
     assert 0 < used <= stack_of(QEMU[machine]) * 3 // 4
     assert engine.port.process is None
+
+
+@pytest.mark.parametrize("machine", machines)
+def test_both_paces_do_the_same_steps(machine: str) -> None:
+    """At pace real a step comes each millisecond of the board's timer; the line may lose records, the program nothing."""
+    engine = McuEngine("board", f"nmqemu://{machine}")
+    program = case(8).draw.program
+    engine.load(program.image)
+    session, states = Session(program, engine), []
+    for period in (0, 1000):
+        engine.reset()
+        engine._client.run(50, b"", lambda _: None, period=period)
+        states.append(session.snapshot().to_bytes())
+    counters = engine.counters()
+    engine.close()
+    assert states[0] == states[1]
+    assert counters["recorded"] + counters["dropped"] == 50
 
 
 @with_one

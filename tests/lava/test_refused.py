@@ -54,7 +54,7 @@ REFUSED: dict[str, tuple[Callable[[], object], type[NeuromorphError], str]] = {
     # Lava swallows unknown parameters: LIF(bias=1000) never spikes.
     "unknown parameter of a neuron": (keywords(nm.LIF, tau_m=10 * ms, bais=1), ValidationError, "no parameter 'bais'"),
     "unknown parameter of a population": (
-        keywords(nm.Network(name="n", dt=1 * ms, seed=1).population, n=3, neurons=nm.LIF(tau_m=10 * ms), bias=3),
+        keywords(nm.Network(name="n", dt=1 * ms, seed=1).population, n=3, neuron=nm.LIF(tau_m=10 * ms), bias=3),
         ValidationError, "no parameter 'bias'",
     ),
     # Nothing is range-checked.

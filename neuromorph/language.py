@@ -31,7 +31,7 @@ from typing import Literal, cast
 from neuromorph.errors import RuleError, ValidationError
 from neuromorph.rule import MODULATORS, PERIOD_MAX, VARIABLES, WIDTHS, Factor, Function, Product
 
-__all__ = ["format_products", "parse_products", "variable_columns"]
+__all__ = ["format_products", "parse_products", "product_columns", "variable_columns"]
 
 _TOKEN = re.compile(r"\s*(?:(?P<number>\d+(?:\.\d*)?|\.\d+)|(?P<name>[A-Za-z_]\w*)|(?P<symbol>\*\*|[-+*^()]))")
 _SPACE = re.compile(r"\s*")
@@ -168,6 +168,21 @@ def variable_columns(text: str) -> dict[str, int]:
     for token in _tokens(text):
         if token.kind == "name":
             found.setdefault(token.text, token.column)
+    return found
+
+
+def product_columns(text: str) -> list[int]:
+    """Where each product of a rule begins, after its sign."""
+    found: list[int] = []
+    depth, before = 0, "+"
+    for token in _tokens(text):
+        if depth == 0 and before in ("+", "-") and token.text not in ("+", "-"):
+            found.append(token.column)
+        if token.text in ("(", ")"):
+            depth += 1 if token.text == "(" else -1
+        # the sign of a factor begins no product
+        if not (token.text in ("+", "-") and before in ("*", "^", "**")):
+            before = token.text
     return found
 
 

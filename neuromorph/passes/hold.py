@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BIAS_MAX",
+    "SLOW_TAU_MAX",
     "Theta",
     "check_tau",
     "compact",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 TOLERANCE = 0.05  # of a held time constant
+TAU_MAX, SLOW_TAU_MAX = 400, 400 << 15  # steps; of a state that decays every step, and every 2^15 steps at most
 FINE = 0.01  # of an increment, and of a time constant that has several ways to be held
 MANTISSA, BIAS_EXP = 4095, 7  # bias: 12 bits and sign, shifted by up to 7
 BIAS_MAX = MANTISSA << BIAS_EXP
@@ -59,8 +61,8 @@ def hold_dv(kv: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.floa
     return dv, (4096 - dv) / 4096
 
 
-def check_tau(where: str, asked: ArrayLike, held: ArrayLike, dt: float) -> None:
-    """Refuse a held time constant that is more than 5% off."""
+def check_tau(where: str, asked: ArrayLike, held: ArrayLike, dt: float, longest: int = TAU_MAX) -> None:
+    """Refuse a held time constant that is more than 5% off; up to `longest` steps all are held."""
     want, have = np.broadcast_arrays(np.asarray(asked, float), np.asarray(held, float))
     with np.errstate(invalid="ignore", divide="ignore"):
         error = np.where(want == have, 0.0, have / want - 1)
@@ -71,7 +73,7 @@ def check_tau(where: str, asked: ArrayLike, held: ArrayLike, dt: float) -> None:
     way = "use a larger dt, or inf for no decay" if tau > dt else "use 0 (forget at once) or a smaller dt"
     raise ValidationError(
         f"{where} = {tau:g} s cannot be held at dt = {dt:g} s: the nearest is {got:g} s ({error.flat[worst]:+.1%}, "
-        f"limit {TOLERANCE:.0%}); from {0.12 * dt:.3g} s to {400 * dt:.3g} s all are held: {way}"
+        f"limit {TOLERANCE:.0%}); from {0.12 * dt:.3g} s to {longest * dt:.3g} s all are held: {way}"
     )
 
 
@@ -120,7 +122,7 @@ def hold_adaptation(where: str, asked: Adaptation, scale: float, dt: float) -> T
             asked_most = np.max(value) / 2**frac / scale
             raise ValidationError(f"{where} {what} is {asked_most:g}; at most {limit:g} can be held")
     period, decay, tau, loss = slow_decay(asked.tau, dt, float(np.max(inc)))
-    check_tau(f"{where} tau", asked.tau, tau, dt)
+    check_tau(f"{where} tau", asked.tau, tau, dt, SLOW_TAU_MAX)
     return Theta(inc, decay, period, frac, start, tau, loss)
 
 

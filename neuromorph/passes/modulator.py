@@ -9,7 +9,7 @@ import numpy as np
 
 from neuromorph import program
 from neuromorph.errors import ValidationError
-from neuromorph.passes.hold import TOLERANCE, check_tau, compact, slow_decay
+from neuromorph.passes.hold import SLOW_TAU_MAX, TOLERANCE, check_tau, compact, slow_decay
 from neuromorph.program import GAIN_MAX
 from neuromorph.report import Entry, compare_values
 
@@ -65,7 +65,7 @@ def hold_modulator(modulator: Modulator, dt: float) -> HeldModulator:
     smallest = float(np.min(np.abs(held[held != 0]), initial=np.inf))
     period, decay, tau, _ = slow_decay(modulator.tau, dt, smallest if np.isfinite(smallest) else 2.0**frac)
     if np.isfinite(modulator.tau):
-        check_tau(f"{where}: tau", modulator.tau, tau, dt)
+        check_tau(f"{where}: tau", modulator.tau, tau, dt, SLOW_TAU_MAX)
         entries.append(compare_values(modulator.name, "tau", modulator.tau, tau, "s"))
     sources = tuple((name, int(got)) for (name, _), got in zip(modulator.sources, held, strict=True))
     made = program.Modulator(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 from neuromorph.errors import RuleError, ValidationError
-from neuromorph.language import format_products, parse_products, variable_columns
+from neuromorph.language import format_products, parse_products, product_columns, variable_columns
 from neuromorph.plasticity.base import (
     EXTENSION,
     Held,
@@ -21,7 +22,8 @@ from neuromorph.plasticity.base import (
     modulator_held,
     require,
 )
-from neuromorph.rule import MODULATORS, TRACES, Product, Rule, Trace
+from neuromorph.plasticity.effect import Effect, largest_factor
+from neuromorph.rule import MODULATORS, TRACES, VARIABLES, Product, Rule, Trace
 
 if TYPE_CHECKING:
     from neuromorph.handles import Modulator
@@ -105,6 +107,8 @@ class Custom(PlasticityRule):
         if self.w_max is not None:
             require(self, "w_max", 0.0)
         self._check_traces(texts)
+        for key, text in texts.items():
+            _check_wrap(text, products[key])
         object.__setattr__(self, "products", products)
         object.__setattr__(self, "traces", dict(self.traces))
 
@@ -163,11 +167,17 @@ class Custom(PlasticityRule):
             raise ValidationError(f"Custom: weight unit {w_unit!r} must be > 0")
         traces = {name: Trace.of(spec.impulse, spec.tau / dt) for name, spec in self.traces.items()}
         notes = []
+        warnings = []
+        ideal = self.ideal(dt)
+        units = dict.fromkeys(VARIABLES, 1.0)
         for key, products in self.products.items():
             for product in products:
                 asked = product.mant * 2.0**product.exp
                 text = format_products([product], tuple(self.modulators))
                 notes.append(Held(f"{key} {text}", asked, product.gain, "gain"))
+                effect = Effect.of(product, _term(key, product), product.gain, units, ideal, None)
+                found = effect.warnings(w_unit, {"dw": "w", "dd": "d", "dt": "t"}[key])
+                warnings += [f"Custom.{key}, {text}: {warning}" for warning in found]
         for name, spec in self.traces.items():
             held = traces[name]
             notes.append(Held(f"{name} impulse", spec.impulse, held.ii + held.fi / 256, "trace units"))
@@ -182,7 +192,20 @@ class Custom(PlasticityRule):
             modulators=self.reads,
             sum_shift=self.sum_shift,
         )
-        return Lowered(rule, tuple(notes))
+        return Lowered(rule, tuple(notes), tuple(warnings))
+
+
+def _check_wrap(text: str, products: tuple[Product, ...]) -> None:
+    """Refuse a product whose factors can leave 32 bits: the machine would wrap it."""
+    for product, column in zip(products, product_columns(text) if text else (), strict=True):
+        largest = math.prod(map(largest_factor, product.factors)) * abs(product.mant)
+        if largest >= 2**31:
+            raise RuleError(
+                f"the factors of this product can reach {largest:.2g}, over 2^31, and would wrap; use fewer or "
+                "narrower factors, or a smaller number before 2^n",
+                text,
+                column,
+            )
 
 
 def _term(key: str, product: Product) -> Term:

@@ -2,12 +2,14 @@
 
 import math
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
 import neuromorph as nm
 from neuromorph.engine import Target
 from neuromorph.errors import RuleError, UnsupportedError, ValidationError
+from neuromorph.language import parse_products, product_columns
 from neuromorph.plasticity import (
     BCM,
     STDP,
@@ -157,9 +159,9 @@ CONFLICTS = [
     ),
     (lambda: Gate(Custom("2^-5*y0*w"), by="gate").ideal(MS), "Gate: Custom is in machine units"),
     (lambda: Gate(REWARD, by="gate").ideal(MS), "Gate: RewardSTDP has tags"),
-    (lambda: Gate("STDP", by="gate"), "Gate.rule = 'STDP': a rule of neuromorph.plasticity is needed"),
-    (lambda: Gate(PAIRS, by=1.0), "Gate.by = 1.0: a modulator is needed"),
-    (lambda: Gate(PAIRS, by="gate", brake=1), "Gate.brake = 1: True or False is needed"),
+    (lambda: Gate(cast("Any", "STDP"), by="gate"), "Gate.rule = 'STDP': a rule of neuromorph.plasticity is needed"),
+    (lambda: Gate(PAIRS, by=cast("Any", 1.0)), "Gate.by = 1.0: a modulator is needed"),
+    (lambda: Gate(PAIRS, by="gate", brake=cast("Any", 1)), "Gate.brake = 1: True or False is needed"),
     (lambda: FiniteResource(SCALING, total=1.0).ideal(MS), "FiniteResource: SynapticScaling has no term that only pot"),
     (lambda: FiniteResource(PAIRS, total=0.0), "FiniteResource.total = 0.0: it must be > 0"),
     (
@@ -272,6 +274,11 @@ TEXTS = {
     "u0*max(x1)": (3, "is unknown"),
     "reward*t": (0, "no dependency"),
     "u0*reward^2": (9, "write the factor twice"),
+    # what can leave the 32 bits of a product
+    "x0*y1 + u0*w*w*w*w": (8, "can reach 4.2e+09, over 2^31, and would wrap; use fewer or narrower factors"),
+    "-x0*7*w*w*w*const(200)": (1, "would wrap"),
+    "u0*x1 - 2^-3*y0*-7*q*t*w*x1": (8, "would wrap"),
+    "u0*reward*reward*reward*reward*t": (0, "would wrap"),
 }
 
 
@@ -283,6 +290,27 @@ def test_a_wrong_text_is_refused_at_its_column(text):
         Custom(text, traces=traces, modulators={"reward": "dopamine"})
     assert part in str(caught.value)
     assert caught.value.column == column
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("x0", [0]),
+        ("-x0 + 2*y0*-3*x1 - (2^-3)*u0*w", [1, 6, 19]),
+        ("x0 + -u1*w - -2*x0", [0, 6, 14]),
+        ("2^-2*x1*y0*(w - d) - u3*on(x1 + y1 - 4)", [0, 21]),
+    ],
+)
+def test_an_error_can_point_at_each_product(text, columns):
+    assert product_columns(text) == columns
+    assert len(parse_products(text)) == len(columns)
+
+
+def test_a_text_whose_changes_are_lost_is_warned_about():
+    rule = Custom("2^-7*u0*x1*y1*y1*y1", traces={"x1": TraceSpec(3, 20 * ms), "y1": TraceSpec(3, 20 * ms)})
+    (warning,) = rule.lower(UNIT, MS).warnings
+    assert "Custom.dw, 2^-7*u0*x1*y1*y1*y1: the change is far below 1/128 of the weight step" in warning
+    assert "rounds to zero" in warning
 
 
 def test_names_of_modulators_in_a_text_are_names():

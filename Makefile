@@ -3,15 +3,20 @@
 
 PYTHON ?=
 PYTEST_FLAGS ?= -n auto --maxprocesses 8 --dist worksteal
+HIL_FLAGS ?= -n 2
 BIN := .venv/bin
 
-.PHONY: demo test build lint lint-python lint-types lint-c bench mutation soak docs test-pythons clean
+.PHONY: demo test hil build lint lint-python lint-types lint-c bench mutation soak docs test-pythons clean
 
 demo: .venv/.use build
 	$(BIN)/python -m neuromorph demo
 
 test: .venv/.dev build
 	$(BIN)/pytest $(PYTEST_FLAGS)
+
+# The suite of boards, on all that run in this computer; HIL_FLAGS="-n 2 --nm-target all" for QEMU's too.
+hil: .venv/.dev build
+	$(BIN)/pytest hil $(HIL_FLAGS)
 
 build: .venv/.use
 	@$(BIN)/python firmware/build.py

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from neuromorph.rule import Rule, Trace
     from neuromorph.stepped import Inputs
 
-__all__ = ["bias_parts", "check_inputs", "check_program", "learns_sparse"]
+__all__ = ["bias_parts", "check_chip", "check_inputs", "check_program", "learns_sparse"]
 
 Ints = NDArray[np.int64]
 MANT_MIN, MANT_MAX = -4096, 4095  # 13 bits on the chip
@@ -117,6 +117,36 @@ def _check_factors(where: str, rule: Rule) -> None:
             f"{where}: a factor with pos, on, q, a sgn of traces, two variables, or u10 and more; Lava's rules have "
             "none of these: write products of single variables"
         )
+
+
+def check_chip(program: Program) -> None:
+    """Raise UnsupportedError for what only our models hold, or what a chip does not tell: see docs/peers.md."""
+    for pop in program.populations.values():
+        own = {
+            "a refractory period": pop.is_refractory, "an adaptive threshold": pop.adaptive,
+            "a scheduled reset": pop.has_reset, "ternary spikes": pop.kind == "ternary",
+            "an initial state": any(np.any(v) for v in (pop.init_u, pop.init_v) if v is not None),
+            "values for each neuron": any(np.ndim(getattr(pop, key)) for key in ("du", "dv", "vth")),
+        }  # fmt: skip
+        _refuse_on_chip(f"population {pop.name!r}", own)
+    for proj in program.projections.values():
+        own = {
+            "a sparse layout": proj.indptr is not None,
+            "modulators": proj.rule is not None and bool(proj.rule.modulators),
+        }  # fmt: skip
+        _refuse_on_chip(f"projection {proj.name!r}", own)
+    _refuse_on_chip("the program", {"a schedule": bool(program.schedule)})
+    for probe in program.probes:
+        _refuse_on_chip(f"probe {probe.name!r}", {"a state": probe.variable != "spikes"})
+
+
+def _refuse_on_chip(where: str, own: dict[str, bool]) -> None:
+    for what, asked in own.items():
+        if asked:
+            raise UnsupportedError(
+                f"{where}: {what} is not lowered to Loihi 2 itself (Lava on the chip has no such model, or it was not "
+                "checked): leave it out, or run on loihi:lava-fast"
+            )
 
 
 def learns_sparse(proj: Projection) -> bool:

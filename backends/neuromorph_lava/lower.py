@@ -21,7 +21,10 @@ from neuromorph_lava.models import Setup
 from neuromorph_lava.processes.modulator import Modulator, model_of
 from neuromorph_lava.rules import lava_rule
 
-__all__ = ["connection", "modulator", "neurons", "readers", "setup_of", "starting_state"]
+__all__ = [
+    "connection", "connection_process", "modulator", "neuron_process", "neurons", "readers", "setup_of",
+    "starting_state",
+]  # fmt: skip
 
 MESSAGE_BITS = 24  # of a graded payload; 0: binary
 SIGNS = {"mixed": SignMode.MIXED, "exc": SignMode.EXCITATORY, "inh": SignMode.INHIBITORY}
@@ -68,6 +71,17 @@ def modulator(program: Program, name: str, setup: Setup) -> Lowered:
     process = Modulator(sources, setup.readers)
     process.proc_params["neuromorph"] = setup
     return process, model_of(models.Modulator, len(sources), len(setup.readers))
+
+
+def neuron_process(pop: Population) -> Any:
+    """The process of a population, for models that are not ours."""
+    return _neurons(pop)[0]
+
+
+def connection_process(program: Program, name: str) -> Any:
+    """The process of a projection, for models that are not ours."""
+    proj, pops = program.projections[name], program.populations
+    return _connection(proj, pops[proj.pre].n, pops[proj.post].n)[0]
 
 
 def neurons(pop: Population, setup: Setup) -> Lowered:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from neuromorph.program import GAIN_MAX, MODULATOR_MAX, SOURCES_MAX, Modulator, Program, Projection, ScheduleEntry
+from neuromorph.program import GAIN_MAX, MODULATOR_MAX, SOURCES_MAX, Modulator, Program, Projection, ScheduleEntry, U
 from neuromorph.rule import FUNCTIONS, MODULATORS, OLD_PERIOD_MAX, PERIOD_MAX, Factor, Product, Rule
 
-__all__ = ["SHARE", "extended"]
+if TYPE_CHECKING:
+    from neuromorph.testing.programs import Draw
+
+__all__ = ["SHARE", "extended", "large_payloads"]
 
 SHARE = 0.45
 """Share of programs that are changed."""
@@ -22,7 +25,7 @@ def extended(program: Program, rng: np.random.Generator, first: int, steps: int)
     """The program with modulators and richer rules, and the step to begin after: some so that long periods are due."""
     if rng.random() >= SHARE:
         return program, first
-    names = [f"slow{k}" for k in range(rng.integers(1, 5))]
+    names = [f"slow{k}" for k in range(rng.integers(1, 8))]
     modulators = {name: _modulator(rng, name, program) for name in names}
     projections = {
         name: proj if proj.rule is None or rng.random() < _WITHOUT_RULES else _richer(rng, proj, modulators)
@@ -38,6 +41,18 @@ def extended(program: Program, rng: np.random.Generator, first: int, steps: int)
         entries.append(ScheduleEntry(first + int(rng.integers(0, steps)), "modulator", name, value=value))
     entries.sort(key=lambda entry: entry.step)
     return replace(program, projections=projections, modulators=modulators, schedule=tuple(entries)), first
+
+
+def large_payloads(drawn: Draw, rng: np.random.Generator) -> Draw:
+    """Some payloads of inputs that modulators read are as large as can be, with either sign."""
+    read = {source for m in drawn.program.modulators.values() for source, _ in m.sources}
+    events = dict(drawn.events)
+    for name in sorted(read & set(events)):
+        steps, indices, payloads = events[name]
+        if drawn.program.populations[name].graded and rng.random() < 0.3:
+            large = np.where(rng.random(payloads.size) < 0.1, rng.choice([1 - U, U - 1], payloads.size), payloads)
+            events[name] = steps, indices, large
+    return replace(drawn, events=events)
 
 
 def _longest(rule: Rule) -> int:

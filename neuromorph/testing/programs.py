@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from neuromorph.program import Population, Probe, Program, Projection, ScheduleEntry, build
 from neuromorph.rule import GRADED_TRACES, TRACES, Factor, Product, Rule, Trace
 from neuromorph.state import items
-from neuromorph.testing.extensions import extended
+from neuromorph.testing.extensions import extended, large_payloads
 
 __all__ = ["STEPS", "Draw", "Events", "draw", "large"]
 
@@ -67,9 +67,11 @@ def draw(seed: int, attempt: int = 0, steps: int = STEPS, *, extensions: bool = 
     program = _program(rng, seed, first, steps)
     events = {p.name: _events(rng, p, steps) for p in program.populations.values() if p.kind == "input"}
     pause, restart = _pause(rng, program, steps), bool(rng.random() < 0.4)
+    more = np.random.default_rng([seed, attempt, 2])
     if extensions:
-        program, first = extended(program, np.random.default_rng([seed, attempt, 2]), first, steps)
-    return Draw(_with_probes(begin, program), events, steps, pause, restart, first, _state(begin, program))
+        program, first = extended(program, more, first, steps)
+    drawn = Draw(_with_probes(begin, program), events, steps, pause, restart, first, _state(begin, program))
+    return large_payloads(drawn, more)
 
 
 def large() -> Draw:

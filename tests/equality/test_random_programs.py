@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from neuromorph.rule import FUNCTIONS, VARIABLES
 from neuromorph.testing.equality import LARGE, UNREACHABLE, disagreement, engine_for, random_case
 from neuromorph.testing.programs import draw
 
@@ -86,3 +87,32 @@ def test_programs_are_what_they_claim() -> None:
     assert any(p.adaptive for p in populations)
     assert {t for r in rules for t in r.traces} == {"x1", "x2", "y1", "y2", "y3"}
     assert any(p.pre == p.post for p in projections)
+
+
+def test_extensions_are_what_they_claim() -> None:
+    """Modulators of all sorts, every function and variable, long periods that are due, sets and saves on the way."""
+    found = [drawn for drawn in (draw(seed) for seed in range(100)) if drawn.program.modulators]
+    assert 20 <= len(found) <= 80
+    modulators = [m for drawn in found for m in drawn.program.modulators.values()]
+    rules = [p.rule for drawn in found for p in drawn.program.projections.values() if p.rule is not None]
+    products = [product for rule in rules for product in rule.products]
+    factors = [factor for product in products for factor in product.factors]
+    assert {(m.shared, m.mode) for m in modulators} == {(a, b) for a in (True, False) for b in ("add", "hold")}
+    assert {len(m.sources) for m in modulators} >= {0, 1, 2, 3, 8}
+    assert {drawn.program.rounding for drawn in found} == {"shared", "synapse"}
+    assert {bool(drawn.pause) for drawn in found} == {False, True}
+    assert {(f.function, len(f.variables)) for f in factors} == {(g, n) for g in FUNCTIONS for n in (1, 2)}
+    assert {name for f in factors for name in f.variables} == set(VARIABLES)
+    assert {f.sign for f in factors} == {1, -1}
+    assert {product.k for product in products} >= {*range(3), *range(10, 16)}
+    assert {entry.operation for drawn in found for entry in drawn.program.schedule} >= {"modulator"}
+    late = [
+        drawn for drawn in found for p in drawn.program.projections.values() if p.rule for product in p.rule.products
+        if product.k > 9 and drawn.first % (p.rule.t_epoch << product.k) > (p.rule.t_epoch << product.k) - drawn.steps
+    ]  # fmt: skip
+    assert late
+    payloads = [
+        drawn.events[source][2] for drawn in found for m in drawn.program.modulators.values() for source, _ in m.sources
+        if source in drawn.events
+    ]  # fmt: skip
+    assert min(map(np.min, filter(np.size, payloads))) < 0

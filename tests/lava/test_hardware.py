@@ -1,7 +1,7 @@
 """The way to Loihi 2, as far as it can be gone without a chip: with a stand-in for lava-loihi.
 
-The network is built as for the chip and run by Lava's `Loihi2HwCfg`, which takes Lava's models of this computer where it finds
-none of the chip's. Nothing here has run on a chip.
+The network is built as for the chip and run by Lava's `Loihi2HwCfg`, which takes Lava's models of this computer where
+it finds none of the chip's. Nothing here has run on a chip.
 """
 
 from __future__ import annotations

@@ -14,19 +14,19 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 
-class PyToNxAdapter(AbstractProcess):
+class PyToNxAdapter(AbstractProcess):  # type: ignore[misc]
     def __init__(self, shape: Any) -> None:
         super().__init__()
         self.inp, self.out = InPort(shape=shape), OutPort(shape=shape)
 
 
-class NxToPyAdapter(AbstractProcess):
+class NxToPyAdapter(AbstractProcess):  # type: ignore[misc]
     def __init__(self, shape: Any) -> None:
         super().__init__()
         self.inp, self.out = InPort(shape=shape), OutPort(shape=shape)
 
 
-class Passes(PyLoihiProcessModel):
+class Passes(PyLoihiProcessModel):  # type: ignore[misc]
     inp: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
 

@@ -1,6 +1,7 @@
 /* The seam to the hardware. A port implements these functions and calls nm_main from its reset handler. */
 #ifndef NM_PORT_H
 #define NM_PORT_H
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What a board knows about itself when it starts. */
@@ -27,6 +28,17 @@ void nm_port_wait(uint32_t ms);
 
 /* The most bytes of stack that were ever used; 0 = not known. Ports paint the stack in nm_port_init. */
 uint32_t nm_port_stack_used(void);
+
+/* Flash for what outlives the loss of power; a board without it has size 0. Reading is by address. Bits are 1 after an
+ * erase, of a whole sector; a page is written once after it. Operations end before they return; false: it failed. */
+typedef struct {
+    const uint8_t *base;
+    uint32_t size, sector, page;       /* bytes; page: what a write must be a multiple of, in place and length */
+} nm_port_flash;
+
+nm_port_flash nm_port_flash_info(void);
+bool nm_port_flash_erase(uint32_t offset);
+bool nm_port_flash_write(uint32_t offset, const uint8_t *bytes, uint32_t len);
 
 void nm_main(void);
 

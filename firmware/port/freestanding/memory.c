@@ -38,3 +38,22 @@ uint32_t nm_port_stack_used(void)
         p++;
     return (uint32_t)((const uint8_t *)nm_stack_top - (const uint8_t *)p);
 }
+
+/* Of boards whose port does not write flash. */
+__attribute__((weak)) nm_port_flash nm_port_flash_info(void)
+{
+    const nm_port_flash none = {0};
+    return none;
+}
+
+__attribute__((weak)) bool nm_port_flash_erase(uint32_t offset)
+{
+    (void)offset;
+    return false;
+}
+
+__attribute__((weak)) bool nm_port_flash_write(uint32_t offset, const uint8_t *bytes, uint32_t len)
+{
+    (void)offset, (void)bytes, (void)len;
+    return false;
+}

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "board.h"
+#include "flash.h"
 
 #define NEVER 1000u                      /* ms; an idle board looks up now and then */
 #define BURST_MS 20u                     /* what a rate-limited line makes up for after the program was not scheduled */
@@ -193,9 +194,10 @@ static void on_reset(int number)
 
 static void usage(void)
 {
-    fputs("usage: posix (--pty | --tcp PORT) [--rate BAUD] [--uid NAME]\n"
+    fputs("usage: posix (--pty | --tcp PORT) [--rate BAUD] [--uid NAME] [--flash FILE [--cut N]]\n"
           "The neuromorph firmware as a program. The first line of output names its port: 'pty PATH' or\n"
-          "'tcp HOST:PORT' (port 0: a free one). SIGUSR1 resets the board; memory and port stay.\n", stderr);
+          "'tcp HOST:PORT' (port 0: a free one). SIGUSR1 resets the board; memory and port stay.\n"
+          "FILE keeps what the board stores; the power fails in flash operation N.\n", stderr);
     exit(2);
 }
 
@@ -212,7 +214,8 @@ static long number(const char *text, long most)
 static void open_line(int argc, char **argv)
 {
     bool pty = false;
-    long tcp = -1;
+    long tcp = -1, cut = 0;
+    const char *flash = NULL;
     for (int i = 1; i < argc; i++) {
         const char *const name = argv[i];
         if (!strcmp(name, "--pty")) {
@@ -225,13 +228,19 @@ static void open_line(int argc, char **argv)
             tcp = number(argv[i], 65535);
         else if (!strcmp(name, "--rate"))
             bits_per_second = (uint64_t)number(argv[i], 1000000000);
+        else if (!strcmp(name, "--flash"))
+            flash = argv[i];
+        else if (!strcmp(name, "--cut"))
+            cut = number(argv[i], 1000000000);
         else if (!strcmp(name, "--uid"))
             memcpy(uid, argv[i], strnlen(argv[i], sizeof uid));
         else
             usage();
     }
-    if (pty == (tcp >= 0))
+    if (pty == (tcp >= 0) || (cut && !flash))
         usage();
+    if (flash && nm_flash_open(flash, (uint64_t)cut))
+        fail(flash);
     if (pty)
         open_pty();
     else

@@ -45,9 +45,10 @@ docs: .venv/.use build
 mutation: .venv/.dev
 	$(BIN)/python -m tests.mutation.mutate
 
-# A million frames over bad lines, each kind of fault alone and all together: a few minutes.
+# A million frames over bad lines, uploads cut at every byte: some minutes.
 soak: .venv/.dev
 	$(BIN)/python tests/mcu/soak.py
+	$(BIN)/python tests/mcu/resets.py
 
 # The wheel, on every other Python that this machine has.
 test-pythons: .venv/.dev build

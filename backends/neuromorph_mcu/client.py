@@ -8,7 +8,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from neuromorph.errors import LinkError, TargetError
@@ -20,6 +20,8 @@ __all__ = ["Client", "Port", "Refused"]
 
 _PIECE = 64
 """Bytes of free memory on a board below which state is not written piece by piece."""
+_STOP = 60.0
+"""Seconds within which a run ends that was stopped: what is left of its trace may go over a slow line."""
 _BATCH = 16384
 """Bytes that are taken from a port at once; a busy one must not keep the link from answering."""
 
@@ -219,9 +221,10 @@ class Client:
             try:
                 self._stage(data[at : at + size], bytes(32))
             except Refused as refused:
-                size = refused.answer.b & ~3
-                if refused.answer.code != Code.CAPACITY or size < _PIECE:
+                room = refused.answer.b & ~3
+                if refused.answer.code != Code.CAPACITY or not _PIECE <= room < min(size, len(data) - at):
                     raise
+                size = room
                 continue
             answer = self._ask(Kind.WRITE, struct.pack("<HHI", item, 0, first))
             first += int.from_bytes(answer[4:8], "little")
@@ -300,12 +303,12 @@ class Client:
     def stop(self) -> None:
         """End a run, also one at pace real that an earlier session has left; OK follows its last message."""
         self._send(Kind.STOP)
-        kind = -1
+        kind, end = -1, self._now + _STOP
         while kind != Kind.OK:
-            try:
+            if self._now > end:
+                raise LinkError(f"{self.name}: the run goes on {_STOP:g} s after it was stopped; reset the board")
+            with suppress(Refused):
                 kind, _ = self._receive("the end of the run", Kind.OK, Kind.TRACE, Kind.PROGRESS)
-            except Refused:
-                continue
 
 
 def _hand_on(trace: RecordBuffer, on_output: Callable[[bytes], None]) -> None:

@@ -22,7 +22,6 @@ SEQUENCED = 16
 
 _HEADER = struct.Struct("<BBBBHH")
 _CRC = struct.Struct("<I")
-_WIRE_MAX = (_HEADER.size + PAYLOAD_MAX + _CRC.size) * 255 // 254 + 1
 
 
 class LinkType(IntEnum):
@@ -74,14 +73,20 @@ def encode(frame: Frame) -> bytes:
 class Splitter:
     """Cuts a stream of bytes into frames and drops what is damaged.
 
+    Parameters
+    ----------
+    payload_max : int
+        Bytes of payload above which a frame is overlong.
+
     Attributes
     ----------
     crc_err, cobs_err, overlong : int
         Frames dropped: wrong checksum or length, wrong stuffing, longer than any frame.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, payload_max: int = PAYLOAD_MAX) -> None:
         self.crc_err = self.cobs_err = self.overlong = 0
+        self._most = (_HEADER.size + payload_max + _CRC.size) * 255 // 254 + 1
         self._rest = b""
 
     @property
@@ -96,9 +101,9 @@ class Splitter:
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Frames that `data` completes."""
         *whole, self._rest = (self._rest + data).split(b"\0")
-        if len(self._rest) > _WIRE_MAX:
+        if len(self._rest) > self._most:
             # Keep one byte too many, so that the rest of this frame is recognised as overlong too.
-            self._rest = self._rest[: _WIRE_MAX + 1]
+            self._rest = self._rest[: self._most + 1]
         for coded in whole:
             if coded:
                 frame = self._decode(coded)
@@ -106,7 +111,7 @@ class Splitter:
                     yield frame
 
     def _decode(self, coded: bytes) -> Frame | None:
-        if len(coded) > _WIRE_MAX:
+        if len(coded) > self._most:
             self.overlong += 1
             return None
         try:

@@ -92,6 +92,8 @@ int32_t nm_feed(nm_engine *e, const uint8_t *in, uint32_t len)
         used += size;
         made_last += size;
     }
+    if (used != len && len - used < 16)
+        return NM_E_INPUT;
     return (int32_t)used;
 }
 
@@ -137,7 +139,9 @@ int32_t nm_run(nm_engine *e, uint32_t steps, const uint8_t *in, uint32_t in_len,
 
 /* ---- the board ---- */
 
+#ifndef POOL
 #define POOL 32768u
+#endif
 #define INPUT 4096u
 
 static nm_app app;
@@ -147,6 +151,7 @@ static uint8_t wire[NM_WIRE_MAX];
 void board_start(uint32_t boots);
 void board_receive(const uint8_t *bytes, uint32_t len, uint32_t now);
 uint32_t board_poll(uint8_t *out, uint32_t cap, uint32_t now);
+void board_counters(uint32_t out[4]);
 
 void board_start(uint32_t boots)
 {
@@ -171,4 +176,13 @@ uint32_t board_poll(uint8_t *out, uint32_t cap, uint32_t now)
         n += frame;
     }
     return n;
+}
+
+/* What the decoder found: whole frames, wrong checksums, wrong stuffing, overlong. */
+void board_counters(uint32_t out[4])
+{
+    out[0] = app.link.count.frames_in;
+    out[1] = app.link.count.crc_err;
+    out[2] = app.link.count.cobs_err;
+    out[3] = app.link.count.overlong;
 }

@@ -27,15 +27,21 @@ SERIAL = [path for stem in ("app*", "link*", "cobs", "crc32c") for path in sorte
 SOURCES = (Path(__file__).parent / "board.c", *SERIAL)
 
 
+def compile_board(folder: Path, *more: str) -> Path:
+    """The library of ``board.c``; undefined behaviour ends its process."""
+    built = folder / "board.so"
+    compiler = [shutil.which("cc")] if shutil.which("cc") else [sys.executable, "-m", "ziglang", "cc"]
+    flags = ["-O1", "-g", "-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-fPIC", "-shared", f"-I{CORE}"]
+    flags += ["-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]
+    subprocess.run([*map(str, compiler), *flags, *more, *map(str, SOURCES), "-o", str(built)], check=True, timeout=100)
+    return built
+
+
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], ctypes.CDLL]:
     """Loads one more board: each copy of the library has its own memory."""
     folder = tmp_path_factory.mktemp("board")
-    built = folder / "board.so"
-    compiler = [shutil.which("cc")] if shutil.which("cc") else [sys.executable, "-m", "ziglang", "cc"]
-    flags = ["-O1", "-g", "-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-fPIC", "-shared", f"-I{CORE}"]
-    flags += ["-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]  # undefined behaviour ends the test run
-    subprocess.run([*map(str, compiler), *flags, *map(str, SOURCES), "-o", str(built)], check=True, timeout=100)
+    built = compile_board(folder)
 
     def load() -> ctypes.CDLL:
         copy = folder / f"board{len(list(folder.iterdir()))}.so"
@@ -53,6 +59,7 @@ class BoardPort:
         self.library, self.millis, self.boots, self.silent = library, 0, 0, False
         self.from_board = b""
         self.sent = 0
+        self.reset_millis = 0
         self.reset_after: int | None = None
         """The board is reset when it has taken so many bytes."""
         self.room = 1 << 16
@@ -99,6 +106,7 @@ class BoardPort:
             data = data[: self.reset_after - self.sent]
             self.reset_after = None
             self.library.board_receive(data, len(data), self.millis)
+            self.reset_millis = self.millis
             self.reset()
             return
         self.sent += len(data)

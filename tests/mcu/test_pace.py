@@ -57,7 +57,8 @@ def test_a_slow_line_loses_records_but_no_step_and_counts_each(board: tuple[Boar
     """The line carries 20 kB/s, the trace has 64 kB/s."""
     port, client = board
     port.change_line(rate=200_000)
-    out, progress, start = bytearray(), [], port.clock()
+    out, start = bytearray(), port.clock()
+    progress: list[int] = []
     client.run(1000, b"", out.extend, progress.append, period=MILLISECOND)
     got = steps_of(bytes(out))
     assert got == sorted(set(got))

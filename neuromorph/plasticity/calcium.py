@@ -86,6 +86,14 @@ class CalciumRule(PlasticityRule):
         require(self, "w_0", 0.0, 1.0)
         require(self, "peak", 1.0, 127.0, closed=True)
 
+        most = self.peak * (self.c_pre + self.c_post)
+        for name in ("theta_p", "theta_d"):
+            if getattr(self, name) > most:
+                raise ValidationError(
+                    f"CalciumRule.{name} = {getattr(self, name):g} is over the {most:g} that c can reach with peak = "
+                    f"{self.peak:g}; raise peak"
+                )
+
     @property
     def bound(self) -> float:
         """`w_max`."""

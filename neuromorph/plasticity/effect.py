@@ -87,7 +87,7 @@ class Effect:
         reach = max((end / one for end, one in zip(ends, usual, strict=True)), default=1.0) * math.prod(usual)
         most = math.prod(map(largest_factor, product.factors))
         return cls(
-            agreed / total if total else 1.0,
+            (agreed / total if total else 1.0) if product.mant else 0.0,
             typical,
             reach * abs(product.gain),
             2.0**product.exp,

@@ -175,6 +175,10 @@ def _factor(factor: IdealFactor, scales: Mapping[str, float], rule: str) -> Fact
     try:
         return Factor(factor.variable, constant, factor.function, factor.second, factor.sign)
     except ValidationError as error:
+        way = f"with w_max = {WEIGHT_MAX / scales['w']:g} or less it fits" if factor.measure == "w" else (
+            "raise the peak, or the full scale, that its unit comes from"
+        )  # fmt: skip
         raise ValidationError(
-            f"{rule}: the constant {factor.constant:g} beside {factor.variable} is {constant} machine units; {error}"
+            f"{rule}: the constant {factor.constant:g} beside {factor.measure} is {constant} machine units; {error}; "
+            f"{way}"
         ) from error

@@ -78,6 +78,7 @@ PARAMETERS = [
     (CALCIUM, {"gamma_p": 0.0, "gamma_d": 0.0}, "CalciumRule.gamma_p and gamma_d are both 0"),
     (CALCIUM, {"theta_p": 0.0}, "CalciumRule.theta_p = 0.0: it must be > 0"),
     (CALCIUM, {"w_0": 1.5}, "CalciumRule.w_0 = 1.5: it must be > 0 and <= 1"),
+    (CALCIUM, {"theta_d": 20.0}, "CalciumRule.theta_d = 20 is over the 12 that c can reach with peak = 4; raise peak"),
     (CALCIUM, {"tau": 0.0}, "CalciumRule.tau = 0.0 s"),
     (SCALING, {"target": 0.0}, "SynapticScaling.target = 0.0 Hz"),
     (SCALING, {"dead_zone": 1.0}, "SynapticScaling.dead_zone = 1.0: it must be >= 0 and <= 0.99"),

@@ -79,6 +79,12 @@ PROOFS: tuple[Proof, ...] = (
         _EITHER,
     ),
     Proof(
+        "engine.c",
+        "void nm_set_kernels(nm_engine *e, int enabled) { e->kernels = enabled [[!=]] 0; }",
+        ("==",),
+        "the two ways to run a rule change places; by nm.h results are equal, and the programs hold both ways to that",
+    ),
+    Proof(
         "lif.c",
         "const int32_t w = c [[>]] NM_U ? c - 2 * NM_U : c;",
         (">=",),
@@ -139,7 +145,7 @@ PROOFS: tuple[Proof, ...] = (
         "learn.c",
         "if (l->rule->t_epoch [[>]] 1) nm_active(p);",
         (">=",),
-        "lists the same neurons, in ascending order; what is computed does not depend on their order",
+        "lists the same neurons once more, in ascending order, in which all that follows takes them",
     ),
     Proof(
         "stdp.c",

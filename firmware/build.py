@@ -101,6 +101,12 @@ class Job:
     sources: tuple[Path, ...]
     inputs: tuple[Path, ...]  # sources, headers, linker scripts: what the output is a function of
     header: tuple[Path, str] | None = None  # a file to write before: its path and content
+    uf2: int = 0  # family number of the chip, if it is to be had as a UF2 file too
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """All files that it writes."""
+        return (self.output, self.output.with_suffix(".uf2")) if self.uf2 else (self.output,)
 
     def command(self, output: Path) -> list[str]:
         """Return the command line that writes `output`, to be run in the checkout."""
@@ -122,7 +128,8 @@ class Job:
 
     def fresh(self) -> bool:
         """Say whether the output is there and up to date."""
-        return self.output.exists() and self.stamp.exists() and self.stamp.read_text() == self.fingerprint()
+        there = all(path.exists() for path in (*self.outputs, self.stamp))
+        return there and self.stamp.read_text() == self.fingerprint()
 
 
 @dataclass(frozen=True)
@@ -195,7 +202,7 @@ def board_jobs(*, checks: bool = True) -> list[Job]:
 def _board_jobs(path: Path, checks: bool) -> list[Job]:
     board, where = path.parent.name, _relative(path)
     spec = tomllib.loads(path.read_text(encoding="utf-8"))
-    unknown, missing = set(spec) - {"core", "target", "ports", "ld", "defines"}, {"core", "ports"} - set(spec)
+    unknown, missing = set(spec) - {"core", "target", "ports", "ld", "defines", "uf2"}, {"core", "ports"} - set(spec)
     if unknown or missing:
         what = f"unknown keys {sorted(unknown)}" if unknown else f"keys missing: {sorted(missing)}"
         raise BuildError(f"{where}: {what}")
@@ -219,8 +226,9 @@ def _board_jobs(path: Path, checks: bool) -> list[Job]:
         raise BuildError(f"{where}: no linker script {_relative(script)}")
     target = ("-target", spec.get("target", "thumb-freestanding-eabi"), f"-mcpu={spec['core']}", *BOARD_FLAGS)
     flags = (*target, *flags, "-T", _relative(script))
-    job = _job(BOARD_OUT / f"{board}.elf", zig(), flags, sources, {*inputs, script})
-    return [replace(job, header=header)]
+    inputs |= {script, *((FIRMWARE / "uf2.py",) if "uf2" in spec else ())}
+    job = _job(BOARD_OUT / f"{board}.elf", zig(), flags, sources, inputs)
+    return [replace(job, header=header, uf2=spec.get("uf2", 0))]
 
 
 def _program_jobs(
@@ -285,7 +293,7 @@ def run(jobs: Sequence[Job], *, say: bool = True) -> list[Path]:
     if say:
         for job in jobs:
             print(f"{'built' if job in stale else 'fresh'}  {_relative(job.output)}{_size_note(job.output)}")
-    return [job.output for job in jobs]
+    return [path for job in jobs for path in job.outputs]
 
 
 def _compile(job: Job) -> str | None:
@@ -303,6 +311,9 @@ def _compile(job: Job) -> str | None:
     if done.returncode:
         return done.stderr.strip() or f"exit status {done.returncode} from: {' '.join(command)}"
     os.replace(partial, job.output)
+    if job.uf2:
+        convert = [sys.executable, str(FIRMWARE / "uf2.py"), *map(str, job.outputs), hex(job.uf2)]
+        subprocess.run(convert, check=True)
     for leftover in BUILD.glob(f"{partial.stem}.*"):  # debug databases and import libraries of Windows
         leftover.unlink()
     job.stamp.write_text(fingerprint)

@@ -153,6 +153,13 @@ PROOFS: tuple[Proof, ...] = (
         ("<=",),
         "two different products of one array",
     ),
+    Proof("stdp.c", "if (list[x] [[<]] list[x - 1]) return 0;", ("<=",), "a neuron is listed once"),
+    Proof(
+        "stdp.c",
+        "const int listed = c->hashed && (!FEW || FEW * some [[<]] c->p->n_post);",
+        ("<=", ">="),
+        "a cell that is not listed would get a number of 0..127, which the shift by 7 drops: list or row is speed",
+    ),
     Proof(
         "sums.c",
         "} else if (add + (trace ? 0 : -257) [[>=]] lo && add + (trace ? 128 : 255) <= hi) {",

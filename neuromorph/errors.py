@@ -55,6 +55,10 @@ class UnsupportedError(NeuromorphError):
     """A target does not have what the program asks for."""
 
 
+class KnownDifferenceError(UnsupportedError):
+    """A machine stopped where it is known to differ from the others, and is allowed to (docs/peers.md); says why."""
+
+
 class CapacityError(NeuromorphError):
     """A limit of a target is exceeded; says need and limit."""
 

@@ -83,6 +83,8 @@ def _machines(outcome: Outcome) -> str:
     rows = [[outcome.labels[0], "reference", "", ""]]
     for label, difference in zip(outcome.labels[1:], outcome.differences, strict=True):
         wrong = ", ".join(f"{name}: {count}" for name, count in difference.count.items())
+        if label in outcome.allowed:
+            wrong += f" compared up to step {difference.b.stop}; known and allowed: {outcome.allowed[label]}"
         rows.append([label, "equal" if difference.equal else "different", str(difference.values_compared), wrong])
     return _table(["machine", "verdict", "values compared", "values that differ"], rows)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuromorph.compare import Difference, First, compare, compare_values, earliest
-from neuromorph.errors import CapacityError, NeuromorphError, TargetError, ValidationError
+from neuromorph.errors import CapacityError, KnownDifferenceError, NeuromorphError, TargetError, ValidationError
 from neuromorph.program import Probe
 from neuromorph.session import Session
 from neuromorph.stimulus import Stimulus
@@ -57,6 +57,8 @@ class Outcome:
         Which run `first.value_b` belongs to; 0 if none differs.
     changes : str
         How the programs differ, where they do.
+    allowed : dict
+        By run: why it stopped before the end, where it is known to differ and allowed to; it is compared up to there.
     """
 
     labels: tuple[str, ...]
@@ -67,6 +69,7 @@ class Outcome:
     first: First | None
     astray: int = 0
     changes: str = ""
+    allowed: dict[str, str] = field(default_factory=dict)
 
     @property
     def equal(self) -> bool:
@@ -85,7 +88,7 @@ class Outcome:
             }  # fmt: skip
         return {
             "equal": self.equal, "targets": list(self.labels), "steps": self.steps,
-            "values_compared": self.values_compared, "first": first,
+            "values_compared": self.values_compared, "first": first, "allowed": self.allowed,
         }  # fmt: skip
 
 
@@ -115,15 +118,26 @@ def check(
     if len(runs) < 2:
         raise ValidationError("a comparison needs at least two runs: two targets, or two programs")
     stimulus = inputs if isinstance(inputs, Stimulus) else Stimulus.of(runs[0].program, inputs or {}, steps)
-    traces, states = [], []
+    traces: list[Trace] = []
+    states: list[State | None] = []
+    allowed: dict[str, str] = {}
     for run in runs:
         with run.start() as session:
             report = (lambda done, total, label=run.label: progress(label, done, total)) if progress else None
-            traces.append(replace(session.run(steps=steps, inputs=stimulus, progress=report), target=run.label))
-            states.append(session.snapshot())
+            try:
+                trace = session.run(steps=steps, inputs=stimulus, progress=report)
+                states.append(session.snapshot())
+            except KnownDifferenceError as error:
+                if session.partial is None or not traces:  # the first run is what all others are measured by
+                    raise
+                trace = session.partial
+                states.append(None)
+                allowed[run.label] = str(error)
+            traces.append(replace(trace, target=run.label))
     differences, total, found, astray = [], 0, None, 0
     for k in range(1, len(runs)):
-        difference, size = _with_states(compare(traces[0], traces[k]), runs[0], runs[k], states[0], states[k])
+        known = traces[0].part(traces[k].start, traces[k].stop) if states[k] is None else traces[0]
+        difference, size = _with_states(compare(known, traces[k]), runs[0], runs[k], states[0], states[k])
         differences.append(difference)
         total += size
         if difference.first is not None and found is None:
@@ -137,7 +151,8 @@ def check(
     suspects = runs[astray : astray + 1] if astray else runs[1:]
     changes = next(filter(None, (program_changes(runs[0].program, run.program) for run in suspects)), "")
     return Outcome(
-        tuple(run.label for run in runs), tuple(traces), tuple(differences), steps, total, found, astray, changes
+        tuple(run.label for run in runs), tuple(traces), tuple(differences), steps, total, found, astray, changes,
+        allowed,
     )  # fmt: skip
 
 
@@ -170,8 +185,12 @@ def _watched(program: Program, session: Session) -> Session:
     return Session(watched, session.engine)
 
 
-def _with_states(difference: Difference, a: Run, b: Run, state_a: State, state_b: State) -> tuple[Difference, int]:
+def _with_states(
+    difference: Difference, a: Run, b: Run, state_a: State | None, state_b: State | None
+) -> tuple[Difference, int]:
     """The difference of the traces, completed by that of the final states; and the number of values compared."""
+    if state_a is None or state_b is None:
+        return difference, difference.values_compared
     pairs = _pairs(_values(a.program, state_a), _values(b.program, state_b))
     size = difference.values_compared + sum(item.count for item in pairs)
     firsts = list(compare_values(pairs, state_a.step, _synapses(a.program)))

@@ -17,7 +17,7 @@ from nengo_loihi.emulator.interface import EmulatorInterface
 from nengo_loihi.inputs import SpikeInput
 from numpy.typing import NDArray
 
-from neuromorph.errors import UnsupportedError
+from neuromorph.errors import KnownDifferenceError
 from neuromorph.program import Population, Projection
 from neuromorph.state import Item
 from neuromorph.worker.machine import Counters, SteppedMachine, initial_state
@@ -125,12 +125,12 @@ class NengoMachine(SteppedMachine):
             self._emulator.t = max(self.t, 1)  # it delivers no inputs in step 1: there are none yet, unless restored
             self._emulator.step()
         except SimulationError as error:
-            raise UnsupportedError(
+            raise KnownDifferenceError(
                 f"step {self.t + 1}: {error} of Loihi 1 in nengo-loihi's emulator (q0: 21 bits, current: 23 bits and "
                 "sign); the machine holds larger ones: use smaller weights, or another target"
             ) from error
         if np.any(self._emulator.compartment.current == -U):
-            raise UnsupportedError(f"step {self.t + 1}: a current of -2^23, which Loihi 2 wraps and Loihi 1 holds")
+            raise KnownDifferenceError(f"step {self.t + 1}: a current of -2^23, which Loihi 2 wraps and Loihi 1 holds")
         self.t += 1
         for name in self._sent:
             if name in self._blocks:

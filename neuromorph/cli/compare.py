@@ -62,7 +62,8 @@ def command(
     """Run MODEL on several targets and compare every spike, sample and final state with those of the first.
 
     With two MODELs, such as two images, the programs are compared too; the first one's inputs go to both.
-    Exits 0 if all values are equal, 1 if any differs, 2 if it could not run.
+    A target that is known to differ in a certain case, and says so where it occurs, is compared up to there. Exits 0 if
+    all values are equal, 1 if any differs, 2 if it could not run.
     """
     from neuromorph import models
     from neuromorph.lockstep import check
@@ -153,6 +154,9 @@ def text(outcome: Outcome) -> str:
         verdict = "equal" if difference.equal else "DIFFERENT"
         lines.append(f"{outcome.labels[0]} and {label}: {verdict}, {difference.values_compared} values compared")
         lines.extend(f"  {name}: {count} values differ" for name, count in difference.count.items())
+        if label in outcome.allowed:
+            lines.append(f"  compared up to step {difference.b.stop}, where it stopped: a known and allowed difference")
+            lines.append(f"  {outcome.allowed[label]}")
     if outcome.first is None:
         lines.append(f"equal: {', '.join(outcome.labels)} over {outcome.steps} steps")
         if outcome.changes:

@@ -26,6 +26,11 @@ SILENCE = 7.0
 """Seconds: a worker says every second that it lives; one that is silent for so long is ended."""
 START = 60.0
 """Seconds that an interpreter may take to come up, also from a cold disk."""
+RETURNED = (
+    errors.ValidationError, errors.UnsupportedError, errors.KnownDifferenceError, errors.CapacityError,
+    errors.ImageError,
+)  # fmt: skip
+"""Errors after which a worker goes on."""
 _CHUNK = 1 << 16
 _TAIL = 4000
 _GONE = 1.0
@@ -132,7 +137,7 @@ class Worker:
         """An error of the worker's as one of ours."""
         kind = getattr(errors, str(message.get("kind")), TargetError)
         text = f"{self.name}: {message.get('message')}"
-        if kind in (errors.ValidationError, errors.UnsupportedError, errors.CapacityError, errors.ImageError):
+        if kind in RETURNED:
             return kind(text)  # type: ignore[no-any-return]
         self.close()  # who knows in which state it is
         return TargetError(text)

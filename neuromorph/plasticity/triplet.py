@@ -34,8 +34,8 @@ class TripletSTDP(PlasticityRule):
     soft : bool
         Bounds as above instead of a hard stop.
     peak : float
-        Trace value (in spikes) up to which the machine's 7 bits must not saturate, 1..127: about the largest rate times
-        the longest time constant, plus 1.
+        Trace value (in spikes) up to which the machine's 7 bits must not saturate, 1..127; busy neurons need more, a
+        smaller one holds finer changes.
 
     Notes
     -----
@@ -76,8 +76,11 @@ class TripletSTDP(PlasticityRule):
             raise ValidationError(f"TripletSTDP.soft = {self.soft!r}: True or False is needed")
 
     @classmethod
-    def visual_cortex(cls, w_max: float, scale: float = 1.0, soft: bool = False, peak: float = 12.0) -> TripletSTDP:
-        """The minimal rule fitted to visual cortex (all spikes interact); `scale` multiplies its amplitudes."""
+    def visual_cortex(cls, w_max: float, scale: float = 1.0, soft: bool = False, peak: float = 6.0) -> TripletSTDP:
+        """The minimal rule fitted to visual cortex (all spikes interact); `scale` multiplies its amplitudes.
+
+        A peak of 6 holds the turn from depression to potentiation near 20 Hz; it saturates above some 50 Hz.
+        """
         return cls(
             a2_minus=7.1e-3 * scale, a3_plus=6.5e-3 * scale, tau_plus=16.8e-3, tau_minus=33.7e-3, tau_y=114e-3,
             w_max=w_max, soft=soft, peak=peak,

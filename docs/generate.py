@@ -41,7 +41,7 @@ SECTIONS: dict[str, list[str]] = {
     ],
     "Plasticity": [f"neuromorph.plasticity.{n}" for n in (
         "STDP", "TripletSTDP", "RewardSTDP", "InhibitorySTDP", "InstarSTDP", "Hebbian", "Oja", "BCM", "Metaplasticity",
-        "CalciumRule", "SynapticScaling", "Consolidation", "Sleep", "Gate", "FiniteResource", "Sum", "Custom",
+        "PES", "CalciumRule", "SynapticScaling", "Consolidation", "Sleep", "Gate", "FiniteResource", "Sum", "Custom",
         "TraceSpec", "ThresholdAdaptation", "PlasticityRule")],
     "Compiling": [
         "neuromorph.compile.compile", "neuromorph.program.Program", "neuromorph.program.Population",
@@ -318,6 +318,7 @@ NAMED: dict[str, plasticity.PlasticityRule] = {
         a_plus=0.1, a_minus=0.1, tau_plus=20 * ms, tau_minus=20 * ms, tau_eligibility=1.0, modulator="dopamine",
         eta=1.0, w_max=0.3,
     ),
+    "PES": plasticity.PES(error="error", learning_rate=1e-3, w_max=0.3),
     "BCM": plasticity.BCM(
         eta=0.01, tau_pre=20 * ms, tau_post=50 * ms, rate="rate", rate_0=10 * Hz, w_max=0.3
     ),

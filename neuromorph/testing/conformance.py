@@ -17,7 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromorph.inputs import SpikeTrain
-from neuromorph.program import THETA_MAX, VTH_MAX, Population, Probe, Program, Projection, ScheduleEntry, U, build
+from neuromorph.program import (
+    THETA_MAX,
+    VTH_MAX,
+    Modulator,
+    Population,
+    Probe,
+    Program,
+    Projection,
+    ScheduleEntry,
+    U,
+    build,
+)
 from neuromorph.rule import Factor, Product, Rule, Trace
 from neuromorph.state import items
 
@@ -89,9 +100,11 @@ def _rule(
     traces: Mapping[str, Trace] | None = None, graded: Any = "none",
 ) -> Rule:  # fmt: skip
     """A rule with the traces that it reads."""
-    read = {f.variable for p in (*dw, *dd, *dt) for f in p.factors if f.variable[0] in "xy" and f.variable[1] != "0"}
+    named = {v for p in (*dw, *dd, *dt) for f in p.factors for v in f.variables}
+    read = {v for v in named if v[0] in "xy" and v[1] != "0"}
     held = traces if traces is not None else {name: _BOTH[name[0] == "y"] for name in sorted(read)}
-    return Rule(dw, dd, dt, traces=dict(held), t_epoch=every, seed=11, graded_trace=graded)
+    modulators = tuple(sorted(v for v in named if v[0] == "m"))
+    return Rule(dw, dd, dt, traces=dict(held), t_epoch=every, seed=11, graded_trace=graded, modulators=modulators)
 
 
 def _product(dependency: Any, *factors: str | Factor, mant: int = 1, exp: int = 0, k: int = 0) -> Product:
@@ -157,6 +170,9 @@ _SYNAPSES = {
 _FACTORS: dict[str, tuple[str | Factor, ...]] = {
     "x1": ("x1",), "x2": ("x2",), "y1": ("y1",), "y2": ("y2",), "y3": ("y3",), "x0": ("x0",), "y0": ("y0",),
     "w": ("w",), "a constant": (Factor("1", 5),), "x1 + constant": (Factor("x1", -9),),
+    "sgn(w - 90)": (Factor("w", -90, "sgn"),), "pos(x1 - 9)": (Factor("x1", -9, "pos"),),
+    "on(x1 - 9)": (Factor("x1", -9, "on"),), "x1 - y1": (Factor("x1", 0, "", "y1", -1),),
+    "pos(120 - w)": (Factor("1", 120, "pos", "w", -1), "x1"),
     "two factors": ("x1", "y1"), "three factors": ("x1", "y1", Factor("w", -60)),
     "six factors": ("x1", "x2", "y1", "y2", "y3", "w"),
 }  # fmt: skip
@@ -169,6 +185,9 @@ _LEARNING = {
     **{f"at x0: {name}": _learning(_one("x0", *f, exp=-3)) for name, f in _FACTORS.items()},
     **{f"at y0: {name}": _learning(_one("y0", *f, exp=-3)) for name, f in _FACTORS.items() if name[0] in "xyt"},
     **{f"every {2**k} epochs": _learning(_one("u", "x1", exp=-2, k=k)) for k in (0, 1, 3, 6)},
+    "sgn of a tag": _learning(
+        _rule((_product("u", "t", Factor("d", -5, "sgn")),), dd=(_product("x0", "y1"),), dt=(_product("y0", "x1"),))
+    ),
     "tag of the first kind": _learning(_rule((_product("u", "t", k=1),), dt=(_product("y0", "x1"),))),
     "tag of the second kind": _learning(_rule((_product("u", "d", exp=-1),), dd=(_product("x0", "y1", exp=-2),))),
     "both tags": _learning(
@@ -183,6 +202,15 @@ _LEARNING = {
         for mode in ("overwrite", "add_saturate", "add_wrap")
     },
     "learning with a delay for each": _learning(_PAIR, syn={"delays": _EACH}),
+    "the sum of a neuron's weights": _learning(_one("y0", Factor("q", -200), mant=-1, exp=-4)),
+    "a modulator for all, fed by spikes": _learning(
+        _one("y0", "x1", "m1", exp=-4),
+        build={"modulators": [Modulator("m1", sources=(("input", 900), ("cells", -400)), decay=100, period=1, frac=4)]},
+    ),
+    "a modulator for each neuron, which holds": _learning(
+        _one("y0", "x1", "m1", exp=-4),
+        build={"modulators": [Modulator("m1", of="cells", sources=(("cells", 700),), mode="hold", decay=300, frac=3)]},
+    ),
     "rounding with shared numbers": _learning(_PAIR, build={"rounding": "shared"}),
     "rounding with a number per synapse": _learning(_PAIR, build={"rounding": "synapse"}),
     "plasticity switched by the schedule": _learning(

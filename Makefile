@@ -6,7 +6,7 @@ PYTEST_FLAGS ?= -n auto --maxprocesses 8 --dist worksteal
 HIL_FLAGS ?= -n 2
 BIN := .venv/bin
 
-.PHONY: demo test hil build lint lint-python lint-types lint-c bench mutation soak docs test-pythons clean
+.PHONY: demo test hil build lint lint-python lint-types lint-c bench mutation soak link-coverage docs test-pythons clean
 
 demo: .venv/.use build
 	$(BIN)/python -m neuromorph demo
@@ -45,10 +45,15 @@ docs: .venv/.use build
 mutation: .venv/.dev
 	$(BIN)/python -m tests.mutation.mutate
 
-# A million frames over bad lines, uploads cut at every byte: some minutes.
+# A million frames over bad lines, uploads cut at every byte, a million bad frames to the host: a quarter of an hour.
 soak: .venv/.dev
-	$(BIN)/python tests/mcu/soak.py
-	$(BIN)/python tests/mcu/resets.py
+	$(BIN)/python -m tests.mcu.soak
+	$(BIN)/python -m tests.mcu.resets
+	$(BIN)/python -m tests.mcu.test_hostile
+
+# Branches of the board's link that its tests take, by gcc and gcov: all.
+link-coverage: .venv/.dev
+	$(BIN)/python -m tests.mcu.cover
 
 # The wheel, on every other Python that this machine has.
 test-pythons: .venv/.dev build

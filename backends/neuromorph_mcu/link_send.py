@@ -12,6 +12,7 @@ __all__ = ["SIZE_LEAST", "SIZE_START", "Outgoing", "Sender", "Timing"]
 
 SIZE_LEAST, SIZE_START = 32, 64
 """Bytes to which streams are cut: at least, and before anything is known of the line."""
+_CLEAN_MOST = 1 << 16
 _FRAMING = 15
 """Bytes of a frame beside its payload: header, checksum, stuffing, delimiters."""
 
@@ -164,7 +165,7 @@ class Sender:
             self._newest = max(self._newest, message.stamp)
         once = [m for m in messages if m.sends == 1]  # Karn: a repeated frame tells nothing about the round trip
         if once:
-            self._clean += sum(len(m.payload) + _FRAMING for m in once)
+            self._clean = min(_CLEAN_MOST, self._clean + sum(len(m.payload) + _FRAMING for m in once))
             # The shortest: others waited for this acknowledgement. A long one may only mean that some were lost.
             sample = min(now - max(m.at for m in once), 4 * self.timing.rto_min + 2 * self._srtt)
             self._srtt = self._srtt + (sample - self._srtt) / 8 if self._srtt else sample

@@ -8,7 +8,7 @@
 #define FRAMING 15u                /* bytes of a frame beside its payload: header, checksum, stuffing, delimiters */
 #define SIZE_LEAST 32u
 #define SIZE_START 64u
-#define CLEAN_MOST (UINT32_C(1) << 20)
+#define CLEAN_MOST (UINT32_C(1) << 16)    /* enough for the largest frames */
 
 static nm_link_slot *slot_of(nm_link *l, uint8_t seq) { return &l->slot[NM_SLOT(seq)]; }
 static uint32_t left(uint32_t time, uint32_t spent) { return spent < time ? time - spent : 0; }
@@ -58,7 +58,7 @@ static void sample_rtt(nm_link *l, uint32_t rtt)
     l->rto = rto < NM_LINK_RTO_MIN ? NM_LINK_RTO_MIN : rto > NM_LINK_RTO_MAX ? NM_LINK_RTO_MAX : rto;
 }
 
-static bool later(uint16_t a, uint16_t b) { return a != b && (uint16_t)(a - b) < 0x8000u; }
+static bool later(uint16_t a, uint16_t b) { return (uint16_t)(b - a) >= 0x8000u; }
 
 /* `rtt`: the shortest round trip that this acknowledgement tells; others waited for it. */
 static void arrived(nm_link *l, nm_link_slot *s, uint32_t now, uint32_t *rtt)
@@ -172,8 +172,7 @@ static uint32_t emit(nm_link *l, uint8_t *wire, uint8_t type, uint8_t seq, uint1
     f[3] = l->expect;
     nm_wire_put16(f + 4, session);
     nm_wire_put16(f + 6, len);
-    if (len)
-        memcpy(f + NM_FRAME_HEADER, payload, len);
+    memcpy(f + NM_FRAME_HEADER, payload, len);
     nm_wire_put32(f + NM_FRAME_HEADER + len, nm_crc32c(0, f, NM_FRAME_HEADER + len));
     const uint32_t n = nm_cobs_encode(f, NM_FRAME_HEADER + len + 4u, wire + 1);
     wire[0] = wire[n + 1] = 0;

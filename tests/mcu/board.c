@@ -152,6 +152,8 @@ void board_start(uint32_t boots);
 void board_receive(const uint8_t *bytes, uint32_t len, uint32_t now);
 uint32_t board_poll(uint8_t *out, uint32_t cap, uint32_t now);
 void board_counters(uint32_t out[4]);
+uint32_t board_wait(uint32_t now);
+uint32_t board_has_room(void);
 
 void board_start(uint32_t boots)
 {
@@ -186,3 +188,6 @@ void board_counters(uint32_t out[4])
     out[2] = app.link.count.cobs_err;
     out[3] = app.link.count.overlong;
 }
+
+uint32_t board_wait(uint32_t now) { return nm_app_wait(&app, now); }
+uint32_t board_has_room(void) { return nm_link_reserve(&app.link) != NULL; }

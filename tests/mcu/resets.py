@@ -1,6 +1,6 @@
 """An upload that is cut at every byte, in virtual time: ready within 2 s, always the old or the new image.
 
-``python tests/mcu/resets.py [STRIDE]`` cuts a 16 KiB upload after each byte that the board takes of it (or after each
+``python -m tests.mcu.resets [STRIDE]`` cuts a 16 KiB upload after each byte that the board takes of it (or after each
 STRIDE-th), once by a reset of the board and once by the death of the host. A reset takes what is in RAM, so the old
 image is none then; without a reset it is the program that was there, and the next upload goes on where this one
 stopped.

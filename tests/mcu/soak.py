@@ -1,6 +1,6 @@
 """Many frames over bad lines in virtual time: each arrives exactly once, in order, and nothing stalls.
 
-``python tests/mcu/soak.py [FRAMES]`` shares a million frames among all kinds of faults and prints one line for each,
+``python -m tests.mcu.soak [FRAMES]`` shares a million frames among all kinds of faults and prints one line for each,
 with the token that replays it. The board is the firmware's C link, which sends back whatever comes; the host is the
 package's.
 """

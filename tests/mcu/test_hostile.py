@@ -1,6 +1,6 @@
 """Bytes from the other end are hostile: every length is checked before it is used, on the board and on the host.
 
-``python tests/mcu/test_hostile.py [EXECUTIONS]`` fuzzes the host for longer (a million by default).
+``python -m tests.mcu.test_hostile [EXECUTIONS]`` fuzzes the host for longer (a million by default).
 """
 
 from __future__ import annotations

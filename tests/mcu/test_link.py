@@ -277,3 +277,20 @@ def test_requests_while_it_runs_are_refused(kit: Kit) -> None:
     client._send(Kind.RUN, struct.pack("<IIB3x", 10, 5, 0))  # and no inputs for steps 6..10
     with pytest.raises(Refused, match="SEEK: busy"):
         client.seek(3)
+
+
+def test_uploads_and_traces_use_the_line(kit: Kit) -> None:
+    """At 921600 baud, bytes of the image and of the trace, without all framing, over what the line could carry."""
+    rate = 921_600
+    port = kit.board(rate=rate)
+    client = kit.connect(port)
+    image = kit.image(16_000, chatty=True)
+    begin = port.clock()
+    client.upload(image)
+    upload = len(image) * 10 / rate / (port.clock() - begin)
+    begin, out = port.clock(), bytearray()
+    client.run(1000, b"", out.extend)
+    trace = len(out) * 10 / rate / (port.clock() - begin)
+    assert len(out) == 64_000
+    assert upload > 0.8
+    assert trace > 0.8

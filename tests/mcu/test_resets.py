@@ -1,4 +1,4 @@
-"""Uploads that are cut; ``python tests/mcu/resets.py`` does it at every byte."""
+"""Uploads that are cut; ``python -m tests.mcu.resets`` does it at every byte."""
 
 from __future__ import annotations
 

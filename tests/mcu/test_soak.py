@@ -1,4 +1,4 @@
-"""Both ends of the link on bad lines, in virtual time; ``python tests/mcu/soak.py`` is the long form of this."""
+"""Both ends of the link on bad lines, in virtual time; ``python -m tests.mcu.soak`` is the long form of this."""
 
 from __future__ import annotations
 

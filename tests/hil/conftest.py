@@ -20,8 +20,6 @@ for _name in (
     with suppress(ImportError):
         import_module(_name)
 
-pytest_plugins = ["pytester"]
-
 MINE = '''
 """A third party's backend: the C engine, with faults that its name asks for."""
 

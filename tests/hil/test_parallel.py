@@ -15,7 +15,7 @@ import pytest
 
 from pytest_neuromorph.scheduling import board_of
 
-pytest.importorskip("xdist", reason="parallel boards need pytest-xdist")
+pytest.importorskip("filelock", reason="needs the extra hil: pip install 'neuromorph[hil]'")
 
 Suite = Callable[..., pytest.RunResult]
 Hardware = Callable[..., Path]

@@ -216,7 +216,8 @@ class SketchEngine(NativeEngine):
         whole = np.arange(n)
         record = _Record(step, number, whole, np.full(n, PAYLOAD_END - 1) if graded else None)
         bad = list(self._bad_records(record, n, graded=graded))
-        self._expect(self._feed(record.encoded() + bad[step % len(bad)]), E_INPUT, f"record {step % len(bad)}")
+        before = record.encoded() if step // len(bad) % 2 else b""  # alone, or after one that is right
+        self._expect(self._feed(before + bad[step % len(bad)]), E_INPUT, f"record {step % len(bad)}")
         for k, (number_, indices, payloads) in enumerate(self._bad_spikes(number, n, graded=graded)):
             self._expect(self._inject(number_, indices, payloads), E_INPUT, f"spikes {k}")
         self._refuse_items(step)

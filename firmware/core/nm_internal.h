@@ -238,10 +238,17 @@ NM_INLINE uint32_t nm_mix_inline(uint32_t x) {     /* in loops that vectorise */
     x = (x ^ (x >> 15)) * 0x846CA68Bu;
     return x ^ (x >> 16);
 }
-/* mix(x) >> 25: its last round changes only lower bits. */
-NM_INLINE uint32_t nm_mix7(uint32_t x) {
+/* 127 - r of a key, r = mix(key) >> 25: the last round of mix changes only lower bits, and 127 - (x >> 25) is ~x >> 25,
+ * which the last multiplication can give at once. `opposite`, all bits or none: r itself, for weights that are stored as
+ * magnitudes of negative ones. */
+typedef struct { uint32_t times, plus; } nm_hash;
+NM_INLINE nm_hash nm_hash_for(uint32_t opposite) {
+    const nm_hash h = {opposite ? 0x846CA68Bu : 0u - 0x846CA68Bu, opposite ? 0 : UINT32_MAX};
+    return h;
+}
+NM_INLINE int32_t nm_number7(uint32_t x, nm_hash h) {
     x = (x ^ (x >> 16)) * 0x7FEB352Du;
-    return ((x ^ (x >> 15)) * 0x846CA68Bu) >> 25;
+    return (int32_t)(((x ^ (x >> 15)) * h.times + h.plus) >> 25);
 }
 uint32_t nm_key(uint32_t seed, uint32_t stream, uint32_t step);
 #define NM_GOLDEN 0x9E3779B1u

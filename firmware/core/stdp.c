@@ -31,7 +31,8 @@ typedef struct {
     nm_side side[2];                /* by dependency: whose spikes it means */
     uint32_t x_first;               /* order of the two products: the sum saturates after each */
     uint32_t hashed;                /* there is something to round, with a number of each synapse's own */
-    uint32_t key, times, plus;      /* of that number, see number() */
+    uint32_t key;                   /* of that number */
+    nm_hash hash;
     int32_t up;                     /* shared rounding: added before the shift that drops 7 fractional bits */
     int32_t acc_lo, acc_hi;         /* limits of the sum */
     uint32_t y_times;               /* at how many times of the epoch some target's last spike was, and which */
@@ -102,13 +103,6 @@ static const int32_t *by_value(const nm_separable_run *c, uint32_t dep) {
 
 /* ---- kernels: w' = clip((w * 128 + d + number) >> 7) ---- */
 
-/* 127 - r, or r where magnitudes of negative weights are stored; r is the top of a hash. 127 - (x >> 25) is ~x >> 25,
- * which the last multiplication of the hash can give at once. */
-NM_INLINE int32_t number(uint32_t x, uint32_t times, uint32_t plus) {
-    x = (x ^ (x >> 16)) * 0x7FEB352Du;
-    return (int32_t)(((x ^ (x >> 15)) * times + plus) >> 25);
-}
-
 /* Whole rows, and listed cells of a row or column, by fours. d holds the number if all have the same. Kept out of line:
  * together they would run out of registers on small cores. */
 #define KERNELS(T, name, D, lowest)                                                                                    \
@@ -116,9 +110,9 @@ NM_INLINE int32_t number(uint32_t x, uint32_t times, uint32_t plus) {
         NM_UNROLL4 for (uint32_t j = 0; j < n; j++) w[j] = (T)nm_clip(((int32_t)w[j] * 128 + d[j]) >> 7, lowest, 255); \
     }                                                                                                                  \
     static NM_NOINLINE void row_hashed_##name(T *restrict w, const D *restrict d, uint32_t n, uint32_t key,            \
-                                              uint32_t times, uint32_t plus) {                                         \
+                                              nm_hash h) {                                                             \
         for (uint32_t j = 0; j < n; j++, key += NM_SECOND)                                                             \
-            w[j] = (T)nm_clip(((int32_t)w[j] * 128 + d[j] + number(key, times, plus)) >> 7, lowest, 255);              \
+            w[j] = (T)nm_clip(((int32_t)w[j] * 128 + d[j] + nm_number7(key, h)) >> 7, lowest, 255);                    \
     }                                                                                                                  \
     NM_INLINE void move_##name(T *w, int32_t d) { *w = (T)nm_clip(((int32_t)*w * 128 + d) >> 7, lowest, 255); }        \
     static NM_NOINLINE void cells_##name(T *restrict w, const nm_cell *restrict a, uint32_t n, uint32_t stride) {      \
@@ -126,25 +120,26 @@ NM_INLINE int32_t number(uint32_t x, uint32_t times, uint32_t plus) {
             NM_UNROLL4 for (uint32_t x = 0; x < 4; x++) move_##name(w + a[x].at * stride, a[x].d);                     \
     }                                                                                                                  \
     NM_INLINE void hash_##name(T *restrict w, const nm_cell *restrict a, uint32_t n, uint32_t stride, uint32_t key,    \
-                               uint32_t step, uint32_t times, uint32_t plus) {                                         \
+                               uint32_t step, nm_hash h) {                                                             \
         for (; n != 0; n -= 4, a += 4)                                                                                 \
             NM_UNROLL4 for (uint32_t x = 0; x < 4; x++)                                                                \
-                move_##name(w + a[x].at * stride, a[x].d + number(key + a[x].at * step, times, plus));                 \
+                move_##name(w + a[x].at * stride, a[x].d + nm_number7(key + a[x].at * step, h));                       \
     }                                                                                                                  \
     static NM_NOINLINE void cells_hashed_##name(T *restrict w, const nm_cell *restrict a, uint32_t n, uint32_t key,    \
                                                 const nm_separable_run *c, const nm_side *along) {                     \
-        if (along->step == NM_SECOND) hash_##name(w, a, n, 1, key, NM_SECOND, c->times, c->plus);                      \
-        else hash_##name(w, a, n, along->stride, key, NM_GOLDEN, c->times, c->plus);                                   \
+        if (along->step == NM_SECOND) hash_##name(w, a, n, 1, key, NM_SECOND, c->hash);                                \
+        else hash_##name(w, a, n, along->stride, key, NM_GOLDEN, c->hash);                                             \
     }                                                                                                                  \
     /* Both products, in their order, in a row: dx of each active column, dy by the time of its spike. */              \
     static NM_NOINLINE void both_##name(T *restrict w, const nm_separable_run *c, uint32_t key,                        \
                                         const int32_t *restrict dx, const int32_t *restrict dy) {                      \
         const nm_plastic *l = c->l;                                                                                    \
-        const uint32_t n = l->ncols, times = c->times, plus = c->plus, own = c->e->rounding, x_first = c->x_first;     \
+        const nm_hash h = c->hash;                                                                                     \
+        const uint32_t n = l->ncols, own = c->e->rounding, x_first = c->x_first;                                       \
         const int32_t lo = c->acc_lo, hi = c->acc_hi, shared = c->up;                                                  \
         for (uint32_t x = 0; x < n; x++) {                                                                             \
             const uint32_t j = l->cols[x];                                                                             \
-            const int32_t a = dx[x], b = dy[l->ty[j]], up = own ? number(key + j * NM_SECOND, times, plus) : shared;   \
+            const int32_t a = dx[x], b = dy[l->ty[j]], up = own ? nm_number7(key + j * NM_SECOND, h) : shared;         \
             const int32_t sum = nm_clip((int32_t)w[j] * 128 + (x_first ? a : b), lo, hi) + (x_first ? b : a);          \
             w[j] = (T)nm_clip((sum + up) >> 7, lowest, 255);                                                           \
         }                                                                                                              \
@@ -241,9 +236,9 @@ static void run_row(const nm_separable_run *c, uint32_t start, uint32_t key) {
     const int is_byte = c->p->element == ELEM_U8, hashed = FEW && c->hashed;
     const int16_t *narrow = c->e->fold;
     const int32_t *wide = (const int32_t *)(const void *)narrow;
-    if (is_byte && hashed) row_hashed_u8(bytes(c, start), narrow, n, key, c->times, c->plus);
+    if (is_byte && hashed) row_hashed_u8(bytes(c, start), narrow, n, key, c->hash);
     else if (is_byte) row_u8(bytes(c, start), narrow, n);
-    else if (hashed) row_hashed_i16(shorts(c, start), wide, n, key, c->times, c->plus);
+    else if (hashed) row_hashed_i16(shorts(c, start), wide, n, key, c->hash);
     else row_i16(shorts(c, start), wide, n);
 }
 
@@ -301,8 +296,7 @@ void nm_learn_separable(nm_engine *e, uint32_t index, nm_proj *p) {
     } else {
         c.hashed = !l->whole;
         c.key = nm_key(e->seed, 16u * index + HASH_SUM, e->now);
-        c.times = opposite ? 0x846CA68Bu : 0u - 0x846CA68Bu;
-        c.plus = opposite ? 0 : UINT32_MAX;
+        c.hash = nm_hash_for(p->flip);
     }
     for (uint32_t s = 0; s < 2; s++)
         for (uint32_t x = 0; x < c.side[s].count; x++) c.at[s][c.side[s].when[c.side[s].spiked[x]]] = 1;

@@ -78,6 +78,17 @@ static void fetch(int32_t *restrict out, const uint8_t *restrict from, const nm_
     }
 }
 
+/* Traces, with the factor's constant and limits: those are written out, small cores have an instruction for them. */
+static void fetch_shaped(int32_t *restrict out, const uint8_t *restrict from, int32_t add, const nm_lanes *a) {
+    const uint32_t n = a->n, *restrict other = a->other;
+    if (other) {
+        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = nm_clip((int32_t)from[other[k]] + add, -128, 127);
+    } else {
+        from += a->first;
+        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = nm_clip((int32_t)from[k] + add, -128, 127);
+    }
+}
+
 static void fetch_spiked(int32_t *out, const uint8_t *when, const nm_lanes *a) {
     fetch(out, when, a);
     for (uint32_t k = 0; k < a->n; k++) out[k] = out[k] != 0;
@@ -144,6 +155,11 @@ static const int32_t *vector(const nm_line *c, const nm_product *q, const nm_fac
                              int32_t *buffer) {
     const uint32_t var = f->var;
     if (var >= VAR_W && var <= VAR_T && !f->form && !f->second && !f->add) return c->old[var - VAR_W];
+    const int at_ty = !c->column && q->dep == DEP_Y0 && c->r->t_epoch > 1;
+    if (var >= VAR_X1 && var <= VAR_Y3 && !f->form && !f->second && !at_ty) {
+        fetch_shaped(buffer, nm_history(c->e, c->p, var - VAR_X1 + TR_X1, history_time(c, q)), f->add, a);
+        return buffer;
+    }
     fetch_variable(c, q, var, a, buffer);
     if (f->second) {
         fetch_variable(c, q, f->second - 1u, a, c->p3);
@@ -214,97 +230,102 @@ static int may_saturate(const nm_line *c, const nm_product *q, uint32_t s) {
 
 /* ---- sums ---- */
 
-/* 127 - r of each lane, synapse rounding. */
-static void fetch_rounding(const nm_line *c, uint32_t sum, const nm_lanes *a, int32_t *restrict out) {
-    const uint32_t n = a->n, key = c->key[sum], row = key + c->self * NM_GOLDEN, column = key + c->self * NM_SECOND;
-    const uint32_t *restrict other = a->other;
-    if (c->column) {            /* these always have a list */
-        for (uint32_t k = 0; k < n; k++)
-            out[k] = 127 - (int32_t)nm_mix7(column + other[k] * NM_GOLDEN);
-    } else if (other) {
-        for (uint32_t k = 0; k < n; k++) out[k] = 127 - (int32_t)nm_mix7(row + other[k] * NM_SECOND);
-    } else {
-        uint32_t h = row + a->first * NM_SECOND;
-        NM_UNROLL4 for (uint32_t k = 0; k < n; k++, h += NM_SECOND) out[k] = 127 - (int32_t)nm_mix7(h);
-    }
-}
-
-enum { FIRST = 1, LAST = 2, EACH = 4, BYTE = 8, NEGATIVE = 16 };
+/* Where the lanes lie: one after the other; so, but their targets are listed; listed by their far end; listed twice. */
+enum { RUN, SPARSE, LIST, PICKED };
+/* What a sum becomes. Its range does what the sign mode and the limits of the sum would do; but that of tag_1 lies
+ * below the sum's. */
+enum { BYTE, SHORT, NEGATIVE, TAG1, TAG2 };
 
 typedef struct {
-    uint32_t s, right, left;
+    uint32_t s;                 /* times the vector: what is added */
+    int32_t old;                /* times what it is added to */
     int32_t up;                 /* 127 - r, the same for all */
-    const int32_t *each;        /* with EACH: 127 - r of each lane */
+    uint32_t key, step;         /* else of each lane's own: key + far end * step */
+    nm_hash hash;
 } nm_pass;
 
-/* One product into the sum. FIRST: the sum starts from the old values. LAST: it ends as new values; then what the sign
- * mode and the limits of the sum would do is done by the range of the values: BYTE 0..255, NEGATIVE -255..0, else
- * -256..255. */
-NM_INLINE void pass(int32_t *restrict acc, const int32_t *restrict old, const int32_t *restrict v, uint32_t n,
-                    const nm_pass *x, uint32_t mode) {
-    const uint32_t s = x->s, right = x->right, left = x->left;
-    const int32_t up = x->up, lo = mode & BYTE ? 0 : mode & NEGATIVE ? -255 : -256, hi = mode & NEGATIVE ? 0 : 255;
-    const int32_t *restrict each = x->each;
+NM_INLINE int32_t rounded(int32_t sum, int32_t number, uint32_t kind) {
+    if (kind == TAG1) return nm_clip((nm_clip(sum, -32769, 32767) + number) >> 7, -257, 255);
+    const int32_t lowest = kind == SHORT ? -256 : kind == NEGATIVE ? -255 : 0;
+    return nm_clip((sum + number) >> 7, lowest, kind == NEGATIVE ? 0 : 255);
+}
+
+/* A product that is not the last one. The limits of a sum, -32769..32767, are 16 bits but for the sign bit. */
+static void add(int32_t *acc, const int32_t *from, const int32_t *restrict v, uint32_t n, const nm_pass *x) {
+    const uint32_t s = x->s;
+    const int32_t old = x->old;
     NM_UNROLL4 for (uint32_t k = 0; k < n; k++) {
-        const int32_t p = (int32_t)((uint32_t)((int32_t)((uint32_t)v[k] * s) >> right) << left);
-        const int32_t sum = (mode & FIRST ? old[k] * 128 : acc[k]) + p;
-        if (mode & LAST) acc[k] = nm_clip((sum + (mode & EACH ? each[k] : up)) >> 7, lo, hi);
-        else acc[k] = nm_clip(sum, -32769, 32767);
+        const int32_t sum = from[k] * old + (int32_t)((uint32_t)v[k] * s), sign = sum >> 31;
+        acc[k] = nm_clip(sum - sign, -32768, 32767) + sign;
     }
 }
 
-static void run_pass(nm_line *c, const int32_t *old, const int32_t *v, uint32_t n, const nm_pass *x, uint32_t mode) {
-#define RUN(m) case (m): pass(c->acc, old, v, n, x, (m)); break
-    switch (mode) {     /* constants, so that each loop is compiled for its own mode */
-    RUN(0);
-    RUN(FIRST);
-    RUN(LAST);
-    RUN(LAST | BYTE);
-    RUN(LAST | NEGATIVE);
-    RUN(FIRST | LAST);
-    RUN(FIRST | LAST | BYTE);
-    RUN(FIRST | LAST | NEGATIVE);
-    RUN(LAST | EACH);
-    RUN(LAST | EACH | BYTE);
-    RUN(LAST | EACH | NEGATIVE);
-    RUN(FIRST | LAST | EACH);
-    RUN(FIRST | LAST | EACH | BYTE);
-    default: pass(c->acc, old, v, n, x, FIRST | LAST | EACH | NEGATIVE); break;
+/* The last one: acc becomes new values. */
+NM_INLINE void last(int32_t *acc, const int32_t *from, const int32_t *restrict v, const nm_lanes *a, const nm_pass *x,
+                    uint32_t kind, uint32_t where, uint32_t own) {
+    const uint32_t s = x->s, n = a->n, step = x->step, *restrict other = a->other;
+    const int32_t old = x->old, up = x->up;
+    const nm_hash h = x->hash;
+    uint32_t key = x->key;
+    for (uint32_t k = 0; k < n; k++, key += NM_SECOND) {
+        const int32_t sum = from[k] * old + (int32_t)((uint32_t)v[k] * s);
+        acc[k] = rounded(sum, own ? nm_number7(where == RUN ? key : x->key + other[k] * step, h) : up, kind);
     }
-#undef RUN
 }
 
-/* s: the scalar part of the product; order: FIRST, LAST or both. */
-static void add_product(nm_line *c, uint32_t sum, const nm_product *q, uint32_t s, const nm_lanes *a, uint32_t order) {
-    nm_pass x = {s, q->right, q->left, 127 - (int32_t)c->number, c->p2};
-    const int32_t *v = s ? vector_part(c, q, a) : c->old[sum];
-    if (may_saturate(c, q, s)) {
-        for (uint32_t k = 0; k < a->n; k++) c->p1[k] = nm_product_end((int32_t)((uint32_t)v[k] * s), q);
-        v = c->p1;
-        x.s = 1;
-        x.right = x.left = 0;
+/* The only one: stored values become new ones, without detours. */
+NM_INLINE void only(void *stored, const int32_t *restrict v, const nm_lanes *a, const nm_pass *x, uint32_t kind,
+                    uint32_t where, uint32_t own) {
+    const uint32_t s = x->s, n = a->n, stride = a->stride, first = x->key, step = x->step;
+    const uint32_t *restrict other = a->other, *restrict syn = a->syn;
+    const int32_t up = x->up;
+    const nm_hash h = x->hash;
+    uint8_t *restrict bytes = (uint8_t *)stored + (kind == BYTE ? a->base : 0);
+    int16_t *restrict shorts = (int16_t *)stored + (kind == BYTE ? 0 : a->base);
+    uint32_t key = first;
+    for (uint32_t k = 0; k < n; k++, key += NM_SECOND) {
+        const uint32_t at = where == LIST ? other[k] * stride : where == PICKED ? syn[k] : k;
+        const int32_t number = own ? nm_number7(where == RUN ? key : first + other[k] * step, h) : up;
+        const int32_t value = kind == BYTE ? bytes[at] : shorts[at];
+        const int32_t next = rounded(value * 128 + (int32_t)((uint32_t)v[k] * s), number, kind);
+        if (kind == BYTE) bytes[at] = (uint8_t)next;
+        else shorts[at] = (int16_t)next;
     }
-    if (sum == SUM_T) order &= FIRST;       /* the range of tag_1 lies below that of the sum: finish_tag1 */
-    if (order & LAST) {
-        const uint32_t whole = (order & FIRST) && x.left >= 7;      /* whole numbers: nothing to round */
-        if (sum == SUM_D || c->p->sign == SIGN_EXC) order |= BYTE;
-        else if (c->p->sign == SIGN_INH) order |= NEGATIVE;
-        if (c->e->rounding && !whole) {
-            order |= EACH;
-            fetch_rounding(c, sum, a, c->p2);
-        }
-    }
-    run_pass(c, c->old[sum], v, a->n, &x, order);
 }
 
-/* acc -> new values of tag_1; those at -257 are remembered. */
-static void finish_tag1(nm_line *c, const nm_lanes *a) {
-    if (c->e->rounding) fetch_rounding(c, SUM_T, a, c->p2);
-    for (uint32_t k = 0; k < a->n; k++) {
-        const int32_t up = c->e->rounding ? c->p2[k] : 127 - (int32_t)c->number;
-        c->acc[k] = nm_clip((c->acc[k] + up) >> 7, -257, 255);
-        c->floor_tag |= c->acc[k] == -257;
+/* Each loop is compiled for its own kind of lanes, and out of line: inlined they would run out of registers. */
+typedef void nm_last(int32_t *acc, const int32_t *from, const int32_t *v, const nm_lanes *a, const nm_pass *x);
+typedef void nm_only(void *stored, const int32_t *v, const nm_lanes *a, const nm_pass *x);
+#define LAST(kind, where, own)                                                                                         \
+    static NM_NOINLINE void last_##kind##_##where##_##own(int32_t *acc, const int32_t *from, const int32_t *v,         \
+                                                          const nm_lanes *a, const nm_pass *x) {                       \
+        last(acc, from, v, a, x, kind, where, own);                                                                    \
     }
+#define ONLY(kind, where, own)                                                                                         \
+    static NM_NOINLINE void only_##kind##_##where##_##own(void *stored, const int32_t *v, const nm_lanes *a,           \
+                                                          const nm_pass *x) {                                          \
+        only(stored, v, a, x, kind, where, own);                                                                       \
+    }
+#define LASTS(kind) LAST(kind, RUN, 0) LAST(kind, RUN, 1) LAST(kind, LIST, 1)
+#define ONLYS(kind)                                                                                                    \
+    ONLY(kind, RUN, 0) ONLY(kind, LIST, 0) ONLY(kind, PICKED, 0)                                                       \
+    ONLY(kind, RUN, 1) ONLY(kind, SPARSE, 1) ONLY(kind, LIST, 1) ONLY(kind, PICKED, 1)
+#define LAST_ROW(kind) {last_##kind##_RUN_0, last_##kind##_RUN_1, last_##kind##_LIST_1}
+#define ONLY_ROW(kind)                                                                                                 \
+    {only_##kind##_RUN_0, only_##kind##_RUN_0, only_##kind##_LIST_0, only_##kind##_PICKED_0,                           \
+     only_##kind##_RUN_1, only_##kind##_SPARSE_1, only_##kind##_LIST_1, only_##kind##_PICKED_1}
+LASTS(BYTE) LASTS(SHORT) LASTS(NEGATIVE) LASTS(TAG1)
+ONLYS(BYTE) ONLYS(SHORT) ONLYS(TAG2)
+
+static nm_last *last_of(uint32_t kind, const nm_lanes *a, uint32_t own) {
+    static nm_last *const loop[4][3] = {LAST_ROW(BYTE), LAST_ROW(SHORT), LAST_ROW(NEGATIVE), LAST_ROW(TAG1)};
+    return loop[kind][own ? a->other ? 2 : 1 : 0];
+}
+
+static nm_only *only_of(uint32_t kind, const nm_lanes *a, uint32_t own) {
+    static nm_only *const loop[3][8] = {ONLY_ROW(BYTE), ONLY_ROW(SHORT), ONLY_ROW(TAG2)};
+    const uint32_t where = !a->other ? RUN : !a->syn ? SPARSE : a->syn == a->other ? LIST : PICKED;
+    return loop[kind == TAG2 ? 2 : kind][4 * own + where];
 }
 
 /* ---- weights and tags ---- */
@@ -325,8 +346,8 @@ static void store_bytes(uint8_t *restrict w, const int32_t *restrict value, cons
     else NM_UNROLL4 for (uint32_t k = 0; k < n; k++) w[k] = (uint8_t)value[k];
 }
 
-static int16_t *shorts(const nm_line *c, uint32_t sum) {
-    return sum == SUM_W ? (int16_t *)(uintptr_t)c->p->w : sum == SUM_D ? c->l->tag2 : c->l->tag1;
+static void *stored(const nm_line *c, uint32_t sum) {
+    return sum == SUM_W ? (void *)(uintptr_t)c->p->w : sum == SUM_D ? c->l->tag2 : c->l->tag1;
 }
 
 static void load(const nm_line *c, uint32_t sum, const nm_lanes *a) {
@@ -336,7 +357,7 @@ static void load(const nm_line *c, uint32_t sum, const nm_lanes *a) {
         load_bytes(out, c->p->w, a, (int32_t)c->p->flip);
         return;
     }
-    const int16_t *restrict w = shorts(c, sum) + a->base;
+    const int16_t *restrict w = (int16_t *)stored(c, sum) + a->base;
     if (syn) for (uint32_t k = 0; k < n; k++) out[k] = w[syn[k] * stride];
     else NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = w[k];
 }
@@ -348,9 +369,57 @@ static void store(const nm_line *c, uint32_t sum, const nm_lanes *a) {
         store_bytes((uint8_t *)(uintptr_t)c->p->w, value, a, (int32_t)c->p->flip);
         return;
     }
-    int16_t *restrict w = shorts(c, sum) + a->base;
+    int16_t *restrict w = (int16_t *)stored(c, sum) + a->base;
     if (syn) for (uint32_t k = 0; k < n; k++) w[syn[k] * stride] = (int16_t)value[k];
     else NM_UNROLL4 for (uint32_t k = 0; k < n; k++) w[k] = (int16_t)value[k];
+}
+
+/* How the lanes round: a number for all, or the keys of their own. */
+static void rounding(const nm_line *c, uint32_t sum, const nm_lanes *a, uint32_t flip, nm_pass *x) {
+    const uint32_t self = c->self * (c->column ? NM_SECOND : NM_GOLDEN);
+    x->up = flip ? (int32_t)c->number : 127 - (int32_t)c->number;
+    x->step = c->column ? NM_GOLDEN : NM_SECOND;
+    x->key = c->key[sum] + self + (a->other ? 0 : a->first * NM_SECOND);
+    x->hash = nm_hash_for(flip);
+}
+
+enum { FIRST = 1, ENDS = 2 };
+
+/* s: the scalar part of the product; order: FIRST of the sum, ENDS it, or both. */
+static void add_product(nm_line *c, uint32_t sum, const nm_product *q, uint32_t s, const nm_lanes *a, uint32_t order) {
+    const int32_t *v = s ? vector_part(c, q, a) : c->old[sum], *from = order & FIRST ? c->old[sum] : c->acc;
+    const int alone = order == (FIRST | ENDS) && sum != SUM_T;
+    const uint32_t flip = alone && sum == SUM_W ? c->p->flip : 0;       /* magnitudes stay what they are */
+    nm_pass x = {.s = s << q->left, .old = order & FIRST ? 128 : 1};
+    if (may_saturate(c, q, s)) {
+        for (uint32_t k = 0; k < a->n; k++) c->p1[k] = nm_product_end((int32_t)((uint32_t)v[k] * s), q);
+        v = c->p1;
+        x.s = 1;
+    } else if (q->right) {
+        const uint32_t right = q->right;
+        NM_UNROLL4 for (uint32_t k = 0; k < a->n; k++) c->p1[k] = (int32_t)((uint32_t)v[k] * s) >> right;
+        v = c->p1;
+        x.s = 1u << q->left;
+    }
+    if (!(order & ENDS)) {
+        add(c->acc, from, v, a->n, &x);
+        return;
+    }
+    rounding(c, sum, a, flip, &x);
+    const uint32_t own = c->e->rounding && !(alone && x.s % 128 == 0);  /* whole numbers have nothing to round */
+    if (!alone) {
+        const uint32_t one_sided = c->p->sign == SIGN_EXC ? BYTE : c->p->sign == SIGN_INH ? NEGATIVE : SHORT;
+        last_of(sum == SUM_W ? one_sided : sum == SUM_D ? BYTE : TAG1, a, own)(c->acc, from, v, a, &x);
+        store(c, sum, a);
+        return;
+    }
+    if (flip) x.s = 0u - x.s;
+    only_of(sum == SUM_D ? TAG2 : c->p->element == ELEM_U8 ? BYTE : SHORT, a, own)(stored(c, sum), v, a, &x);
+}
+
+/* Those of tag_1 at -257 are remembered. */
+static void note_floor(nm_line *c, uint32_t n) {
+    for (uint32_t k = 0; k < n; k++) c->floor_tag |= c->acc[k] == -257;
 }
 
 /* One sum. The product found last is held back, since only the one that follows tells whether it ends the sum. */
@@ -358,22 +427,23 @@ static void run_sum(nm_line *c, uint32_t sum, const nm_lanes *a) {
     const nm_product *q = c->e->product + c->r->first[sum], *held = 0;
     const int sunk = sum == SUM_T && c->l->floor_tag;   /* tag_1 = -257 lies below acc: products of 0 matter too */
     uint32_t held_s = 0, order = FIRST;
+    int loaded = sum != SUM_T && !(c->r->reads & (1u << sum)) ? 0 : 1;
+    if (sum == SUM_T && c->r->count[SUM_T] && !(c->r->reads & (1u << sum))) load(c, sum, a);
     for (uint32_t k = 0; k < c->r->count[sum]; k++, q++) {
         const uint32_t s = due(c, q, a->active) ? scalar_part(c, q) : 0;
         if (s == 0 && !sunk) continue;
         if (held) {
+            if (!loaded) load(c, sum, a);
+            loaded = 1;
             add_product(c, sum, held, held_s, a, order);
             order = 0;
-        } else if (!(c->r->reads & (1u << sum))) {
-            load(c, sum, a);
         }
         held = q;
         held_s = s;
     }
     if (!held) return;
-    add_product(c, sum, held, held_s, a, order | LAST);
-    if (sum == SUM_T) finish_tag1(c, a);
-    store(c, sum, a);
+    add_product(c, sum, held, held_s, a, order | ENDS);
+    if (sum == SUM_T) note_floor(c, a->n);
 }
 
 /* The three sums of some synapses, all from their old values. */

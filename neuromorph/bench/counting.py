@@ -12,12 +12,14 @@ from neuromorph.errors import TargetError
 if TYPE_CHECKING:
     from neuromorph.engine import Engine
 
-__all__ = ["can_count", "count", "of_the_engine"]
+__all__ = ["can_count", "count", "of_the_engine", "of_the_learning"]
 
 PROTOCOL = re.compile(
     "nm_(link|cobs|crc|port|app|feed|record).*|nm_(main|now|run)|on_.*|emit|report|answer|(__aeabi_)?mem.*"
 )
 """Functions that serve the line or copy for it: how often they run depends on the host's pace, too."""
+NOT_LEARNING = frozenset({"nm_step", "nm_deliver", "nm_update", "nm_take_in", "nm_modulate", "nm_probes_step"})
+"""Functions of the other phases of a step; a new one counts as learning until it stands here."""
 
 
 def can_count(engine: Engine) -> bool:
@@ -44,3 +46,8 @@ def count(engine: Engine, run: Callable[[], None]) -> dict[str, int]:
 def of_the_engine(counts: Mapping[str, int]) -> int:
     """Instructions of the engine alone, the same in every run."""
     return sum(n for name, n in counts.items() if not PROTOCOL.fullmatch(name))
+
+
+def of_the_learning(counts: Mapping[str, int]) -> int:
+    """Instructions of the learning phase alone: traces, synapses, and all overhead."""
+    return of_the_engine({name: n for name, n in counts.items() if name not in NOT_LEARNING})

@@ -1,14 +1,21 @@
-"""Instructions per element of the kernels on an emulated board: differences of two exact counts, calls included."""
+"""Instructions per element of the kernels on an emulated board: exact counts with all that the work causes.
+
+Neurons, events and the interpreter: differences of two runs. Pair STDP: everything of the learning phase, decay of the
+traces included, divided by the plastic updates of the network N3 at 20 Hz.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromorph.bench.counting import count, of_the_engine
+from neuromorph.bench.counting import count, of_the_engine, of_the_learning
+from neuromorph.bench.measure import records
+from neuromorph.bench.networks import benchmark
 from neuromorph.engine import Engine
 from neuromorph.program import Population, Program, Projection, build
 from neuromorph.records import Events, encode_records
@@ -16,9 +23,11 @@ from neuromorph.rule import Factor, Product, Rule, Trace
 from neuromorph.state import items
 from neuromorph.targets import find
 
-__all__ = ["kernel_costs"]
+__all__ = ["kernel_costs", "pair_costs", "product_costs"]
 
 STEPS = 40
+PAIR_SCALE, PAIR_STEPS = 0.5, 40  # of N3: two programs must fit a board while one follows the other
+PRODUCT_STEPS = 8
 FIRST = 3  # step of the first spikes
 N_IN, N = 32, 128
 
@@ -44,7 +53,8 @@ def kernel_costs(target: str = "mcu:m4") -> dict[str, float]:
     backend, found = find(target)
     engine = backend.open(found)
     try:
-        return {name: cost(engine) for name, cost in _KERNELS.items()}
+        costs = {name: cost(engine) for name, cost in _KERNELS.items()}
+        return {**costs, **pair_costs(engine), **product_costs(engine)}
     finally:
         engine.close()
 
@@ -53,7 +63,7 @@ def _count(engine: Engine, run: _Run, steps: int = STEPS) -> int:
     """Instructions of the firmware's core in `steps` steps (without the link)."""
     engine.load(run.program.image)
     for k, item in enumerate(items(run.program)):
-        if item.variable == "y1":  # targets have spiked a while ago
+        if item.variable in ("x1", "y1"):  # both sides have spiked a while ago
             engine.write_item(k, 0, item.encode(np.full(item.shape, 100)))
     given = b""
     if run.spiking:
@@ -75,13 +85,6 @@ def _silent(n: int = N) -> list[Population]:
 def _static(delays: int | NDArray[np.int64] = 0) -> Program:
     weights = np.random.default_rng(1).integers(-20, 20, (N_IN, N))
     return build(_silent(), [Projection("p", "input", "cells", weights, delays=delays)])
-
-
-def _plastic(dw: tuple[Product, ...], t_epoch: int = 1) -> Program:
-    traces = {"x1": Trace(20, 0, 20.0), "y1": Trace(20, 0, 1e6)}
-    weights = np.full((N_IN, N), 100)
-    rule = Rule(dw=dw, traces=traces, t_epoch=t_epoch)
-    return build(_silent(), [Projection("p", "input", "cells", weights, -8, "exc", rule=rule)])
 
 
 def _lif(engine: Engine) -> float:
@@ -110,18 +113,77 @@ def _sparse() -> Program:
     return build(_silent(), [Projection("p", "input", "cells", weights, indptr=indptr, indices=np.nonzero(mask)[1])])
 
 
-_PAIR = (Product("y0", 1, 0, (Factor("x1"),)), Product("x0", -1, 0, (Factor("y1"),)))
-_WEIGHT, _TRACE = Product("x0", -1, -2, (Factor("w"),)), Product("x0", 1, -2, (Factor("y1", 3),))
+# ------------------------------------------------------------------------------------------------------- learning
+
+ROUNDINGS = ("shared", "synapse")
+LINES: tuple[tuple[str, Literal["x0", "y0"], str], ...] = (("rows", "x0", "y1"), ("columns", "y0", "x1"))
+SIGNS: tuple[tuple[Literal["exc", "inh", "mixed"], int], ...] = (("exc", 1), ("inh", -1), ("mixed", 1))
 
 
-def _update(more: tuple[Product, ...], less: tuple[Product, ...], products: int = 1) -> Callable[[Engine], float]:
-    """Per plastic update: one rule's run minus another's that does less."""
+def pair_costs(engine: Engine) -> dict[str, float]:
+    """Instructions of the learning phase per plastic update of N3, by size of the steps, rounding and epoch."""
+    return {
+        f"plastic update, pair STDP, {steps} steps, {rounding}, epoch of {epoch}": _pair(engine, exp, rounding, name)
+        for steps, exp in (("whole", 0), ("fractional", -2))
+        for rounding in ROUNDINGS
+        for epoch, name in ((1, "N3"), (4, "N3e"))
+    }
 
-    def cost(engine: Engine) -> float:
-        updates = 24 * N * (STEPS + 1 - FIRST)
-        return _per(engine, _Run(_plastic(more), 24), _Run(_plastic(less), 24), updates * products)
 
-    return cost
+def _scaled(proj: Projection, exp: int) -> Projection:
+    if proj.rule is None:
+        return proj
+    return replace(proj, rule=replace(proj.rule, dw=tuple(replace(q, exp=exp) for q in proj.rule.dw)))
+
+
+def _pair(engine: Engine, exp: int, rounding: Any, name: str) -> float:
+    network = benchmark(name, PAIR_SCALE)
+    projs = [_scaled(p, exp) for p in network.program.projections.values()]
+    program = build(list(network.program.populations.values()), projs, rounding=rounding)
+    engine.load(program.image)
+    before = engine.counters()["plastic_updates"]
+    counts = count(engine, lambda: engine.run(PAIR_STEPS, records(network, PAIR_STEPS), lambda _: None))
+    return of_the_learning(counts) / (engine.counters()["plastic_updates"] - before)
+
+
+def product_costs(engine: Engine) -> dict[str, float]:
+    """Instructions per synapse of a product of the interpreter: the dearest sign mode, and factor, of each."""
+    costs = {}
+    for rounding in ROUNDINGS:
+        for where, dependency, trace in LINES:
+            first = [(Product(dependency, -1, -2, (f,)),) for f in (Factor("w"), Factor(trace, 3))]
+            costs[f"interpreted product, the first, {rounding}, {where}"] = max(
+                _interpreted(engine, rounding, sign, dw) for sign in SIGNS for dw in first
+            )
+        one = (Product("x0", -1, -2, (Factor("w"),)),)
+        for name, factor in (("a trace", Factor("y1", 3)), ("the weight", Factor("w"))):
+            more = one + 3 * (Product("x0", 1, -2, (factor,)),)
+            both = [_interpreted(engine, rounding, SIGNS[0], dw) for dw in (more, one)]
+            costs[f"interpreted product, each further of {name}, {rounding}"] = (both[0] - both[1]) / 3
+    return costs
+
+
+def _interpreted(engine: Engine, rounding: str, sign: tuple[Any, int], dw: tuple[Product, ...]) -> float:
+    """Per synapse: a rule's run minus that of a rule which has nothing to do."""
+    columns = dw[0].dependency == "y0"
+    idle = (Product("u", 1, 0, (Factor("w"),), k=9),)
+    more, less = (_Run(_plastic(rule, rounding, sign, columns), 0 if columns else 24) for rule in (dw, idle))
+    updates = N_IN * N * PRODUCT_STEPS if columns else 24 * N * (PRODUCT_STEPS + 1 - FIRST)
+    return (_count(engine, more, PRODUCT_STEPS) - _count(engine, less, PRODUCT_STEPS)) / updates
+
+
+def _plastic(dw: tuple[Product, ...], rounding: Any, sign: tuple[Any, int], columns: bool) -> Program:
+    """Rows: inputs that are given spikes to silent neurons. Columns: silent inputs to neurons that always spike."""
+    traces = {"x1": Trace(20, 0, 20.0), "y1": Trace(20, 0, 1e6)}
+    inputs, n = (N, N_IN) if columns else (N_IN, N)
+    cells = Population("cells", n, du=741, dv=200, vth=1 if columns else 131071, bias=100000 if columns else 0)
+    rule = Rule(dw=dw, traces=traces)
+    weights = np.full((inputs, n), 100 * sign[1])
+    return build(
+        [Population("input", inputs, "input"), cells],
+        [Projection("p", "input", "cells", weights, -8, sign[0], rule=rule)],
+        rounding=rounding,
+    )
 
 
 _KERNELS: dict[str, Callable[[Engine], float]] = {
@@ -129,10 +191,4 @@ _KERNELS: dict[str, Callable[[Engine], float]] = {
     "synaptic event, static dense": _event(_static, N),
     "synaptic event, static dense, delays": _event(lambda: _static(_delays()), N),
     "synaptic event, static sparse": _event(_sparse, N / 2),
-    "plastic update, pair STDP": _update(_PAIR, _PAIR[:1]),
-    "plastic update, interpreter, one product": _update((_WEIGHT,), _PAIR[:1]),
-    "each further product, of a trace": _update((_WEIGHT, *[_TRACE] * 3), (_WEIGHT,), 3),
-    "each further product, of the weight": _update((_WEIGHT,) * 4, (_WEIGHT,), 3),
 }
-
-

@@ -83,4 +83,4 @@ def _kernels(target: str, as_json: bool) -> None:
         print_json({"target": target, "instructions": costs})
         return
     for kernel, cost in costs.items():
-        click.echo(f"{kernel:<24} {cost:8.1f} instructions")
+        click.echo(f"{kernel:<68} {cost:6.1f} instructions")

@@ -30,11 +30,15 @@ class CoreCost:
 
 
 CORES = {
-    "cortex-m0+": CoreCost(79.8, 4.8, 11.2, 23.7, 15.5, 56.9, 6),
-    "cortex-m3": CoreCost(48.7, 3.1, 7.1, 13.3, 8.3, 35.3, 5.3),
-    "cortex-m4": CoreCost(48.7, 3.1, 7.1, 13.3, 8.3, 35.3, 5.3),
+    "cortex-m0+": CoreCost(78.9, 4.6, 11.2, 24.2, 35.0, 54.6, 32),
+    "cortex-m3": CoreCost(45.8, 3.1, 7.1, 13.4, 26.0, 24.7, 18),
+    "cortex-m4": CoreCost(45.8, 3.1, 7.1, 13.4, 26.0, 24.7, 18),
 }
-"""By core name, as ``neuromorph bench --kernels`` counts them (`interpreted`: a rule's first product, the dearest)."""
+"""By core name, as ``neuromorph bench --kernels`` counts them under ``synapse`` rounding.
+
+`interpreted`: a rule's first product, in a row. `pair`: half of what a synapse costs whose both ends spiked, as all do
+in the worst step; others cost less. `trace`: the decay of one trace of one neuron.
+"""
 
 
 def is_pair_rule(rule: Rule) -> bool:

@@ -1,0 +1,39 @@
+"""What the kernels may cost on a Cortex-M4, in instructions: counts are exact, the same in every run."""
+
+from __future__ import annotations
+
+import pytest
+
+from neuromorph.bench.counting import of_the_learning
+from neuromorph.bench.kernels import kernel_costs
+
+pytest.importorskip("unicorn", reason="the emulated boards need the package unicorn")
+pytest.importorskip("elftools", reason="counting needs the package pyelftools")
+
+MOST = {
+    "neuron update, lif": 60,
+    "synaptic event, static dense": 5,
+    "plastic update, pair STDP": 15,
+    "interpreted product": 25,
+}
+"""By beginning of the name: whatever the size of the steps, the rounding, the epoch, the sign mode and the factor."""
+
+APART = {
+    "synaptic event, static dense, delays": 15,
+    "interpreted product, the first, synapse, columns": 34,
+}
+"""Not one instruction stream over the row: each synapse is looked up on its own."""
+
+
+@pytest.mark.timeout(600)  # 7 s of CPU; a shared machine may need many times that
+def test_no_kernel_costs_more_than_it_may() -> None:
+    costs = kernel_costs("mcu:m4")
+    most = {name: limit for name in costs for begin, limit in MOST.items() if name.startswith(begin)} | APART
+    assert len([name for name in most if name.startswith("plastic update")]) == 8
+    assert len([name for name in most if name.startswith("interpreted product")]) == 8
+    assert not {name: cost for name, cost in costs.items() if name in most and not 0 < cost <= most[name]}
+
+
+@pytest.mark.parametrize("name", ["nm_learn", "nm_learn_separable", "nm_histories", "nm_mix", "cells_u8", "a_new_one"])
+def test_learning_has_all_its_overhead(name: str) -> None:
+    assert of_the_learning({name: 7, "nm_step": 1, "nm_deliver": 1, "nm_update": 1, "nm_take_in": 1, "emit": 1}) == 7

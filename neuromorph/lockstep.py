@@ -77,7 +77,7 @@ class Outcome:
         return self.first is None
 
     def to_dict(self) -> dict[str, object]:
-        """For JSON: equal, targets, steps, values_compared, first."""
+        """For JSON: equal, targets, steps, values_compared, first; and `allowed`, if a run stopped early."""
         first = None
         if self.first is not None:
             element = self.first.element
@@ -86,10 +86,11 @@ class Outcome:
                 "element": list(element) if isinstance(element, tuple) else element, "variable": self.first.variable,
                 "values": {self.labels[0]: self.first.value_a, self.labels[self.astray]: self.first.value_b},
             }  # fmt: skip
-        return {
+        found = {
             "equal": self.equal, "targets": list(self.labels), "steps": self.steps,
-            "values_compared": self.values_compared, "first": first, "allowed": self.allowed,
+            "values_compared": self.values_compared, "first": first,
         }  # fmt: skip
+        return found | ({"allowed": self.allowed} if self.allowed else {})
 
 
 def check(

@@ -187,7 +187,7 @@ def decode_records(data: bytes | bytearray | memoryview) -> Records:
     """
     raw = np.frombuffer(data, dtype=np.uint8)
     words = raw[: raw.size // 4 * 4].view("<u4")
-    lengths, begins, at = memoryview(_lengths(words)), [], 0
+    lengths, begins, at = _lengths(words).data, [], 0
     with contextlib.suppress(IndexError):
         while length := lengths[at]:
             begins.append(at)

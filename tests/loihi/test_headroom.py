@@ -32,8 +32,8 @@ def test_the_scale_leaves_room_for_all_that_arrives_in_a_step(target: str, tau_s
     free, kept = (nm.compile(net, targets=targets) for targets in (["cpu"], ["cpu", target]))
     assert arriving(free) > BITS_21
     assert 0 < arriving(kept) <= BITS_21
-    ratio = free.populations["cells"].vth / kept.populations["cells"].vth
-    assert np.log2(ratio) == round(np.log2(ratio)) > 0  # the same numbers, fewer bits
+    ratio = int(free.populations["cells"].vth) / int(kept.populations["cells"].vth)
+    assert np.log2(ratio) in range(1, 8)  # the same numbers, fewer bits
     assert kept.report is not None
     assert not [w for w in kept.report.warnings if w.code == "wrap"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,7 @@ SPIKES, SOURCES = np.array([5, 20, 35]), 100
 EXPECTED = -RATE * SPIKES.size * np.array([ERROR, -ERROR])
 
 
-def learned(target: str, **rule: float) -> np.ndarray:
+def learned(target: str, **rule: Any) -> np.ndarray:
     """Weights of sources that spike alike, and of one that is silent, onto two targets with errors of both signs."""
     net = nm.Network(name="pes", dt=1 * ms, seed=1)
     pre = net.input(SOURCES + 1, name="pre")
@@ -48,6 +50,7 @@ def test_the_integer_machine_learns_the_same_within_its_resolution() -> None:
 
 
 def test_parameters_are_checked() -> None:
-    for wrong in ({"learning_rate": 0.0}, {"w_max": -1.0}, {"tau": 0.0}, {"error": 3}):
+    wrongs: tuple[dict[str, Any], ...] = ({"learning_rate": 0.0}, {"w_max": -1.0}, {"tau": 0.0}, {"error": 3})
+    for wrong in wrongs:
         with pytest.raises(ValidationError, match=f"PES.{next(iter(wrong))}"):
             PES(**{"error": "error", "learning_rate": 1e-3, "w_max": 1.0, **wrong})

@@ -60,13 +60,11 @@ def check(
     except (CapacityError, UnsupportedError) as error:
         pytest.skip(f"refused: {error}")
     got = run(steps=steps, inputs=noise(steps))
-    expected = reference()
-    equal(expected, got)
+    now, weights = handle.session.now, handle.session.read("syn", "w")  # first: a board drops a host that is silent
+    equal(reference(), got)
     assert len(got.spikes("cells")) > steps // 100
-    assert handle.session.now == steps
-    assert (
-        handle.session.read("syn", "w").ravel().tolist() != handle.program.projections["syn"].weights.ravel().tolist()
-    )
+    assert now == steps
+    assert weights.ravel().tolist() != handle.program.projections["syn"].weights.ravel().tolist()
 
 
 def test_a_run_in_short(

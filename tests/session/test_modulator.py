@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import neuromorph as nm
 from neuromorph.plasticity import STDP, Gate, RewardSTDP
+from neuromorph.trace import States
 from neuromorph.units import Hz, ms
 
 TARGETS = ("cpu:ref", "cpu:float")
@@ -33,12 +35,19 @@ def network() -> nm.Network:
     return net
 
 
+def sampled(trace: nm.Trace, probe: str) -> NDArray[np.float64]:
+    """The one value of a shared modulator at each sample."""
+    column = trace[probe]
+    assert isinstance(column, States)
+    return np.asarray(column.values, dtype=np.float64)[:, 0]
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_reward_raises_dopamine_and_it_decays(target: str) -> None:
     with nm.open(network(), target) as session:
         trace = session.run(steps=60, inputs={"reward": nm.SpikeTrain([10, 20], [0, 0], [2, 1])})
         scale = 1.0 if target == "cpu:float" else session.scale("dopamine", "m")
-        values = np.asarray(trace["dopamine.m"].values)[:, 0] * scale
+        values = sampled(trace, "dopamine.m") * scale
         t = np.arange(1, 61)
         expected = 1.0 * np.exp(-(t - 10) / 100) * (t >= 10) + 0.5 * np.exp(-(t - 20) / 100) * (t >= 20)
         # the time constant is held within 5 %
@@ -51,7 +60,7 @@ def test_a_phase_sets_a_gate(target: str) -> None:
     with nm.open(network(), target) as session:
         trace = session.run(steps=60)
         scale = 1.0 if target == "cpu:float" else session.scale("gate", "m")
-        assert np.asarray(trace["gate.m"].values)[:, 0] * scale == pytest.approx([0.25] * 4 + [1.0, 1.0], rel=1e-5)
+        assert sampled(trace, "gate.m") * scale == pytest.approx([0.25] * 4 + [1.0, 1.0], rel=1e-5)
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -182,18 +182,6 @@ PROOFS: tuple[Proof, ...] = (
     Proof("sums.c", "if (most [[>]] 0x7FFFFFFFu >> f->bits) return 1;", (">=",), _LARGER),
     Proof("sums.c", "return (most >> q->right) + 1u [[>]] 32767u >> q->left;", (">=",), _LARGER),
     Proof(
-        "sums.c",
-        "const uint32_t whole = (order & FIRST) && x.left [[>=]] 7;",
-        (">",),
-        "the sum is a multiple of 128: adding 0..127 before the shift by 7 changes nothing",
-    ),
-    Proof(
-        "sums.c",
-        "} else if (!(c->r->reads & (1u [[<<]] sum))) {",
-        (">>",),
-        "sums 1 and 2 are always loaded here, perhaps a second time: nothing has been stored to them since",
-    ),
-    Proof(
         "traces.c",
         "if (n [[<=]] NM_DECAY_ENTRIES) {",
         ("<", ">"),

@@ -119,7 +119,8 @@ def test_cpu_time_is_that_of_all_processes_of_a_worker(engine: Open) -> None:
     running = session(machine)
     before = machine.cpu_seconds()
     running.run(steps=50)
-    assert machine.cpu_seconds() - before >= 0.4
+    # Of each process the kernel counts in ticks of 10 ms; its own time alone would be 0.2 s.
+    assert machine.cpu_seconds() - before >= 0.36
 
 
 def test_what_a_peer_prints_is_no_message(engine: Open) -> None:

@@ -7,7 +7,7 @@ typedef struct {
     uint32_t n;
     const uint32_t *other;      /* neuron at the far end of each lane; null: first, first + 1, .. */
     uint32_t first;
-    const uint32_t *syn;        /* synapse of each lane: base + syn * stride; null: base, base + 1, .. */
+    const uint32_t *syn;        /* synapse of each lane: base + syn * stride; null: base, base + stride, .. */
     uint32_t base, stride;
     uint32_t active;            /* lanes with a spike of their target: 0 none, 1 some, 2 all */
 } nm_lanes;

@@ -71,18 +71,21 @@ static uint32_t active_in_row(nm_line *c, int run) {
 
 /* Dense columns of targets that spiked, but for the rows that were taken as a whole. */
 static void dense_columns(nm_line *c, int rows_done) {
-    uint32_t *idle = (uint32_t *)c->e->delta, n = 0;
-    for (uint32_t i = 0; i < c->p->n_pre; i++) {
+    const uint32_t all = c->p->n_pre, stride = c->p->n_post;
+    uint32_t *idle = (uint32_t *)c->e->delta, n = rows_done ? 0 : all;
+    for (uint32_t i = 0; i < all && rows_done; i++) {
         idle[n] = i;
-        n += !(rows_done && c->l->tx[i]);
+        n += !c->l->tx[i];
     }
+    const int whole = n == all;     /* without gaps nothing needs to be looked up */
     c->column = 1;
     for (uint32_t x = 0; x < c->l->ncols; x++) {
         c->self = c->l->cols[x];
         c->when = c->l->ty[c->self];
         for (uint32_t k = 0, m; k < n; k += m) {
             m = nm_min(NM_BATCH, n - k);
-            const nm_lanes a = {m, idle + k, 0, idle + k, c->self, c->p->n_post, 2};
+            const uint32_t *some = whole ? 0 : idle + k;
+            const nm_lanes a = {m, some, k, some, c->self + (whole ? k * stride : 0), stride, 2};
             nm_run_lanes(c, &a);
         }
     }

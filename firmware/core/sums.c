@@ -85,7 +85,7 @@ static void fetch_shaped(int32_t *restrict out, const uint8_t *restrict from, in
         NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = nm_clip((int32_t)from[other[k]] + add, -128, 127);
     } else {
         from += a->first;
-        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = nm_clip((int32_t)from[k] + add, -128, 127);
+        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) *out++ = nm_clip((int32_t)*from++ + add, -128, 127);
     }
 }
 
@@ -230,8 +230,9 @@ static int may_saturate(const nm_line *c, const nm_product *q, uint32_t s) {
 
 /* ---- sums ---- */
 
-/* Where the lanes lie: one after the other; so, but their targets are listed; listed by their far end; listed twice. */
-enum { RUN, SPARSE, LIST, PICKED };
+/* Where the lanes lie: one after the other; a stride apart; one after the other, but their targets are listed; listed
+ * by their far end; listed twice. */
+enum { RUN, COLUMN, SPARSE, LIST, PICKED };
 /* What a sum becomes. Its range does what the sign mode and the limits of the sum would do; but that of tag_1 lies
  * below the sum's. */
 enum { BYTE, SHORT, NEGATIVE, TAG1, TAG2 };
@@ -267,7 +268,7 @@ NM_INLINE void last(int32_t *acc, const int32_t *from, const int32_t *restrict v
     const int32_t old = x->old, up = x->up;
     const nm_hash h = x->hash;
     uint32_t key = x->key;
-    for (uint32_t k = 0; k < n; k++, key += NM_SECOND) {
+    for (uint32_t k = 0; k < n; k++, key += step) {
         const int32_t sum = from[k] * old + (int32_t)((uint32_t)v[k] * s);
         acc[k] = rounded(sum, own ? nm_number7(where == RUN ? key : x->key + other[k] * step, h) : up, kind);
     }
@@ -282,10 +283,10 @@ NM_INLINE void only(void *stored, const int32_t *restrict v, const nm_lanes *a, 
     const nm_hash h = x->hash;
     uint8_t *restrict bytes = (uint8_t *)stored + (kind == BYTE ? a->base : 0);
     int16_t *restrict shorts = (int16_t *)stored + (kind == BYTE ? 0 : a->base);
-    uint32_t key = first;
-    for (uint32_t k = 0; k < n; k++, key += NM_SECOND) {
-        const uint32_t at = where == LIST ? other[k] * stride : where == PICKED ? syn[k] : k;
-        const int32_t number = own ? nm_number7(where == RUN ? key : first + other[k] * step, h) : up;
+    uint32_t key = first, place = 0;
+    for (uint32_t k = 0; k < n; k++, key += step, place += stride) {
+        const uint32_t at = where == LIST ? other[k] * stride : where == PICKED ? syn[k] : where == COLUMN ? place : k;
+        const int32_t number = own ? nm_number7(where <= COLUMN ? key : first + other[k] * step, h) : up;
         const int32_t value = kind == BYTE ? bytes[at] : shorts[at];
         const int32_t next = rounded(value * 128 + (int32_t)((uint32_t)v[k] * s), number, kind);
         if (kind == BYTE) bytes[at] = (uint8_t)next;
@@ -308,12 +309,12 @@ typedef void nm_only(void *stored, const int32_t *v, const nm_lanes *a, const nm
     }
 #define LASTS(kind) LAST(kind, RUN, 0) LAST(kind, RUN, 1) LAST(kind, LIST, 1)
 #define ONLYS(kind)                                                                                                    \
-    ONLY(kind, RUN, 0) ONLY(kind, LIST, 0) ONLY(kind, PICKED, 0)                                                       \
-    ONLY(kind, RUN, 1) ONLY(kind, SPARSE, 1) ONLY(kind, LIST, 1) ONLY(kind, PICKED, 1)
+    ONLY(kind, RUN, 0) ONLY(kind, COLUMN, 0) ONLY(kind, LIST, 0) ONLY(kind, PICKED, 0)                                 \
+    ONLY(kind, RUN, 1) ONLY(kind, COLUMN, 1) ONLY(kind, SPARSE, 1) ONLY(kind, LIST, 1) ONLY(kind, PICKED, 1)
 #define LAST_ROW(kind) {last_##kind##_RUN_0, last_##kind##_RUN_1, last_##kind##_LIST_1}
 #define ONLY_ROW(kind)                                                                                                 \
-    {only_##kind##_RUN_0, only_##kind##_RUN_0, only_##kind##_LIST_0, only_##kind##_PICKED_0,                           \
-     only_##kind##_RUN_1, only_##kind##_SPARSE_1, only_##kind##_LIST_1, only_##kind##_PICKED_1}
+    {only_##kind##_RUN_0, only_##kind##_COLUMN_0, only_##kind##_RUN_0, only_##kind##_LIST_0, only_##kind##_PICKED_0,   \
+     only_##kind##_RUN_1, only_##kind##_COLUMN_1, only_##kind##_SPARSE_1, only_##kind##_LIST_1, only_##kind##_PICKED_1}
 LASTS(BYTE) LASTS(SHORT) LASTS(NEGATIVE) LASTS(TAG1)
 ONLYS(BYTE) ONLYS(SHORT) ONLYS(TAG2)
 
@@ -323,9 +324,10 @@ static nm_last *last_of(uint32_t kind, const nm_lanes *a, uint32_t own) {
 }
 
 static nm_only *only_of(uint32_t kind, const nm_lanes *a, uint32_t own) {
-    static nm_only *const loop[3][8] = {ONLY_ROW(BYTE), ONLY_ROW(SHORT), ONLY_ROW(TAG2)};
-    const uint32_t where = !a->other ? RUN : !a->syn ? SPARSE : a->syn == a->other ? LIST : PICKED;
-    return loop[kind == TAG2 ? 2 : kind][4 * own + where];
+    static nm_only *const loop[3][10] = {ONLY_ROW(BYTE), ONLY_ROW(SHORT), ONLY_ROW(TAG2)};
+    const uint32_t listed = !a->syn ? SPARSE : a->syn == a->other ? LIST : PICKED;
+    const uint32_t where = a->other ? listed : a->stride == 1 ? RUN : COLUMN;
+    return loop[kind == TAG2 ? 2 : kind][5 * own + where];
 }
 
 /* ---- weights and tags ---- */
@@ -334,6 +336,8 @@ static void load_bytes(int32_t *restrict out, const uint8_t *restrict w, const n
     const uint32_t n = a->n, stride = a->stride, *restrict syn = a->syn;
     w += a->base;
     if (syn) for (uint32_t k = 0; k < n; k++) out[k] = (w[syn[k] * stride] ^ flip) - flip;
+    else if (stride != 1 && flip) NM_UNROLL4 for (uint32_t k = 0, at = 0; k < n; k++, at += stride) out[k] = -w[at];
+    else if (stride != 1) NM_UNROLL4 for (uint32_t k = 0, at = 0; k < n; k++, at += stride) out[k] = w[at];
     else if (flip) for (uint32_t k = 0; k < n; k++) out[k] = -w[k];
     else NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = w[k];
 }
@@ -342,6 +346,8 @@ static void store_bytes(uint8_t *restrict w, const int32_t *restrict value, cons
     const uint32_t n = a->n, stride = a->stride, *restrict syn = a->syn;
     w += a->base;
     if (syn) for (uint32_t k = 0; k < n; k++) w[syn[k] * stride] = (uint8_t)((value[k] ^ flip) - flip);
+    else if (stride != 1)
+        for (uint32_t k = 0, at = 0; k < n; k++, at += stride) w[at] = (uint8_t)((value[k] ^ flip) - flip);
     else if (flip) for (uint32_t k = 0; k < n; k++) w[k] = (uint8_t)-value[k];
     else NM_UNROLL4 for (uint32_t k = 0; k < n; k++) w[k] = (uint8_t)value[k];
 }
@@ -359,6 +365,7 @@ static void load(const nm_line *c, uint32_t sum, const nm_lanes *a) {
     }
     const int16_t *restrict w = (int16_t *)stored(c, sum) + a->base;
     if (syn) for (uint32_t k = 0; k < n; k++) out[k] = w[syn[k] * stride];
+    else if (stride != 1) NM_UNROLL4 for (uint32_t k = 0, at = 0; k < n; k++, at += stride) out[k] = w[at];
     else NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = w[k];
 }
 
@@ -371,6 +378,7 @@ static void store(const nm_line *c, uint32_t sum, const nm_lanes *a) {
     }
     int16_t *restrict w = (int16_t *)stored(c, sum) + a->base;
     if (syn) for (uint32_t k = 0; k < n; k++) w[syn[k] * stride] = (int16_t)value[k];
+    else if (stride != 1) for (uint32_t k = 0, at = 0; k < n; k++, at += stride) w[at] = (int16_t)value[k];
     else NM_UNROLL4 for (uint32_t k = 0; k < n; k++) w[k] = (int16_t)value[k];
 }
 
@@ -379,7 +387,7 @@ static void rounding(const nm_line *c, uint32_t sum, const nm_lanes *a, uint32_t
     const uint32_t self = c->self * (c->column ? NM_SECOND : NM_GOLDEN);
     x->up = flip ? (int32_t)c->number : 127 - (int32_t)c->number;
     x->step = c->column ? NM_GOLDEN : NM_SECOND;
-    x->key = c->key[sum] + self + (a->other ? 0 : a->first * NM_SECOND);
+    x->key = c->key[sum] + self + (a->other ? 0 : a->first * x->step);
     x->hash = nm_hash_for(flip);
 }
 
@@ -428,7 +436,7 @@ static void run_sum(nm_line *c, uint32_t sum, const nm_lanes *a) {
     const int sunk = sum == SUM_T && c->l->floor_tag;   /* tag_1 = -257 lies below acc: products of 0 matter too */
     uint32_t held_s = 0, order = FIRST;
     int loaded = sum != SUM_T && !(c->r->reads & (1u << sum)) ? 0 : 1;
-    if (sum == SUM_T && c->r->count[SUM_T] && !(c->r->reads & (1u << sum))) load(c, sum, a);
+    if (sum == SUM_T && !(c->r->reads & (1u << sum))) load(c, sum, a);
     for (uint32_t k = 0; k < c->r->count[sum]; k++, q++) {
         const uint32_t s = due(c, q, a->active) ? scalar_part(c, q) : 0;
         if (s == 0 && !sunk) continue;
@@ -450,5 +458,6 @@ static void run_sum(nm_line *c, uint32_t sum, const nm_lanes *a) {
 void nm_run_lanes(nm_line *c, const nm_lanes *a) {
     for (uint32_t sum = 0; sum < 3; sum++)
         if (c->r->reads & (1u << sum)) load(c, sum, a);
-    for (uint32_t sum = 0; sum < 3; sum++) run_sum(c, sum, a);
+    for (uint32_t sum = 0; sum < 3; sum++)
+        if (c->r->count[sum]) run_sum(c, sum, a);
 }

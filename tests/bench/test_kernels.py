@@ -18,10 +18,7 @@ MOST = {
 }
 """By beginning of the name: whatever the size of the steps, the rounding, the epoch, the sign mode and the factor."""
 
-APART = {
-    "synaptic event, static dense, delays": 15,
-    "interpreted product, the first, synapse, columns": 34,
-}
+APART = {"synaptic event, static dense, delays": 15}
 """Not one instruction stream over the row: each synapse is looked up on its own."""
 
 

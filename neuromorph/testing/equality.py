@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,23 +12,24 @@ import numpy as np
 from neuromorph.compare import compare
 from neuromorph.records import Events
 from neuromorph.session import Session, Stimulus
-from neuromorph.testing.programs import STEPS, Draw, draw, large
+from neuromorph.testing.programs import COLUMNS, STEPS, Draw, columns, draw, large
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from neuromorph.engine import Engine
     from neuromorph.trace import Trace
 
 __all__ = [
-    "COUNTERS", "LARGE", "UNREACHABLE", "Case", "active", "disagreement", "engine_for", "is_active", "random_case",
+    "COUNTERS", "DIRECTED", "UNREACHABLE", "Case", "active", "disagreement", "engine_for", "is_active", "random_case",
     "trace_of",
 ]  # fmt: skip
 
 COUNTERS = ("spikes", "synaptic_events", "plastic_updates")
 ATTEMPTS = 200
-LARGE = -1
+DIRECTED: Mapping[int, Callable[[], Draw]] = {-1: large, **{-2 - number: partial(columns, number) for number in range(COLUMNS)}}
+"""Programs made on purpose, by seeds that random ones do not have."""
 UNREACHABLE = {
     "theta: at the lower end": "theta and its increment are not negative",
     "trace: at the lower end": "traces and impulses are not negative",
@@ -87,9 +89,9 @@ def random_case(seed: int, steps: int = STEPS, seen: Counter[str] | None = None)
 
 
 def active(seed: int, engine: Callable[[], Engine], steps: int = STEPS) -> tuple[Draw, Trace]:
-    """The first program of a seed that is worth comparing, and its uninterrupted run on an engine; `LARGE`: `large`."""
+    """The first program of a seed that is worth comparing, and its uninterrupted run on an engine."""
     for attempt in range(ATTEMPTS):
-        drawn = large() if seed == LARGE else draw(seed, attempt, steps)
+        drawn = DIRECTED[seed]() if seed in DIRECTED else draw(seed, attempt, steps)
         trace = trace_of(replace(drawn, pause=0), engine())
         if is_active(drawn, trace):
             return drawn, trace

@@ -13,7 +13,7 @@ from neuromorph.rule import GRADED_TRACES, TRACES, Factor, Product, Rule, Trace
 from neuromorph.state import items
 from neuromorph.testing.extensions import extended, large_payloads
 
-__all__ = ["STEPS", "Draw", "Events", "draw", "large"]
+__all__ = ["COLUMNS", "STEPS", "Draw", "Events", "columns", "draw", "large"]
 
 Events = dict[str, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]
 STEPS = 200
@@ -21,6 +21,8 @@ WIDE, WIDE_SIZES = 0.25, (32, 33, 65, 127, 128, 129, 140, 200, 256, 257)
 """Share of programs with one population of such a size: engines work in blocks, and have ways of their own for many."""
 LAST = 2**32 - 1
 """The last step there is."""
+COLUMNS = 36
+"""Programs of `columns`."""
 DENSE_MAX = 5000  # synapses; the trace holds every weight of every step
 _NOTHING: tuple[Product, ...] = ()
 
@@ -88,6 +90,36 @@ def large() -> Draw:
     events = {"input": (np.repeat([1, 2], [every.size, some.size]), index, index % 255 - 300)}
     program = build([inputs, cells], [synapses], name="large")
     return Draw(_with_probes(np.random.default_rng(0), program), events, steps)
+
+
+def columns(number: int) -> Draw:
+    """Columns of more synapses than run at once: all their targets spike in every step.
+
+    `number` (0 .. `COLUMNS` - 1) tells the sign mode, the rounding, what the weights' products read, and whether some
+    sources spike, too: their rows are learned before, which leaves gaps in the columns.
+    """
+    n_pre, n_post, steps = 300, 7, 12
+    number, sign = divmod(number, 3)
+    number, rounding = divmod(number, 2)
+    gaps, reads = divmod(number, 3)
+    signs: tuple[Literal["exc", "inh", "mixed"], ...] = ("exc", "inh", "mixed")
+    roundings: tuple[Literal["shared", "synapse"], ...] = ("shared", "synapse")
+    low, high = ((0, 256), (-255, 1), (-256, 256))[sign]
+    products = [Product("y0", -3, -4, (Factor(name),)) for name in ("w", "x1")]
+    dw = (products[:1], products[1:], products)[reads] + ([Product("x0", 3, 0, (Factor("x1"),))] if gaps else [])
+    dd, dt = (Product("y0", 3, -3, (Factor("x1"),)),), (Product("y0", 5, -3, (Factor("w"),)),)
+    rule = Rule(tuple(dw), dd, dt, {"x1": Trace(20, 0, 50.0)})
+    projection = Projection(
+        "p", "input", "cells", np.random.default_rng(5).integers(low, high, (n_pre, n_post)), -8,
+        signs[sign], rule=rule,
+    )  # fmt: skip
+    cells = Population("cells", n_post, du=741, dv=200, vth=1, bias=100_000)
+    program = build([Population("input", n_pre, "input"), cells], [projection], rounding=roundings[rounding])
+    spiking = np.arange(0, n_pre, 23)
+    step = np.repeat(np.arange(1, steps + 1, 2), spiking.size)
+    events = {"input": (step, np.tile(spiking, steps // 2), np.ones(step.size, np.int64))} if gaps else {}
+    state = {("p", "x1"): np.arange(n_pre) % 128}
+    return Draw(_with_probes(np.random.default_rng(0), program), events, steps, state=state)
 
 
 def _first(rng: np.random.Generator, steps: int) -> int:

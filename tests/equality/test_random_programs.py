@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from neuromorph.rule import FUNCTIONS, VARIABLES
-from neuromorph.testing.equality import LARGE, UNREACHABLE, disagreement, engine_for, random_case
+from neuromorph.testing.equality import DIRECTED, UNREACHABLE, disagreement, engine_for, random_case
 from neuromorph.testing.programs import draw
 
 CPU_PROGRAMS, MCU_PROGRAMS, BATCH = 500, 100, 25
@@ -32,10 +32,11 @@ def test_cpu_equals_reference(first: int) -> None:
         assert not found, found
 
 
-def test_cpu_equals_reference_on_many_neurons() -> None:
-    """Indices of more than 16 bits, records in blocks."""
-    found = disagreement(random_case(LARGE), engine_for(LARGE))
-    assert not found, found
+def test_cpu_equals_reference_on_programs_made_on_purpose() -> None:
+    """Indices of more than 16 bits, records in blocks; columns that are due as a whole, and with gaps."""
+    for seed in DIRECTED:
+        found = disagreement(random_case(seed), engine_for(seed))
+        assert not found, found
 
 
 @pytest.mark.parametrize("first", batches(MCU_PROGRAMS))

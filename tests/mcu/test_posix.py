@@ -14,6 +14,7 @@ import pytest
 
 from neuromorph.errors import LinkError, TargetError
 from neuromorph.testing.equality import disagreement, random_case
+from neuromorph.testing.leftovers import processes
 from neuromorph_mcu import backend
 from neuromorph_mcu.boards import FIRMWARE, posix_program
 from neuromorph_mcu.engine import McuEngine
@@ -26,17 +27,12 @@ pytestmark = pytest.mark.skipif(not posix_program().is_file(), reason="the firmw
 on_linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
 
 
-def running(group: int) -> list[int]:
-    """Processes of a group that have not ended."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, pgrp = stat.read_text().rpartition(")")[2].split()[:3]
-        except OSError:  # it ended meanwhile
-            continue
-        if int(pgrp) == group and state != "Z":
-            found.append(int(stat.parent.name))
-    return found
+def left_of(group: int, seconds: float = 2.0) -> list[int]:
+    """Processes of a group that are still there when the kernel has had some time to end them."""
+    end = time.monotonic() + seconds
+    while processes(group) and time.monotonic() < end:
+        time.sleep(0.01)
+    return processes(group)
 
 
 def ask_on(engine: McuEngine) -> None:
@@ -99,12 +95,12 @@ def test_a_slow_line_loses_nothing() -> None:
 @on_linux
 def test_a_program_that_dies_is_told_by_its_end(engine: McuEngine) -> None:
     group = group_of(engine)
-    (board,) = [pid for pid in running(group) if "posix" in os.readlink(f"/proc/{pid}/exe")]
+    (board,) = [pid for pid in processes(group) if "posix" in os.readlink(f"/proc/{pid}/exe")]
     os.kill(board, signal.SIGSEGV)
     with pytest.raises(TargetError, match=r"mcu:posix: the process of the board (was ended by|ended with status)"):
         ask_on(engine)
     engine.close()
-    assert running(group) == []
+    assert left_of(group) == []
 
 
 def test_a_wrong_option_is_told_with_the_usage() -> None:
@@ -116,10 +112,10 @@ def test_a_wrong_option_is_told_with_the_usage() -> None:
 def test_close_leaves_nothing_behind() -> None:
     engine = McuEngine("mcu:posix", "nmposix://")
     group = group_of(engine)
-    assert len(running(group)) >= 2  # the board and its guard
+    assert len(processes(group)) >= 2  # the board and its guard
     engine.close()
     engine.close()
-    assert running(group) == []
+    assert left_of(group) == []
 
 
 @on_linux
@@ -130,10 +126,7 @@ def test_a_killed_host_leaves_nothing_behind() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL
-    end = time.monotonic() + 10
-    while running(int(done.stdout)) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert running(int(done.stdout)) == []
+    assert left_of(int(done.stdout), 10.0) == []
 
 
 def test_a_host_that_went_away_finds_the_board_as_it_left_it() -> None:

@@ -15,11 +15,12 @@ import pytest
 from neuromorph.errors import CapacityError, LinkError, TargetError
 from neuromorph.session import Session
 from neuromorph.testing.equality import Case, disagreement, random_case
+from neuromorph.testing.leftovers import processes
 from neuromorph_mcu import backend
 from neuromorph_mcu.boards import QEMU, QemuBoard
 from neuromorph_mcu.engine import McuEngine
 from neuromorph_mcu.ports import open_port
-from tests.mcu.test_posix import ask_on, group_of, on_linux, running
+from tests.mcu.test_posix import ask_on, group_of, left_of, on_linux
 
 pytest.importorskip("serial", reason="ports need pyserial: pip install 'neuromorph[mcu]'")
 
@@ -123,12 +124,12 @@ def test_a_reset_is_noticed_and_counted(engine: McuEngine) -> None:
 @with_one
 def test_a_killed_emulator_is_told_by_its_end(engine: McuEngine) -> None:
     group = group_of(engine)
-    (qemu,) = [pid for pid in running(group) if "qemu" in os.readlink(f"/proc/{pid}/exe")]
+    (qemu,) = [pid for pid in processes(group) if "qemu" in os.readlink(f"/proc/{pid}/exe")]
     os.kill(qemu, signal.SIGKILL)
     with pytest.raises(TargetError, match=f"mcu:qemu-{one}: the process of the board was ended by SIGKILL"):
         ask_on(engine)
     engine.close()
-    assert running(group) == []
+    assert left_of(group) == []
 
 
 def test_a_missing_qemu_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -273,14 +273,14 @@ def try_change(builder: Builder, scripts: Sequence[Script], change: Change) -> R
 
 def make_scripts(path: Path, jobs: int) -> None:
     """Run all programs on the unchanged engine and keep what it answers."""
-    from neuromorph.testing.equality import LARGE
+    from neuromorph.testing.equality import DIRECTED
 
     with tempfile.TemporaryDirectory() as folder:
         untouched = Builder(Path(folder), equivalence=False).build(Path(folder) / "untouched", None)
         if untouched is None:
             raise SystemExit("the engine does not link")
         with multiprocessing.get_context("fork").Pool(jobs) as pool:
-            scripts = pool.map(partial(Script.of, library=untouched), [LARGE, *range(PROGRAMS)], chunksize=5)
+            scripts = pool.map(partial(Script.of, library=untouched), [*DIRECTED, *range(PROGRAMS)], chunksize=5)
     path.write_bytes(pickle.dumps(scripts))
 
 

@@ -28,7 +28,10 @@ __all__ = [
 
 COUNTERS = ("spikes", "synaptic_events", "plastic_updates")
 ATTEMPTS = 200
-DIRECTED: Mapping[int, Callable[[], Draw]] = {-1: large, **{-2 - number: partial(columns, number) for number in range(COLUMNS)}}
+DIRECTED: Mapping[int, Callable[[], Draw]] = {
+    -1: large,
+    **{-2 - number: partial(columns, number) for number in range(COLUMNS)},
+}
 """Programs made on purpose, by seeds that random ones do not have."""
 UNREACHABLE = {
     "theta: at the lower end": "theta and its increment are not negative",

@@ -3,18 +3,26 @@
 #include "lanes.h"
 #include <string.h>
 
-/* The stored values of one sum at the active columns of a dense row, to e->fold or back. */
-static void keep_columns(const nm_line *c, uint32_t sum, uint32_t start, int back) {
-    const uint32_t n = c->l->ncols, *col = c->l->cols;
-    int16_t *kept = c->e->fold + sum * c->p->n_post;
-    uint8_t *bytes = (uint8_t *)(uintptr_t)c->p->w + start;
-    int16_t *shorts = sum == SUM_D ? c->l->tag2 : sum == SUM_T ? c->l->tag1 : (int16_t *)(uintptr_t)c->p->w;
-    const int is_byte = sum == SUM_W && c->p->element == ELEM_U8;
-    for (uint32_t x = 0; x < n; x++) {
-        if (is_byte && back) bytes[col[x]] = (uint8_t)kept[x];
-        else if (is_byte) kept[x] = bytes[col[x]];
-        else if (back) shorts[start + col[x]] = kept[x];
-        else kept[x] = shorts[start + col[x]];
+/* Some synapses of a row or a column: start + list[x] * stride. */
+typedef struct {
+    const uint32_t *list;
+    uint32_t n, start, stride;
+} some_cells;
+
+/* Their stored values of each sum that changes, to `kept` or back. */
+static void keep(const nm_line *c, const some_cells *some, int16_t *kept, int back) {
+    uint8_t *bytes = (uint8_t *)(uintptr_t)c->p->w;
+    for (uint32_t sum = 0; sum < 3; sum++) {
+        if (!c->r->count[sum]) continue;
+        int16_t *shorts = sum == SUM_D ? c->l->tag2 : sum == SUM_T ? c->l->tag1 : (int16_t *)(uintptr_t)c->p->w;
+        const int is_byte = sum == SUM_W && c->p->element == ELEM_U8;
+        for (uint32_t x = 0; x < some->n; x++, kept++) {
+            const uint32_t at = some->start + some->list[x] * some->stride;
+            if (is_byte && back) bytes[at] = (uint8_t)*kept;
+            else if (is_byte) *kept = bytes[at];
+            else if (back) shorts[at] = *kept;
+            else *kept = shorts[at];
+        }
     }
 }
 
@@ -23,15 +31,14 @@ static void keep_columns(const nm_line *c, uint32_t sum, uint32_t start, int bac
 static void whole_dense_row(nm_line *c) {
     const uint32_t start = c->self * c->p->n_post, length = c->p->n_post;
     const uint32_t again = c->r->deps & (1u << DEP_Y0) ? c->l->ncols : 0;
-    for (uint32_t sum = 0; sum < 3 && again; sum++)
-        if (c->r->count[sum]) keep_columns(c, sum, start, 0);
+    const some_cells active = {c->l->cols, again, start, 1};
+    keep(c, &active, c->e->fold, 0);
     for (uint32_t k = 0, m; k < length; k += m) {
         m = nm_min(NM_BATCH, length - k);
         const nm_lanes a = {m, 0, k, 0, start + k, 1, 0};
         nm_run_lanes(c, &a);
     }
-    for (uint32_t sum = 0; sum < 3 && again; sum++)
-        if (c->r->count[sum]) keep_columns(c, sum, start, 1);
+    keep(c, &active, c->e->fold, 1);
     for (uint32_t k = 0, m; k < again; k += m) {
         m = nm_min(NM_BATCH, again - k);
         const uint32_t *col = c->l->cols + k;
@@ -69,25 +76,31 @@ static uint32_t active_in_row(nm_line *c, int run) {
     return found;
 }
 
-/* Dense columns of targets that spiked, but for the rows that were taken as a whole. */
+/* Dense columns of targets that spiked, but for the rows that were taken as a whole: where these are few, the column runs
+ * without looking anything up, and they get their values back. */
 static void dense_columns(nm_line *c, int rows_done) {
-    const uint32_t all = c->p->n_pre, stride = c->p->n_post;
-    uint32_t *idle = (uint32_t *)c->e->delta, n = rows_done ? 0 : all;
-    for (uint32_t i = 0; i < all && rows_done; i++) {
+    const uint32_t all = c->p->n_pre, stride = c->p->n_post, done = rows_done ? c->l->nrows : 0;
+    const int whole = done <= all / 8;
+    int16_t *kept = (int16_t *)c->e->delta;
+    uint32_t *idle = (uint32_t *)c->e->delta, n = whole ? all : 0;
+    for (uint32_t i = 0; i < all && !whole; i++) {
         idle[n] = i;
         n += !c->l->tx[i];
     }
-    const int whole = n == all;     /* without gaps nothing needs to be looked up */
+    some_cells rows = {c->l->rows, whole ? done : 0, 0, stride};
     c->column = 1;
     for (uint32_t x = 0; x < c->l->ncols; x++) {
         c->self = c->l->cols[x];
         c->when = c->l->ty[c->self];
+        rows.start = c->self;
+        if (rows.n) keep(c, &rows, kept, 0);
         for (uint32_t k = 0, m; k < n; k += m) {
             m = nm_min(NM_BATCH, n - k);
             const uint32_t *some = whole ? 0 : idle + k;
             const nm_lanes a = {m, some, k, some, c->self + (whole ? k * stride : 0), stride, 2};
             nm_run_lanes(c, &a);
         }
+        if (rows.n) keep(c, &rows, kept, 1);
     }
 }
 

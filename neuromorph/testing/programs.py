@@ -21,7 +21,7 @@ WIDE, WIDE_SIZES = 0.25, (32, 33, 65, 127, 128, 129, 140, 200, 256, 257)
 """Share of programs with one population of such a size: engines work in blocks, and have ways of their own for many."""
 LAST = 2**32 - 1
 """The last step there is."""
-COLUMNS = 36
+COLUMNS = 54
 """Programs of `columns`."""
 DENSE_MAX = 5000  # synapses; the trace holds every weight of every step
 _NOTHING: tuple[Product, ...] = ()
@@ -95,8 +95,8 @@ def large() -> Draw:
 def columns(number: int) -> Draw:
     """Columns of more synapses than run at once: all their targets spike in every step.
 
-    `number` (0 .. `COLUMNS` - 1) tells the sign mode, the rounding, what the weights' products read, and whether some
-    sources spike, too: their rows are learned before, which leaves gaps in the columns.
+    `number` (0 .. `COLUMNS` - 1) tells the sign mode, the rounding, what the weights' products read, and whether no, few
+    or many sources spike, too: their rows are learned before, which leaves gaps in the columns.
     """
     n_pre, n_post, steps = 300, 7, 12
     number, sign = divmod(number, 3)
@@ -115,7 +115,7 @@ def columns(number: int) -> Draw:
     )  # fmt: skip
     cells = Population("cells", n_post, du=741, dv=200, vth=1, bias=100_000)
     program = build([Population("input", n_pre, "input"), cells], [projection], rounding=roundings[rounding])
-    spiking = np.arange(0, n_pre, 23)
+    spiking = np.arange(0, n_pre, 23 if gaps == 1 else 3)
     step = np.repeat(np.arange(1, steps + 1, 2), spiking.size)
     events = {"input": (step, np.tile(spiking, steps // 2), np.ones(step.size, np.int64))} if gaps else {}
     state = {("p", "x1"): np.arange(n_pre) % 128}

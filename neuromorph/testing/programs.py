@@ -95,8 +95,8 @@ def large() -> Draw:
 def columns(number: int) -> Draw:
     """Columns of more synapses than run at once: all their targets spike in every step.
 
-    `number` (0 .. `COLUMNS` - 1) tells the sign mode, the rounding, what the weights' products read, and whether no, few
-    or many sources spike, too: their rows are learned before, which leaves gaps in the columns.
+    `number` (0 .. `COLUMNS` - 1) tells the sign mode, the rounding, what the weights' products read, and whether no,
+    few or many sources spike, too: their rows are learned before, which leaves gaps in the columns.
     """
     n_pre, n_post, steps = 300, 7, 12
     number, sign = divmod(number, 3)

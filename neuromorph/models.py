@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from neuromorph.network import Network
     from neuromorph.trace import Trace
 
-__all__ = ["Model", "examples", "find", "recorded_inputs", "with_weight"]
+__all__ = ["Model", "examples", "find", "recorded_inputs", "rounding_for", "with_weight"]
 
 DEFAULT_SEED = 1
 DEFAULT_DURATION = 1.0
@@ -69,7 +69,7 @@ class Model:
         from neuromorph.compile import compile as compile_network
 
         network, held = cast("Network", self.source), list(targets)
-        return compile_network(network, targets=held, rounding=_rounding(held), print_after=print_after)
+        return compile_network(network, targets=held, rounding=rounding_for(held), print_after=print_after)
 
     def seconds(self, asked: float | None) -> float:
         """How long to run: what the user asked, else what the model means, else `DEFAULT_DURATION`."""
@@ -83,7 +83,7 @@ class Model:
         return Stimulus.of(program, self.inputs, max(stop, end))
 
 
-def _rounding(targets: Sequence[str]) -> Literal["synapse", "shared"]:
+def rounding_for(targets: Sequence[str]) -> Literal["synapse", "shared"]:
     """Independent rounding of each synapse, unless a target has one random number for all, as Lava does."""
     from neuromorph.targets import find as find_target
 

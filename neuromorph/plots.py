@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from neuromorph.compare import Difference
 
-__all__ = ["plot_difference", "plot_fields", "plot_trace", "plot_weights", "save_figure"]
+__all__ = ["new_figure", "plot_difference", "plot_fields", "plot_trace", "plot_weights", "save_figure"]
 
 INK, MUTED, BLUE, ORANGE = "#1b2733", "#66737f", "#2166ac", "#d6604d"
 LINES = ("#2166ac", "#d6604d", "#4d9221", "#8073ac", "#b8860b", "#01847f", "#c51b7d", "#666666")
@@ -41,7 +41,7 @@ def check_plot(path: str | Path) -> None:
     """
     _format(path)
     check_directory(path)
-    _figure(1, 1)
+    new_figure(1, 1)
 
 
 def _format(path: str | Path) -> str:
@@ -51,7 +51,8 @@ def _format(path: str | Path) -> str:
     return suffix
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of that size in inches; NeuromorphError if matplotlib is missing."""
     try:
         from matplotlib.figure import Figure as MplFigure
     except ImportError as error:
@@ -108,7 +109,7 @@ def plot_trace(trace: Trace, path: str | Path | None = None, *, names: list[str]
     if not columns:
         raise ValidationError("the trace has no probes to plot: add net.probe(...)")
     heights = [2.4 if isinstance(c, Spikes) else 1.8 for c in columns]
-    figure = _figure(9.0, 0.9 + sum(heights))
+    figure = new_figure(9.0, 0.9 + sum(heights))
     panels = figure.subplots(len(columns), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
     factor, unit = _ruler(trace.steps, trace.dt)
     for axes, column in zip(panels, columns, strict=True):
@@ -192,7 +193,7 @@ def plot_weights(
     matrix = np.asarray(weights, dtype=np.float64)
     if matrix.ndim != 2:
         raise ValidationError(f"a weight matrix has two dimensions (pre, post), not shape {matrix.shape}")
-    figure = _figure(9.0, 4.0)
+    figure = new_figure(9.0, 4.0)
     left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": (2, 1)})
     limit = float(np.abs(matrix).max()) or 1.0
     mixed = bool(np.any(matrix < 0))
@@ -239,7 +240,7 @@ def plot_fields(
     count = matrix.shape[1]
     columns = math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
-    figure = _figure(0.72 * columns + 0.4, 0.72 * rows * (1.2 if labels else 1.0) + 0.6)
+    figure = new_figure(0.72 * columns + 0.4, 0.72 * rows * (1.2 if labels else 1.0) + 0.6)
     limit = float(np.abs(matrix).max()) or 1.0
     signed = bool(np.any(matrix < 0))
     for k, axes in enumerate(figure.subplots(rows, columns, squeeze=False).ravel()):
@@ -259,7 +260,7 @@ def plot_difference(difference: Difference, path: str | Path | None = None) -> F
     """The rasters of both traces over each other, with the first difference marked."""
     a, b = difference.a, difference.b
     names = [name for name in a if isinstance(a[name], Spikes)] or list(a)[:1]
-    figure = _figure(9.0, 0.9 + 2.6 * len(names))
+    figure = new_figure(9.0, 0.9 + 2.6 * len(names))
     factor, unit = _ruler(a.steps, a.dt)
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
     for axes, name in zip(panels, names, strict=True):

@@ -23,6 +23,7 @@ COMMANDS = {
     "flash": "write the firmware onto a board",
     "doctor": "check the installation",
     "bench": "measure speed",
+    "lab": "experiments of neural plasticity, each with bars and controls",
     "demo": "learn handwritten digits and compare the machines",
 }
 DIFFERENT, FAILED, INTERRUPTED = 1, 2, 130

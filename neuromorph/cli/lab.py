@@ -1,0 +1,132 @@
+"""neuromorph lab: experiments of neural plasticity."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from neuromorph.cli.common import json_option, print_json, progress
+
+if TYPE_CHECKING:
+    from neuromorph.cli.common import Progress
+    from neuromorph.lab import Outcome
+    from neuromorph.lab.base import Size
+
+SIZE = click.option(
+    "--size", type=click.Choice(["full", "board"]), help="In full, or as much as a board holds; fits the target."
+)
+
+
+@click.group("lab")
+def command() -> None:
+    """Experiments of neural plasticity: each meets its bars, and misses them without its mechanism."""
+
+
+@command.command("list")
+@json_option
+def list_experiments(as_json: bool) -> None:
+    """List the experiments."""
+    from neuromorph import lab
+
+    found = sorted((lab.find(name) for name in lab.experiments()), key=lambda e: (e.table, e.name))
+    if as_json:
+        print_json([{"name": e.name, "table": e.table, "title": e.title, "source": e.source} for e in found])
+        return
+    for experiment in found:
+        click.echo(f"{experiment.table}  {experiment.name:<22} {experiment.title}")
+
+
+@command.command("run")
+@click.argument("name", required=False)
+@click.option("--all", "every", is_flag=True, help="Run all experiments.")
+@click.option("--target", default="cpu", show_default=True, help="Machine to run on (neuromorph targets).")
+@SIZE
+@click.option("--plot", type=click.Path(dir_okay=False), help="Draw the picture (.png, .svg, .pdf).")
+@json_option
+def run(name: str | None, every: bool, target: str, size: Size | None, plot: str | None, as_json: bool) -> int:
+    """Run the experiment NAME and its controls on a target.
+
+    Exit status 0 if all bars were met, and missed by the controls; 1 if not; 2 if it could not run.
+    """
+    from neuromorph import lab
+
+    if (name is None) == (not every):
+        raise click.UsageError("give the NAME of one experiment, or --all (neuromorph lab list)")
+    if plot and every:
+        raise click.UsageError("--plot draws one experiment: give its NAME")
+    if plot:
+        from neuromorph.plots import check_plot
+
+        check_plot(plot)
+    names = lab.experiments() if every else (str(name),)
+    rows, passed = [], True
+    with progress(as_json) as bar:
+        for each in names:
+            row, good = _one(each, target, size, plot, as_json, bar)
+            rows.append(row)
+            passed = passed and good
+    if as_json:
+        print_json(rows if every else rows[0])
+    return 0 if passed else 1
+
+
+def _one(
+    name: str, target: str, size: Size | None, plot: str | None, as_json: bool, bar: Progress | None
+) -> tuple[dict[str, Any], bool]:
+    """Run one; what a target cannot hold is said by name and is no failure."""
+    from neuromorph import lab
+    from neuromorph.errors import CapacityError, UnsupportedError
+
+    began = time.monotonic()
+    show = (lambda what, done, total: bar(f"{name}, {what}", done, total)) if bar else None
+    try:
+        outcome = lab.run(name, lab.Machine(target, size or lab.size_for(target), progress=show))
+    except (CapacityError, UnsupportedError) as error:
+        if not as_json:
+            click.echo(f"{name} on {target}: refused: {error}")
+        return {"name": name, "target": target, "passed": None, "refused": str(error)}, True
+    if plot:
+        outcome.picture(plot)
+    if not as_json:
+        click.echo(text(outcome) + f"\n  ({time.monotonic() - began:.0f} s)" + (f"\nwrote {plot}" if plot else ""))
+    return outcome.to_dict(), outcome.passed
+
+
+def text(outcome: Outcome) -> str:
+    """The verdicts in words."""
+    word = "passed" if outcome.passed else "FAILED"
+    lines = [f"{outcome.experiment.name} on {outcome.target}, {outcome.size}: {word}"]
+    for verdict in outcome.verdicts:
+        bar, sign = verdict.bar, "ok" if verdict.good else "BAD"
+        if verdict.condition == "experiment":
+            lines.append(f"  {sign:<4}{bar.text}: {bar.measure} = {verdict.value:.4g}, {bar.relation} {bar.limit:g}")
+    for control in outcome.experiment.controls:
+        missed = [v for v in outcome.verdicts if v.condition == control]
+        sign = "ok" if all(v.good for v in missed) else "BAD"
+        values = ", ".join(f"{v.bar.measure} = {v.value:.4g}{'' if v.good else ' (met!)'}" for v in missed)
+        lines.append(f"  {sign:<4}control {control!r} must miss: {values}")
+    return "\n".join(lines)
+
+
+@command.command("compare")
+@click.argument("name")
+@click.option("--targets", default="cpu:ref,cpu,mcu", show_default=True, help="Machines, separated by commas.")
+@click.option("--size", type=click.Choice(["full", "board"]), default="board", show_default=True, help="As for run.")
+@json_option
+def compare(name: str, targets: str, size: Size, as_json: bool) -> int:
+    """Run the experiment NAME on several machines and compare each probe, and all state after each run.
+
+    Exit status 0 if all values are equal, 1 if not, 2 if it could not run.
+    """
+    from neuromorph import lab
+
+    names = tuple(part.strip() for part in targets.split(",") if part.strip())
+    with progress(as_json) as bar:
+        found = lab.compare(name, [lab.Machine(n, size, held_by=names, progress=bar) for n in names])
+    if as_json:
+        print_json({"name": name, "targets": list(names), "equal": not found, "differences": found})
+    else:
+        click.echo("\n".join(found) if found else f"equal: {name} on {', '.join(names)}: every probe, all state")
+    return 1 if found else 0

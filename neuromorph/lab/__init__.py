@@ -1,0 +1,97 @@
+"""The lab: phenomena of neural plasticity as experiments that run by name, each with bars and controls.
+
+One module, one experiment: a short script of the public API. ``neuromorph lab list`` shows them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+from neuromorph.errors import ValidationError
+from neuromorph.lab.base import Experiment, Machine, Outcome, Record, Size, check
+from neuromorph.validate import nearest
+
+__all__ = ["Experiment", "Machine", "Outcome", "compare", "experiments", "find", "run", "size_for"]
+
+FRAME = ("__init__", "base")
+
+
+def experiments() -> tuple[str, ...]:
+    """Names of all experiments; nothing of them is imported."""
+    stems = (path.stem for path in sorted(Path(__file__).parent.glob("*.py")))
+    return tuple(stem.replace("_", "-") for stem in stems if stem not in FRAME)
+
+
+def find(name: str) -> Experiment:
+    """The experiment of that name.
+
+    Raises
+    ------
+    ValidationError
+        There is none.
+    """
+    known = experiments()
+    if name not in known:
+        raise ValidationError(f"no experiment {name!r}; {nearest(name, known)} (`neuromorph lab list` shows them)")
+    experiment: Experiment = import_module(f"{__name__}.{name.replace('-', '_')}").EXPERIMENT
+    check(experiment)
+    return experiment
+
+
+def size_for(target: str) -> Size:
+    """The size that fits a target: "board" for microcontrollers and for the slow reference, else "full"."""
+    return "board" if target.startswith(("mcu", "cpu:ref", "loihi:")) else "full"
+
+
+def run(name: str, machine: Machine) -> Outcome:
+    """Run an experiment and its controls; `Outcome.passed` says whether all bars hold."""
+    return find(name).run(machine)
+
+
+def compare(name: str, machines: list[Machine], condition: str | None = None) -> list[str]:
+    """Run one condition of an experiment on several machines and compare every probe and the state after each run.
+
+    Parameters
+    ----------
+    name : str
+        The experiment.
+    machines : list of Machine
+        The first is what the others are compared with. All must be of one size and compile for the same targets.
+    condition : str, optional
+        A control; the experiment itself if not given.
+
+    Returns
+    -------
+    list of str
+        What differs: machine, run, first difference. Empty if all are equal.
+    """
+    experiment, taken = find(name), []
+    for machine in machines:
+        records: list[Record] = []
+        where = replace(machine, records=records, condition=condition or "experiment")
+        experiment.measure(where, condition)
+        taken.append(records)
+    first = taken[0]
+    found = []
+    for machine, records in zip(machines[1:], taken[1:], strict=True):
+        pair = f"{machines[0].target} and {machine.target}"
+        if len(records) != len(first):
+            found.append(f"{pair}: {len(first)} and {len(records)} runs")
+        for k, (a, b) in enumerate(zip(first, records, strict=False)):
+            found += [f"{pair}, run {k + 1}: {line}" for line in _differences(a, b)]
+    return found
+
+
+def _differences(a: Record, b: Record) -> list[str]:
+    import numpy as np
+
+    from neuromorph.compare import compare as compare_traces
+
+    difference = compare_traces(a.trace, b.trace)
+    found = [] if difference.equal else [difference.explain()]
+    for item in sorted(a.state.keys() | b.state.keys()):
+        if item not in a.state or item not in b.state or not np.array_equal(a.state[item], b.state[item]):
+            found.append(f"state {item} differs after step {a.trace.stop}")
+    return found

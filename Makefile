@@ -6,7 +6,7 @@ PYTEST_FLAGS ?= -n auto --maxprocesses 8 --dist worksteal
 HIL_FLAGS ?= -n 2
 BIN := .venv/bin
 
-.PHONY: demo test hil build lint lint-python lint-types lint-c bench mutation soak link-coverage docs test-pythons clean
+.PHONY: demo test hil build lint lint-python lint-types lint-c bench mutation soak fuzz coverage docs test-pythons clean
 
 demo: .venv/.use build
 	$(BIN)/python -m neuromorph demo
@@ -51,9 +51,14 @@ soak: .venv/.dev
 	$(BIN)/python -m tests.mcu.resets
 	$(BIN)/python -m tests.mcu.test_hostile
 
-# Branches of the board's link that its tests take, by gcc and gcov: all.
-link-coverage: .venv/.dev
-	$(BIN)/python -m tests.mcu.cover
+# The C core under libFuzzer with sanitizers; FUZZ_FLAGS="--seconds 3600 --keep" for longer.
+FUZZ_FLAGS ?= --seconds 60
+fuzz: .venv/.dev
+	$(BIN)/python -m tests.fuzz $(FUZZ_FLAGS)
+
+# Branches of the board's link and of the verifier that tests take, by gcc and gcov: all.
+coverage: .venv/.dev
+	$(BIN)/python -m tests.cover
 
 # The wheel, on every other Python that this machine has.
 test-pythons: .venv/.dev build

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 pytest_plugins = ["pytester"]  # for tests/hil; only the uppermost conftest.py may name plugins
@@ -13,3 +16,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for title, text in report.user_properties:
             terminalreporter.section(title)
             terminalreporter.line(str(text))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def counted_engine() -> None:
+    """Under ``tests/cover.py`` the host engine is the build that counts its branches."""
+    if counting := os.environ.get("NM_COVERAGE_ENGINE"):
+        from neuromorph_cpu import native
+
+        native.library_path = lambda level=None: Path(counting)  # type: ignore[assignment]  # noqa: ARG005
+        native.library.cache_clear()

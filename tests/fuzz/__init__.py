@@ -1,0 +1,1 @@
+"""Fuzzing of the C core by libFuzzer: ``python -m tests.fuzz``."""

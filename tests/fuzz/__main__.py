@@ -1,0 +1,186 @@
+"""Fuzz the C core with libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer: ``python -m tests.fuzz``.
+
+Targets (``firmware/test/fuzz/``): ``image``, a program from anywhere is verified and run; ``link``, bytes and messages
+for a whole board; ``records``, inputs, states and step counters for accepted programs. Checksums and hashes are compiled
+out. Inputs that reach new code are kept in ``tests/fuzz/corpus/`` with ``--keep``. Needs clang with libFuzzer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from neuromorph.testing.programs import draw
+
+ROOT = Path(__file__).parents[2]
+CORE, HARNESS, CORPUS = ROOT / "firmware" / "core", ROOT / "firmware" / "test" / "fuzz", Path(__file__).parent / "corpus"
+TARGETS = ("image", "link", "records")
+MOST = {"image": 6144, "link": 4096, "records": 512}
+REPLACED = ("crc32c.c", "host.c")
+FLAGS = (
+    *("-std=c11", "-g", "-O1", "-fno-omit-frame-pointer", "-DNM_VERIFY_NO_HASH"),
+    *("-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"),
+)
+SMALL = 3000
+"""Bytes of an image that is a seed."""
+NEED_CLANG = "needs clang with libFuzzer (Debian: apt install clang libclang-rt-dev)"
+
+
+@dataclass(frozen=True)
+class Count:
+    """Executions of a run, those in depth, and whether it ended without a finding."""
+
+    executions: int
+    deep: int
+    clean: bool
+
+
+def seeds() -> list[bytes]:
+    """Small images of random programs."""
+    found: list[bytes] = []
+    for seed in range(400):
+        image = draw(seed).program.image
+        if len(image) <= SMALL and len(found) < 60:
+            found.append(image)
+    return found
+
+
+def messages(image: bytes) -> bytes:
+    """Commands of the target ``link``: send an image, load it, run it, read and write its state."""
+
+    def message(kind: int, payload: bytes) -> bytes:
+        return bytes([4, kind - 16, len(payload)]) + payload + b"\0"
+
+    sent = message(17, struct.pack("<I", len(image)) + b"k" * 32)
+    for at in range(0, len(image), 240):
+        sent += message(18, struct.pack("<I", at) + image[at : at + 240].ljust(0) + b"\0" * (len(image[at:]) & 1))
+    sent += message(19, b"") + message(16, b"")
+    sent += message(21, struct.pack("<III", 20, 0, 0)) + message(22, struct.pack("<II", 20, 0))
+    sent += message(24, struct.pack("<HHII", 0, 0, 0, 1)) + message(28, b"") + message(26, struct.pack("<I", 5))
+    return sent + message(27, b"") + message(20, b"")
+
+
+def starts(target: str) -> Iterator[bytes]:
+    """Where a target begins when there is no corpus."""
+    for image in seeds():
+        if target == "image":
+            yield image
+        elif target == "link" and len(image) < MOST["link"] - 400:
+            yield messages(image)
+    if target == "records":
+        for k in range(12):
+            yield bytes([k, 4, 20, 0]) + struct.pack("<IHBBIHH", 1, 0, 0, 0, 0, 1, 0) + b"\0\0\0\0" + b"\6" * 5
+
+
+def programs_header(path: Path) -> None:
+    """C arrays of a dozen images, for the target ``records``."""
+    images = seeds()[:12]
+    lines = ["#include <stdint.h>", "#define ALIGNED __attribute__((aligned(8)))"]
+    for k, image in enumerate(images):
+        lines.append(f"static const uint8_t ALIGNED image_{k}[] = {{{','.join(map(str, image))}}};")
+    table = ", ".join(f"{{image_{k}, sizeof image_{k}}}" for k in range(len(images)))
+    lines.append(f"static const struct {{ const uint8_t *image; uint32_t len; }} programs[] = {{{table}}};")
+    path.write_text("\n".join(lines) + "\n")
+
+
+def has_fuzzer(compiler: str) -> bool:
+    """Whether a compiler comes with libFuzzer and the sanitizers."""
+    source = b"int LLVMFuzzerTestOneInput(const char *a, unsigned long n) { return a && n > 9; }"
+    with tempfile.TemporaryDirectory() as folder:
+        command = [compiler, *FLAGS, "-x", "c", "-", "-o", f"{folder}/empty"]
+        return subprocess.run(command, input=source, capture_output=True, timeout=60, check=False).returncode == 0
+
+
+def build(target: str, folder: Path, compiler: str) -> Path:
+    """The fuzzer of a target."""
+    programs_header(folder / "programs.h")
+    built = folder / f"fuzz_{target}"
+    sources = [str(path) for path in sorted(CORE.glob("*.c")) if path.name not in REPLACED]
+    command = [compiler, *FLAGS, f"-I{CORE}", f"-I{folder}", str(HARNESS / f"{target}.c"), *sources, "-o", str(built)]
+    subprocess.run(command, check=True, timeout=300)
+    return built
+
+
+def unpack(target: str, into: Path) -> None:
+    """The kept inputs, and the seeds."""
+    into.mkdir(exist_ok=True)
+    kept = CORPUS / f"{target}.zip"
+    if kept.exists():
+        with zipfile.ZipFile(kept) as archive:
+            archive.extractall(into)
+    for k, data in enumerate(starts(target)):
+        (into / f"seed{k:03}").write_bytes(data)
+
+
+def keep(target: str, built: Path, folder: Path) -> int:
+    """Reduce the corpus to inputs that each reach something new, and store it; how many they are."""
+    small = folder / "small"
+    small.mkdir()
+    command = [str(built), "-merge=1", f"-max_len={MOST[target]}", str(small), str(folder / "corpus")]
+    subprocess.run(command, check=True, capture_output=True, timeout=1800)
+    CORPUS.mkdir(exist_ok=True)
+    found = sorted(small.iterdir())
+    with zipfile.ZipFile(CORPUS / f"{target}.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for path in found:
+            archive.writestr(zipfile.ZipInfo(path.name, (1980, 1, 1, 0, 0, 0)), path.read_bytes(), zipfile.ZIP_DEFLATED)
+    return len(found)
+
+
+def fuzz(target: str, seconds: int, runs: int, compiler: str, store: bool) -> Count:
+    """Run a target; a finding is left as a file in the present directory."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        built = build(target, folder, compiler)
+        unpack(target, folder / "corpus")
+        limit = [f"-max_total_time={seconds}"] if seconds else []
+        limit += [f"-runs={runs}"] if runs else []
+        command = [str(built), *limit, f"-max_len={MOST[target]}", "-timeout=25", "-rss_limit_mb=2048"]
+        command += ["-print_final_stats=1", f"-artifact_prefix={Path.cwd()}/fuzz-{target}-", str(folder / "corpus")]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        counted = re.search(r"executions: (\d+), of them in depth: (\d+)", done.stderr)
+        if done.returncode or counted is None:
+            print(done.stderr[-6000:])
+            return Count(0, 0, False)
+        if store:
+            print(f"{target}: {keep(target, built, folder)} inputs kept")
+        return Count(int(counted[1]), int(counted[2]), True)
+
+
+def main() -> int:
+    """Run what is asked for and print the counts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("targets", nargs="*", default=TARGETS, help=f"of {', '.join(TARGETS)}; all by default")
+    parser.add_argument("--seconds", type=int, default=60, help="for all targets together; 0: no limit")
+    parser.add_argument("--runs", type=int, default=0, help="executions of each target; 0: as many as time allows")
+    parser.add_argument("--keep", action="store_true", help="store the inputs that reach new code")
+    options = parser.parse_args()
+    compiler = shutil.which("clang")
+    if compiler is None or not has_fuzzer(compiler):
+        print(f"fuzz: skipped, {NEED_CLANG}")
+        return 0
+    clean = True
+    for target in options.targets:
+        began = time.monotonic()
+        count = fuzz(target, options.seconds // len(options.targets), options.runs, compiler, options.keep)
+        took = time.monotonic() - began
+        print(
+            f"{target}: {count.executions} executions, {count.deep} in depth, {took:.0f} s, "
+            f"{'no finding' if count.clean else 'A FINDING (see above)'}",
+            flush=True,
+        )
+        clean = clean and count.clean
+    return 0 if clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,8 +1,8 @@
 """Fuzz the C core with libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer: ``python -m tests.fuzz``.
 
 Targets (``firmware/test/fuzz/``): ``image``, a program from anywhere is verified and run; ``link``, bytes and messages
-for a whole board; ``records``, inputs, states and step counters for accepted programs. Checksums and hashes are compiled
-out. Inputs that reach new code are kept in ``tests/fuzz/corpus/`` with ``--keep``. Needs clang with libFuzzer.
+for a whole board; ``records``, inputs, states and step counters for accepted programs. Checksums and hashes are
+compiled out. Inputs that reach new code are kept in ``tests/fuzz/corpus/`` with ``--keep``. Needs clang with libFuzzer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from pathlib import Path
 from neuromorph.testing.programs import draw
 
 ROOT = Path(__file__).parents[2]
-CORE, HARNESS, CORPUS = ROOT / "firmware" / "core", ROOT / "firmware" / "test" / "fuzz", Path(__file__).parent / "corpus"
+CORE, HARNESS = ROOT / "firmware" / "core", ROOT / "firmware" / "test" / "fuzz"
+CORPUS = Path(__file__).parent / "corpus"
 TARGETS = ("image", "link", "records")
 MOST = {"image": 6144, "link": 4096, "records": 512}
 REPLACED = ("crc32c.c", "host.c")

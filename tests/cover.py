@@ -40,7 +40,7 @@ GROUPS = {
             for name in ("test_link", "test_pace", "test_client", "test_hostile", "test_link_corners", "test_cobs")
         ),
     ),
-    "verifier": Group(("verify.c",), ("tests/system/test_images.py",)),
+    "verifier": Group(("verify.c",), ("tests/system/test_images.py", "tests/system/test_verifier.py")),
 }
 
 

@@ -69,6 +69,12 @@ class _Checker:
     def __init__(self, image: bytes, found: Mapping[int, Section]) -> None:
         self.image, self.found = image, found
         self.rounding = 0
+        self.work = 0
+
+    def spend(self, n: int, at: int) -> None:
+        """Account for looking at n values: pools may be shared, but not so often that checking takes for ever."""
+        self.work += n
+        self.need(self.work <= 8 * len(self.image), 6, at, "records share their pools too often")
 
     def count(self, kind: int) -> int:
         return self.found[kind].count if kind in self.found else 0
@@ -130,10 +136,12 @@ class _Checker:
             if arrays >> bit & 1:
                 first = values[bit] & 0xFFFFFFFF
                 self.need(self.inside(_PARAMS, first, n), 7, at + 8 + 4 * bit, "an array lies outside its pool")
+                self.spend(n, at + 8 + 4 * bit)
         for bit in range(3):
             if options >> 3 + bit & 1:
                 (first,) = struct.unpack_from("<I", b, 48 + 4 * bit)
                 self.need(self.inside(_INITIAL, first, n), 7, at + 48 + 4 * bit, "initial values outside their pool")
+                self.spend(n, at + 48 + 4 * bit)
         period = values[_REFRACTORY]
         if arrays >> _REFRACTORY & 1:
             period = int(self.pool(_PARAMS, "<i4", period & 0xFFFFFFFF, n).any())
@@ -157,6 +165,7 @@ class _Checker:
             self.need(not zero and abs(gain) <= _GAIN_MAX, 8, place + 2, "the gain of a source is out of range")
         if each:
             self.need(self.inside(_INITIAL, init & 0xFFFFFFFF, n), 7, at + 16, "initial values outside their pool")
+            self.spend(n, at + 16)
         else:
             self.need(abs(init) <= _VALUE_MAX, 8, at + 16, "the value of a modulator is out of range")
 
@@ -224,6 +233,7 @@ class _Checker:
     def _reads(self, product: int, traces: int, flags: int, modulators: int) -> int:
         """The tags that a product mentions."""
         first, count = struct.unpack_from("<HB", self.image, self.at(_PRODUCTS, product) + 4)
+        self.spend(1 + count, self.at(_PRODUCTS, product))
         tags = 0
         for k in range(first, first + count):
             at = self.at(_FACTORS, k)
@@ -275,11 +285,13 @@ class _Checker:
         size = 2 if element == 2 else 1
         self.need(start % size == 0 and self.inside(_WEIGHTS, start, count * size), 7, at + 16, "weights outside pool")
         if element == 2:
+            self.spend(count, at + 20)
             weights = self.pool(_WEIGHTS, "<i2", start, count)
             wrong = (weights < -256) | (weights > 255)
             self.need(not wrong.any(), 8, self._place(_WEIGHTS, start, 2, wrong), "a weight is out of range")
         if each:
             self.need(self.inside(_DELAYS, delays, count), 7, at + 24, "delays lie outside their pool")
+            self.spend(count, at + 24)
             values = self.pool(_DELAYS, "u1", delays, count)
             self.need(not (values > delay).any(), 8, self._place(_DELAYS, delays, 1, values > delay), "delay too large")
             self.need(int(values.max(initial=0)) == delay, 8, at + 10, "the largest delay is another one")
@@ -293,6 +305,8 @@ class _Checker:
     def _rows(self, at: int, rows: int, targets: int, count: int, n_pre: int, n_post: int) -> None:
         self.need(self.inside(_ROWS, rows, n_pre), 7, at + 28, "rows lie outside their section")
         self.need(self.inside(_TARGETS, targets, count), 7, at + 32, "targets lie outside their pool")
+        self.spend(n_pre, at + 28)
+        self.spend(count, at + 32)
         table = self.pool(_ROWS, "<u4", rows, 3 * n_pre).reshape(n_pre, 3)
         start, capacity, length = table.T
         ends = np.cumsum(capacity)

@@ -310,10 +310,13 @@ class _Checker:
         table = self.pool(_ROWS, "<u4", rows, 3 * n_pre).reshape(n_pre, 3)
         start, capacity, length = table.T
         ends = np.cumsum(capacity)
-        wrong = (start != ends - capacity) | (ends > count)
-        self.need(not wrong.any(), 7, self._place(_ROWS, rows, 12, wrong), "a row begins elsewhere than the last ends")
-        wrong = length > capacity
-        self.need(not wrong.any(), 6, self._place(_ROWS, rows, 12, wrong) + 8, "a row is longer than its capacity")
+        moved, long = (start != ends - capacity) | (ends > count), length > capacity
+        wrong = moved | long
+        if wrong.any():  # of the first wrong row, the first wrong field
+            row = int(wrong.argmax())
+            place = self._place(_ROWS, rows, 12, wrong)
+            self.need(not moved[row], 7, place, "a row begins elsewhere than the last ends")
+            self.fail(6, place + 8, "a row is longer than its capacity")
         self.need(int(ends[-1]) == count, 6, at + 20, "the rows do not fill the weights")
         j = self.pool(_TARGETS, "<u4", targets, count)
         used = _used(table, count)

@@ -282,3 +282,60 @@ def test_limits_of_a_machine_are_respected() -> None:
 def test_a_network_beyond_all_memory_is_refused() -> None:
     pops = [Population(f"p{k}", 1 << 24) for k in range(40)]
     assert verdict(build(pops, []).image)[1:] == (9, 160)
+
+
+# ------------------------------------------------------------------------------------------------ every length
+
+# name: (section, record, byte, bytes of the field, the most that it may be, rules that may refuse another value)
+LENGTHS: dict[str, tuple[int, int, int, int, int, set[int]]] = {
+    "length of the header": (0, 0, 4, 2, 160, {1}),
+    "length of the image": (0, 0, 8, 4, len(whole().image), {2}),
+    "number of sections": (0, 0, 12, 2, 64, {3, 5}),
+    "length of an entry": (0, 0, 14, 2, 24, {5}),
+    "offset of a section": (-WEIGHTS, 0, 4, 4, len(whole().image), {5, 6}),
+    "bytes of a section": (-WEIGHTS, 0, 8, 4, len(whole().image), {5, 6}),
+    "records of a section": (-WEIGHTS, 0, 12, 4, 8, {6, 7}),
+    "stride of a section": (-WEIGHTS, 0, 16, 4, 0xFFFF, {6}),
+    "capacity of a section": (-WEIGHTS, 0, 20, 4, 8, {6}),
+    "populations": (MACHINE, 0, 16, 2, 3, {6}),
+    "projections": (MACHINE, 0, 18, 2, 2, {6}),
+    "rules": (MACHINE, 0, 20, 2, 1, {6}),
+    "neurons": (POPS, 1, 4, 4, 1 << 24, {6, 7, 8}),
+    "weights of a dense projection": (PROJS, 0, 20, 4, 4, {6}),
+    "weights of a sparse projection": (PROJS, 1, 20, 4, 2, {6, 7}),
+    "first weight": (PROJS, 0, 16, 4, 3, {7}),
+    "first delay": (PROJS, 0, 24, 4, 8, {7, 8}),
+    "first row": (PROJS, 1, 28, 4, 2, {7}),
+    "first target": (PROJS, 1, 32, 4, 2, {7}),
+    "capacity of a row": (ROWS, 0, 4, 4, 2, {6, 7, 8}),
+    "length of a row": (ROWS, 0, 8, 4, 1, {6, 7, 8}),
+    "products of dw": (RULES, 0, 14, 2, 3, {7, 8}),
+    "products of dd": (RULES, 0, 16, 2, 0, {7, 8}),
+    "products of dt": (RULES, 0, 18, 2, 1, {7, 8}),
+    "factors of a product": (PRODUCTS, 0, 6, 1, 6, {7, 8}),
+    "steps of an epoch": (RULES, 0, 0, 1, 64, {8}),
+}
+
+FEWER: dict[str, range] = {
+    "steps of an epoch": range(1, 65), "products of dw": range(4), "factors of a product": range(2),
+    "first weight": range(3),
+}  # fmt: skip
+"""Other values that are right, too."""
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_every_length_is_checked_at_its_ends(name: str) -> None:
+    """0, 1, the most, one more, and the ends of the integers: taken as it was, or refused by a rule that fits."""
+    section, k, byte, width, most, rules = LENGTHS[name]
+    program, form = whole(), {1: "<B", 2: "<H", 4: "<I"}[width]
+    place = section and (entry_at(program.image, -section) if section < 0 else record_at(program.image, section, k))
+    held = struct.unpack_from(form, program.image, place + byte)[0]
+    refused = 0
+    for value in {0, 1, most, most + 1, 0xFFFF, 1 << 31, 0xFFFFFFFF}:
+        if value >= 1 << 8 * width or value == held:
+            continue
+        rule, here = both_rules(changed(program, (section, k, byte, form, value)))
+        assert rule == here, (value, rule, here)
+        assert rule in rules or (rule == 0 and value in FEWER.get(name, ())), (value, rule)
+        refused += rule > 0
+    assert refused >= 2

@@ -313,9 +313,9 @@ class _Checker:
         moved, long = (start != ends - capacity) | (ends > count), length > capacity
         wrong = moved | long
         if wrong.any():  # of the first wrong row, the first wrong field
-            row = int(wrong.argmax())
+            first = int(wrong.argmax())
             place = self._place(_ROWS, rows, 12, wrong)
-            self.need(not moved[row], 7, place, "a row begins elsewhere than the last ends")
+            self.need(not moved[first], 7, place, "a row begins elsewhere than the last ends")
             self.fail(6, place + 8, "a row is longer than its capacity")
         self.need(int(ends[-1]) == count, 6, at + 20, "the rows do not fill the weights")
         j = self.pool(_TARGETS, "<u4", targets, count)

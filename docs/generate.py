@@ -42,7 +42,7 @@ SECTIONS: dict[str, list[str]] = {
     "Plasticity": [f"neuromorph.plasticity.{n}" for n in (
         "STDP", "TripletSTDP", "RewardSTDP", "InhibitorySTDP", "InstarSTDP", "Hebbian", "Oja", "BCM", "Metaplasticity",
         "PES", "CalciumRule", "SynapticScaling", "Consolidation", "Sleep", "Gate", "FiniteResource", "Sum", "Custom",
-        "TraceSpec", "ThresholdAdaptation", "PlasticityRule")],
+        "TraceSpec", "ThresholdAdaptation", "IntrinsicPlasticity", "PlasticityRule")],
     "Compiling": [
         "neuromorph.compile.compile", "neuromorph.program.Program", "neuromorph.program.Population",
         "neuromorph.program.Projection", "neuromorph.program.build", "neuromorph.report.Report",
@@ -349,6 +349,9 @@ RULES: dict[str, Callable[[], nm.Network]] = {
     **{name: partial(_network, rule=rule) for name, rule in NAMED.items()},
     "ThresholdAdaptation": lambda: _network(
         nm.LIF(tau_m=20 * ms, homeostasis=plasticity.ThresholdAdaptation(0.02, 2.0))
+    ),
+    "IntrinsicPlasticity": lambda: _network(
+        nm.LIF(tau_m=20 * ms, homeostasis=plasticity.IntrinsicPlasticity(target_rate=5 * Hz))
     ),
 }
 NEURONS: dict[str, Callable[[], nm.Network]] = {

@@ -22,11 +22,16 @@ __all__ = ["Adaptation", "Drawn", "Graph", "Modulator", "Phase", "Population", "
 
 @dataclass(frozen=True, slots=True)
 class Adaptation:
-    """Adaptive threshold: `increment` (units of v) at each spike, decay with `tau` (s), start at `init`."""
+    """Adaptive threshold: `increment` (units of v) at each spike, decay with `tau` (s), start at `init`.
+
+    It falls by `drift` (units of v per second), down to `floor` (<= 0).
+    """
 
     increment: float | NDArray[np.float64]
     tau: float
     init: float | NDArray[np.float64] = 0.0
+    drift: float = 0.0
+    floor: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,13 @@ def _check_population(pop: Population) -> None:
     if pop.adaptation is not None:
         real(f"{where}: adaptation.tau", pop.adaptation.tau, Limit(0.0, open=True, infinite=True, unit="s"))
         values(f"{where}: adaptation.increment", pop.adaptation.increment, Limit(0.0), pop.n)
-        values(f"{where}: adaptation.init", pop.adaptation.init, Limit(0.0), pop.n)
+        real(f"{where}: adaptation.drift", pop.adaptation.drift, Limit(0.0))
+        floor = real(f"{where}: adaptation.floor", pop.adaptation.floor, Limit(high=0.0))
+        values(f"{where}: adaptation.init", pop.adaptation.init, Limit(floor), pop.n)
+        if pop.adaptation.drift and np.isfinite(pop.adaptation.tau):
+            raise ValidationError(f"{where}: a threshold that drifts does not decay; give adaptation.tau = inf")
+        if float(np.min(pop.v_th)) + floor <= 0:
+            raise ValidationError(f"{where}: adaptation.floor = {floor:g} lets the threshold fall to 0; raise it")
     if pop.kind == "ternary" and (pop.adaptation is not None or np.any(pop.refractory)):
         raise ValidationError(f"{where}: ternary neurons take neither a refractory period nor an adaptive threshold")
 

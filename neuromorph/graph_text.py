@@ -60,6 +60,9 @@ def _population(pop: Population, full: bool) -> Iterator[str]:
     if pop.adaptation is not None:
         for key in ("increment", "tau", "init"):
             yield from _parameter(f"adaptation.{key}", getattr(pop.adaptation, key), full)
+        for key in ("drift", "floor"):  # not where they are not used, so that texts stay as they were
+            if getattr(pop.adaptation, key):
+                yield from _parameter(f"adaptation.{key}", getattr(pop.adaptation, key), full)
 
 
 def _projection(proj: Projection, full: bool) -> Iterator[str]:

@@ -107,7 +107,8 @@ def _population(pop: Population) -> dict[str, Any]:
         found |= {"reset_interval": pop.reset_interval, "reset_offset": pop.reset_offset}
     if pop.adaptive:
         found["theta_inc"] = _span(pop.theta_inc)
-        found |= {key: getattr(pop, key) for key in ("theta_decay", "theta_period", "theta_frac")}
+        drift = ("theta_drift", "theta_min") if pop.drifts else ()
+        found |= {key: getattr(pop, key) for key in ("theta_decay", "theta_period", "theta_frac", *drift)}
     return found
 
 

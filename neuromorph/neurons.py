@@ -24,7 +24,7 @@ from neuromorph.parameters import LIMITS, Limit, described, real, steps, values
 
 if TYPE_CHECKING:
     from neuromorph.graph import Population
-    from neuromorph.plasticity import ThresholdAdaptation
+    from neuromorph.plasticity.homeostasis import Homeostasis
 
 __all__ = ["LIF", "LIFReset", "Neuron", "TernaryLIF"]
 
@@ -115,8 +115,9 @@ class LIF(Neuron):
         Threshold, > 0; weights and all potentials are in the same unit.
     refractory : float or array (n,)
         Seconds, >= 0, held in whole steps.
-    homeostasis : ThresholdAdaptation, optional
-        Adaptive threshold: ``tau theta' = -theta``, theta += increment at each spike of the neuron.
+    homeostasis : ThresholdAdaptation or IntrinsicPlasticity, optional
+        What moves the threshold: theta += increment at each spike of the neuron, and it decays with a time constant or
+        drifts to where the neuron fires at a target rate.
 
     Raises
     ------
@@ -126,27 +127,30 @@ class LIF(Neuron):
 
     v_th: ArrayLike = 1.0
     refractory: ArrayLike = 0.0
-    homeostasis: ThresholdAdaptation | None = None
+    homeostasis: Homeostasis | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        from neuromorph.plasticity.homeostasis import ThresholdAdaptation
+        from neuromorph.plasticity.homeostasis import Homeostasis
 
-        if self.homeostasis is not None and not isinstance(self.homeostasis, ThresholdAdaptation):
+        if self.homeostasis is not None and not isinstance(self.homeostasis, Homeostasis):
             raise ValidationError(
                 f"{self.model}.homeostasis = {self.homeostasis!r}: needed "
-                "neuromorph.plasticity.ThresholdAdaptation(...) or None"
+                "neuromorph.plasticity.ThresholdAdaptation(...), IntrinsicPlasticity(...) or None"
+            )
+        floor, lowest = getattr(self.homeostasis, "floor", 0.0), float(np.min(self.v_th))
+        if lowest + floor <= 0:
+            raise ValidationError(
+                f"{self.model}.homeostasis: floor = {floor:g} lets a threshold of {lowest:g} fall to "
+                f"{lowest + floor:g}; it stays above 0: floor > {-lowest:g}"
             )
 
     def population(self, name: str, n: int, dt: float, v_init: Any = 0.0, u_init: Any = 0.0) -> Population:
         """The population of the Graph."""
-        from neuromorph.graph import Adaptation, Population
+        from neuromorph.graph import Population
 
-        adaptation, rule = None, self.homeostasis
-        if rule is not None:
-            where, limit = f"population {name!r}: {type(rule).__name__}", Limit(0.0)
-            increment = values(f"{where}.increment", rule.increment, limit, n)
-            adaptation = Adaptation(increment, rule.tau, values(f"{where}.init", rule.init, limit, n))
+        rule = self.homeostasis
+        adaptation = None if rule is None else rule.adaptation(f"population {name!r}: {type(rule).__name__}", n)
         return Population(
             name, "lif", n, **self._shared(name, n, dt), v_init=v_init, u_init=u_init, adaptation=adaptation
         )  # fmt: skip

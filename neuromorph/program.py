@@ -59,8 +59,8 @@ def _check(name: str, field_name: str, value: object, low: int, high: int, n: in
 class Population:
     """Neurons or an input of a program; integers of docs/semantics.md, section 2 (scalar or one per neuron).
 
-    `theta_inc` and `init_theta` are on the scale of v with `theta_frac` fractional bits; `adaptive` switches the
-    threshold on.
+    `theta_inc`, `theta_drift`, `theta_min` and `init_theta` are on the scale of v with `theta_frac` fractional bits;
+    `adaptive` switches the threshold on.
     """
 
     name: str
@@ -83,6 +83,8 @@ class Population:
     init_v: Ints | None = None
     init_theta: Ints | None = None
     graded: bool = False
+    theta_drift: int = 0
+    theta_min: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.n <= 1 << 24:
@@ -97,10 +99,10 @@ class Population:
             object.__setattr__(self, key, _check(self.name, key, getattr(self, key), low, high, self.n))
         for key, (low, high) in {
             "reset_interval": (0, 2**32 - 1), "reset_offset": (0, 2**32 - 1), "theta_decay": (0, 4096),
-            "theta_period": (0, 15), "theta_frac": (0, 12),
+            "theta_period": (0, 15), "theta_frac": (0, 12), "theta_drift": (0, THETA_MAX), "theta_min": (-THETA_MAX, 0),
         }.items():  # fmt: skip
             _check(self.name, key, getattr(self, key), low, high, 0)
-        for key, low, high in (("init_u", -U, U), ("init_v", 1 - U, U - 1), ("init_theta", 0, THETA_MAX)):
+        for key, low, high in (("init_u", -U, U), ("init_v", 1 - U, U - 1), ("init_theta", self.theta_min, THETA_MAX)):
             value = getattr(self, key)
             if value is not None:
                 held = _check(self.name, key, np.broadcast_to(value, (self.n,)), low, high, self.n)
@@ -114,6 +116,11 @@ class Population:
     def is_refractory(self) -> bool:
         """Whether any neuron has a refractory period."""
         return bool(np.any(self.refractory))
+
+    @property
+    def drifts(self) -> bool:
+        """Whether the threshold drifts, or falls below `vth`."""
+        return self.theta_drift > 0 or self.theta_min < 0
 
     @property
     def has_reset(self) -> bool:

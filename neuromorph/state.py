@@ -135,7 +135,7 @@ def _population_items(pop: Population) -> Iterator[Item]:
     if pop.is_refractory:
         yield _item(pop.name, "refr", shape, 0, int(np.max(pop.refractory)))
     if pop.adaptive:
-        yield _item(pop.name, "theta", shape, 0, THETA_MAX)
+        yield _item(pop.name, "theta", shape, pop.theta_min, THETA_MAX)
         yield _item(pop.name, "adapt", (1,), 0, 1)
 
 

@@ -93,6 +93,14 @@ def _check_population(pop: Population) -> None:
         raise ValidationError(f"input {pop.name!r} takes no refractory period, reset or adaptive threshold")
     if pop.init_theta is not None and not pop.adaptive:
         raise ValidationError(f"population {pop.name!r}: init_theta needs an adaptive threshold")
+    if pop.drifts and not pop.adaptive:
+        raise ValidationError(f"population {pop.name!r}: theta_drift and theta_min need an adaptive threshold")
+    lowest = (np.min(pop.vth) << 6) + (pop.theta_min >> pop.theta_frac)
+    if pop.theta_min and lowest <= 0:
+        raise ValidationError(
+            f"population {pop.name!r}: theta_min = {pop.theta_min} lets the lowest threshold fall to {lowest}; it must "
+            f"stay above 0: theta_min > {-int(np.min(pop.vth) << 6 << pop.theta_frac)}"
+        )
 
 
 def _check_modulator(modulator: Modulator, pops: Mapping[str, Population]) -> None:

@@ -50,7 +50,9 @@ class _Neurons:
     pop: Population
     held: Dynamics
     v_th: Floats
-    theta_decay: float
+    theta_decay: float = 1.0
+    drift: float = 0.0
+    floor: float = 0.0
     incoming: list[_Synapses] = field(default_factory=list)
 
 
@@ -139,12 +141,13 @@ class FloatEngine:
             self._state[pop.name, variable] = np.array(np.broadcast_to(initial, pop.n), dtype=np.float64)
         if np.any(held.refractory):
             self._state[pop.name, "refr"] = np.zeros(pop.n)
-        keep = 1.0
+        keep, drift, floor = 1.0, 0.0, 0.0
         if pop.adaptation is not None:
+            drift, floor = pop.adaptation.drift * self.graph.dt, pop.adaptation.floor
             keep = float(decay(np.asarray(pop.adaptation.tau, dtype=np.float64), self.graph.dt))
             self._state[pop.name, "theta"] = np.array(np.broadcast_to(pop.adaptation.init, pop.n), dtype=np.float64)
             self._state[pop.name, "adapt"] = np.ones(1)
-        return _Neurons(pop, held, np.asarray(pop.v_th, dtype=np.float64), keep)
+        return _Neurons(pop, held, np.asarray(pop.v_th, dtype=np.float64), keep, drift, floor)
 
     def _make_synapses(self, projection: Projection) -> _Synapses:
         n_pre, n_post = self._spikes[projection.pre].size, self._spikes[projection.post].size
@@ -324,6 +327,8 @@ class FloatEngine:
         if theta is not None:
             if adapting:
                 theta *= neurons.theta_decay
+                if neurons.drift:
+                    np.maximum(theta - neurons.drift, neurons.floor, out=theta)
             threshold = threshold + theta
         if refr is None:
             v[:] = moved

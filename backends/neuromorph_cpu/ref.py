@@ -258,7 +258,8 @@ class Reference:
             self.seen["u in 24 bits: from below"] += int(np.sum(wrapped <= -U))
         adapting = pop.adaptive and bool(state[pop.name, "adapt"][0])
         if adapting and t % (1 << pop.theta_period) == 0:
-            theta = tz(theta, 4096 - pop.theta_decay)
+            fallen = tz(theta, 4096 - pop.theta_decay) - pop.theta_drift
+            theta = self._clip("drifting theta", fallen, pop.theta_min, THETA_MAX)
         free = refr == 0
         refr = np.where(free, 0, refr - 1)
         new_v = self._clip("v", tz(v, 4096 - pop.dv) + u + pop.bias, -U + 1, U - 1)
@@ -272,7 +273,7 @@ class Reference:
         refr = np.where(fired, pop.refractory, refr)
         if adapting:
             raised = np.where(fired, theta + pop.theta_inc, theta)
-            theta = self._clip("theta", raised, 0, THETA_MAX)
+            theta = self._clip("theta", raised, pop.theta_min, THETA_MAX)
         state[pop.name, "u"], state[pop.name, "v"] = u, v
         if pop.is_refractory:
             state[pop.name, "refr"] = refr

@@ -22,7 +22,7 @@ ENVIRONMENT = Environment(
 )
 _HELD = frozenset({
     "plastic", "shared_rounding", "graded", "delays", "sparse", "adaptive_threshold", "refractory", "ternary",
-    "scheduled_reset", "tags", "schedule", "modulators",
+    "scheduled_reset", "tags", "schedule", "modulators", "threshold_drift",
 })  # fmt: skip
 
 

@@ -141,7 +141,8 @@ class ExtendedLif(Driven, PyLifModelBitAcc):
             self.scale_threshold()
         adapting = pop.adaptive and bool(self.adapt[0])
         if adapting and self.time_step % (1 << pop.theta_period) == 0:
-            self.theta = np.sign(self.theta) * (np.abs(self.theta) * (4096 - pop.theta_decay) >> 12)
+            kept = np.sign(self.theta) * (np.abs(self.theta) * (4096 - pop.theta_decay) >> 12)
+            self.theta = np.maximum(kept - pop.theta_drift, pop.theta_min)
         held, before = self.refr > 0, self.v.copy()
         self.subthr_dynamics(activation_in=a_in)
         self.v[held] = before[held]

@@ -42,7 +42,7 @@ def _place(program: Program) -> Section:
 
 CORE = Target(
     "nengo", "simulator", "float", "the network on NengoCore in float64; docs/peers.md says what differs",
-    features=frozenset(FEATURES) - {"extended_factors", "resource_sums"},
+    features=frozenset(FEATURES) - {"extended_factors", "resource_sums", "short_term", "threshold_drift"},
 )  # fmt: skip
 
 

@@ -265,6 +265,7 @@ def _check_population(pop: Population) -> None:
     lacks: dict[str, Callable[[], bool]] = {
         "ternary neurons": lambda: pop.kind == "ternary", "scheduled resets": lambda: bool(pop.reset_interval),
         "LIF neurons without leak (tau_m = inf)": lambda: bool(np.any(np.isinf(pop.tau_m))),
+        "thresholds that drift (IntrinsicPlasticity)": lambda: bool(pop.adaptation and pop.adaptation.drift),
     }  # fmt: skip
     for what, asked in lacks.items():
         if asked():

@@ -31,6 +31,10 @@ void nm_decode_pop(const nm_image *m, uint32_t i, nm_pop *p) {
     p->theta_decay = nm_u16(b + 44);
     p->theta_period = b[46];
     p->theta_frac = b[47];
+    if (m->sec[SEC_POPS].stride >= 72) {
+        p->theta_drift = (int32_t)nm_u32(b + 64);
+        p->theta_min = (int32_t)nm_u32(b + 68);
+    }
     for (uint32_t k = 0; k < 3; k++) p->init_off[k] = nm_u32(b + 48 + 4 * k);
 }
 

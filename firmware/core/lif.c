@@ -107,8 +107,8 @@ static void spikes(nm_pop *p, uint32_t from, uint32_t mode) {
         p->v[i] = 0;
         if (mode & REFRACTORY) p->refr[i] = (uint16_t)value(p, PAR_REFR, i);
         if (p->theta && p->adapt) {
-            const uint32_t next = (uint32_t)p->theta[i] + (uint32_t)value(p, PAR_THETA_INC, i);
-            p->theta[i] = (int32_t)nm_min(next, NM_THETA_MAX);
+            const int32_t inc = value(p, PAR_THETA_INC, i), most = NM_THETA_MAX - inc;
+            p->theta[i] = p->theta[i] < most ? p->theta[i] + inc : NM_THETA_MAX;
         }
     }
 }
@@ -131,6 +131,19 @@ static void thresholds(const nm_pop *p, uint32_t i, uint32_t n, int32_t *high) {
     for (uint32_t k = 0; k < n; k++) high[k] += theta[k] >> p->theta_frac;
 }
 
+static void decay_theta(nm_pop *p) {
+    const int32_t keep = 4096 - p->theta_decay, drift = p->theta_drift, least = p->theta_min;
+    int32_t *theta = p->theta;
+    if (drift == 0) {       /* what decays toward 0 stays above its least value */
+        for (uint32_t i = 0; i < p->n; i++) theta[i] = nm_tz(theta[i], keep);
+        return;
+    }
+    for (uint32_t i = 0; i < p->n; i++) {
+        const int32_t x = nm_tz(theta[i], keep) - drift;
+        theta[i] = x < least ? least : x;
+    }
+}
+
 void nm_update(nm_pop *p, uint32_t t) {
     const uint32_t n = p->n;
     if (p->reset_left && --p->reset_left == 0) {
@@ -139,8 +152,7 @@ void nm_update(nm_pop *p, uint32_t t) {
         if (p->refr)
             for (uint32_t i = 0; i < n; i++) p->refr[i] = 0;
     }
-    if (p->theta && p->adapt && (t & ((1u << p->theta_period) - 1u)) == 0)
-        for (uint32_t i = 0; i < n; i++) p->theta[i] = nm_tz(p->theta[i], 4096 - p->theta_decay);
+    if (p->theta && p->adapt && (t & ((1u << p->theta_period) - 1u)) == 0) decay_theta(p);
     currents(p->u, p->a, p->array[PAR_DU], p->value[PAR_DU], n);
 
     int32_t gap[BLOCK], high[BLOCK], low[BLOCK], dv[BLOCK], bias[BLOCK];

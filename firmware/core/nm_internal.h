@@ -78,6 +78,7 @@ typedef struct {
     uint32_t reset_interval, reset_offset, reset_left;
     uint16_t theta_decay;
     uint8_t theta_period, theta_frac;
+    int32_t theta_drift, theta_min;     /* in records that have them, else 0 */
     uint32_t init_off[3];
     const int32_t *array[PAR_COUNT];    /* null: scalar */
     const int32_t *init[3];             /* u, v, theta; null: zeros */

@@ -144,7 +144,7 @@ static int valid(const nm_engine *e, const nm_item *item, uint32_t k, int32_t x)
     case ITEM_U: return 1;              /* a single wrap may leave any 32-bit value */
     case ITEM_V: return x > -NM_U && x < NM_U;
     case ITEM_REFR: return x <= (q->array[PAR_REFR] ? q->array[PAR_REFR][k] : q->value[PAR_REFR]);
-    case ITEM_THETA: return x >= 0 && x <= NM_THETA_MAX;
+    case ITEM_THETA: return x >= q->theta_min && x <= NM_THETA_MAX;
     case ITEM_ADAPT:
     case ITEM_PLASTIC: return x <= 1;
     case ITEM_RING: raw_of(p, x, &ok); return ok;

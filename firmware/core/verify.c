@@ -160,14 +160,28 @@ static int is_refractory(const nm_check *c, const nm_pop *p) {
     return !zeros(nm_rec(&c->m, SEC_PARAMS, at), 4 * p->n);
 }
 
+/* A threshold may fall, but stays above 0. */
+static int check_drift(nm_check *c, const nm_pop *p, const uint8_t *b) {
+    if (!p->theta_drift && !p->theta_min) return 0;
+    if (!(p->options & OPT_ADAPT) || !in_range(p->theta_drift, 0, NM_THETA_MAX)) return bad_at(c, 8, b + 64);
+    if (!in_range(p->theta_min, -NM_THETA_MAX, 0)) return bad_at(c, 8, b + 68);
+    const int each = (p->arrays & (1u << PAR_VTH)) != 0;
+    for (uint32_t k = 0; k < (each ? p->n : 1u) && p->theta_min; k++) {
+        const uint32_t at = (uint32_t)p->value[PAR_VTH] + k;
+        const int32_t vth = each ? (int32_t)nm_u32(nm_rec(&c->m, SEC_PARAMS, at)) : p->value[PAR_VTH];
+        if (vth * 64 + (p->theta_min >> p->theta_frac) <= 0) return bad_at(c, 8, b + 68);
+    }
+    return 0;
+}
+
 static int check_pop(nm_check *c, uint32_t i) {
     static const int32_t ranges[PAR_COUNT][2] = {
         {0, 4095}, {0, 4096}, {0, 131071}, {-NM_U + 1, NM_U - 1}, {0, 65535}, {-131071, 0}, {0, NM_THETA_MAX},
     };
-    static const int32_t init[3][2] = {{-NM_U, NM_U}, {-NM_U + 1, NM_U - 1}, {0, NM_THETA_MAX}};
     const uint8_t *b = nm_rec(&c->m, SEC_POPS, i);
     nm_pop p;
     nm_decode_pop(&c->m, i, &p);
+    const int32_t init[3][2] = {{-NM_U, NM_U}, {-NM_U + 1, NM_U - 1}, {p.theta_min, NM_THETA_MAX}};
     if (p.kind > POP_TERNARY) return bad_at(c, 8, b);
     if (p.arrays & 0x80u) return bad_at(c, 8, b + 1);
     const uint32_t ternary = OPT_RESET | OPT_INIT_U | OPT_INIT_V;
@@ -188,6 +202,7 @@ static int check_pop(nm_check *c, uint32_t i) {
     if (((p.options & OPT_REFR) != 0) != is_refractory(c, &p)) return bad_at(c, 8, b + 2);
     if (((p.options & OPT_RESET) != 0) != (p.reset_interval != 0)) return bad_at(c, 8, b + 36);
     if (p.theta_decay > 4096 || p.theta_period > 15 || p.theta_frac > 12) return bad_at(c, 8, b + 44);
+    if (check_drift(c, &p, b)) return 1;
     for (uint32_t k = 0; k < 3; k++)
         if ((p.options & (OPT_INIT_U << k))
             && check_values(c, SEC_INITIAL, p.init_off[k], p.n, init[k][0], init[k][1], b + 48 + 4 * k)) return 1;
@@ -196,6 +211,7 @@ static int check_pop(nm_check *c, uint32_t i) {
     if (p.options & OPT_ADAPT) c->features |= 1u << 6;
     if (p.options & OPT_REFR) c->features |= 1u << 7;
     if (p.options & OPT_RESET) c->features |= 1u << 9;
+    if (p.theta_drift || p.theta_min) c->features |= UINT32_C(1) << 16;
     return 0;
 }
 

@@ -147,6 +147,17 @@ class _Checker:
             period = int(self.pool(_PARAMS, "<i4", period & 0xFFFFFFFF, n).any())
         self.need(bool(options & 2) == bool(period), 8, at + 2, "the option and the refractory periods contradict")
         self.need(bool(options & 4) == any(b[36:40]), 8, at + 36, "the option and the reset interval contradict")
+        if len(b) >= 72:
+            self._drift(at, n, values[2], arrays >> 2 & 1)
+
+    def _drift(self, at: int, n: int, vth: int, each: int) -> None:
+        """The threshold must stay above 0."""
+        drift, lowest = struct.unpack_from("<Ii", self.image, at + 64)
+        adapts, frac = self.image[at + 2] & 1 or drift == lowest == 0, self.image[at + 47]
+        self.need(adapts and drift <= _VALUE_MAX, 8, at + 64, "the drift of a threshold is out of range")
+        least = int(self.pool(_PARAMS, "<i4", vth & 0xFFFFFFFF, n).min()) if each else vth
+        good = -_VALUE_MAX <= lowest <= 0 and (not lowest or (least << 6) + (lowest >> min(frac, 31)) > 0)
+        self.need(good, 8, at + 68, "a threshold could fall to 0 or below")
 
     def modulator(self, k: int) -> None:
         at, b = self.at(_MODULATORS, k), self.bytes(_MODULATORS, k)

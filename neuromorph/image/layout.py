@@ -13,6 +13,7 @@ HEADER = 160
 FEATURES = (
     "plastic", "shared_rounding", "synapse_rounding", "graded", "delays", "sparse", "adaptive_threshold",
     "refractory", "ternary", "scheduled_reset", "tags", "schedule", "modulators", "extended_factors", "resource_sums",
+    "short_term", "threshold_drift",
 )  # fmt: skip
 PROFILES = ("loihi2", "wide")
 KINDS = ("input", "lif", "ternary")
@@ -30,6 +31,7 @@ ARRAY_FIELDS = ("du", "dv", "vth", "bias", "refractory", "vth_lo", "theta_inc")
 ENTRY = struct.Struct("<HHIIIII")
 MACHINE = struct.Struct("<QIB3xHHH10x")
 POPULATION = struct.Struct("<BBBxI7iIIHBBIII4x")
+DRIFT = struct.Struct("<Ii")  # behind it, in records of 72 bytes
 PROJECTION = struct.Struct("<HHBBBbBBBBHxxIIIII28x")
 RULE = struct.Struct("<BBBBI3H3H5Hxx5I4HBxH")
 PRODUCT = struct.Struct("<BBbbHBx")

@@ -13,6 +13,7 @@ from neuromorph.errors import ImageError, NeuromorphError
 from neuromorph.image.check import check_contents
 from neuromorph.image.layout import (
     ARRAY_FIELDS,
+    DRIFT,
     FACTOR,
     FEATURES,
     KINDS,
@@ -67,6 +68,13 @@ class _Reader:
         if section is None:
             return []
         return [form.unpack_from(section.data, k * section.stride) for k in range(section.count)]
+
+    def more(self, kind: int, after: int, form: struct.Struct) -> list[tuple[Any, ...]]:
+        """Fields of records behind the first `after` bytes; zeros where records end there."""
+        section = self.sections[kind]
+        if section.stride < after + form.size:
+            return [form.unpack(bytes(form.size))] * section.count
+        return [form.unpack_from(section.data, k * section.stride + after) for k in range(section.count)]
 
     def pool(self, kind: int, dtype: str, first: int, count: int) -> NDArray[np.int64]:
         section = self.sections.get(kind)
@@ -137,7 +145,12 @@ def _decode(reader: _Reader) -> Program:
     proj_names = meta.get("projections") or [f"projection{i}" for i in range(n_projs)]
     probe_records = reader.records(17, PROBE)
     probe_names = meta.get("probes") or [f"probe{i}" for i in range(len(probe_records))]
-    pops = [_decode_population(reader, r, n) for r, n in zip(reader.records(3, POPULATION), pop_names, strict=True)]
+    pops = [
+        _decode_population(reader, record, name, *drift)
+        for record, name, drift in zip(
+            reader.records(3, POPULATION), pop_names, reader.more(3, POPULATION.size, DRIFT), strict=True
+        )
+    ]
     records = reader.records(19, MODULATOR)
     modulator_names = meta.get("modulators") or [f"modulator{i}" for i in range(len(records))]
     modulators = [_decode_modulator(reader, r, n, pops) for r, n in zip(records, modulator_names, strict=True)]
@@ -188,7 +201,7 @@ def _report(meta: dict[str, Any]) -> Report | None:
         raise ImageError(f"the report in the metadata cannot be read: {error}") from error
 
 
-def _decode_population(reader: _Reader, record: tuple[Any, ...], name: str) -> Population:
+def _decode_population(reader: _Reader, record: tuple[Any, ...], name: str, drift: int, lowest: int) -> Population:
     kind, arrays, options, n, *rest = record
     values: dict[str, Any] = {}
     for bit, key in enumerate(ARRAY_FIELDS):
@@ -199,7 +212,7 @@ def _decode_population(reader: _Reader, record: tuple[Any, ...], name: str) -> P
     return Population(
         name=name, n=n, kind=cast("Any", KINDS[kind]), reset_interval=interval, reset_offset=offset,
         adaptive=bool(options & 1), theta_decay=decay, theta_period=period, theta_frac=frac,
-        graded=bool(options >> 6 & 1), **values,
+        graded=bool(options >> 6 & 1), theta_drift=drift, theta_min=lowest, **values,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from neuromorph.crc import crc32c
 from neuromorph.image.layout import (
     ARRAY_FIELDS,
+    DRIFT,
     ENTRY,
     FACTOR,
     FEATURES,
@@ -65,6 +66,8 @@ def features(program: Program) -> tuple[str, ...]:
         "modulators": bool(program.modulators),
         "extended_factors": any(p.extended for r in rules for p in r.products),
         "resource_sums": any("q" in r.variables for r in rules),
+        "short_term": False,
+        "threshold_drift": any(p.drifts for p in pops),
     }
     return tuple(name for name in FEATURES if has[name])
 
@@ -74,12 +77,13 @@ class _Pools:
 
     def __init__(self) -> None:
         self.data: dict[int, bytearray] = {kind: bytearray() for kind in SECTIONS}
+        self.stride = {kind: stride for kind, (stride, _) in SECTIONS.items()}
 
     def add(self, kind: int, data: bytes, align: int = 1) -> int:
         """Append and return the offset in units of the section's stride (bytes where the stride is 1)."""
         pool = self.data[kind]
         pool.extend(bytes(-len(pool) % align))
-        offset = len(pool) // SECTIONS[kind][0]
+        offset = len(pool) // self.stride[kind]
         pool.extend(data)
         return offset
 
@@ -99,8 +103,10 @@ def encode(program: Program) -> bytes:
             len(pop_index), len(proj_index), len(rules),
         ),
     )  # fmt: skip
+    drifting = any(pop.drifts for pop in program.populations.values())
+    pools.stride[3] += DRIFT.size * drifting
     for pop in program.populations.values():
-        _encode_population(pools, pop)
+        _encode_population(pools, pop, drifting)
     tables: dict[tuple[float, bytes], int] = {}
     for proj in program.projections.values():
         _encode_projection(pools, proj, pop_index, modulator_index, program.rounding, tables)
@@ -116,23 +122,25 @@ def encode(program: Program) -> bytes:
         _encode_modulator(pools, modulator, pop_index)
     pools.add(2, _metadata(program))
     bits = sum(1 << FEATURES.index(name) for name in features(program))
-    return _assemble({kind: bytes(data) for kind, data in pools.data.items()}, PROFILES.index(program.profile), bits)
+    made = {kind: (pools.stride[kind], bytes(data)) for kind, data in pools.data.items()}
+    return _assemble(made, PROFILES.index(program.profile), bits)
 
 
 def without_metadata(image: bytes) -> bytes:
     """The same program without names and report: what a board needs. Equal digest; ImageError if it is no image."""
-    kept = {kind: section.data for kind, section in sections(image).items() if kind in SECTIONS and kind != 2}
+    found = sections(image).items()
+    kept = {kind: (section.stride, section.data) for kind, section in found if kind in SECTIONS and kind != 2}
     return _assemble(kept, *struct.unpack_from("<II", image, 16))
 
 
-def _assemble(data_of: dict[int, bytes], profile: int, bits: int) -> bytes:
-    """Header, table and sections, in the order of their types."""
-    used = [(kind, data) for kind, data in sorted(data_of.items()) if data]
+def _assemble(made: dict[int, tuple[int, bytes]], profile: int, bits: int) -> bytes:
+    """Header, table and sections (stride and bytes), in the order of their types."""
+    used = [(kind, stride, data) for kind, (stride, data) in sorted(made.items()) if data]
     offset = HEADER + 24 * len(used)
     entries, body = [], bytearray()
     digest = hashlib.blake2s()
-    for kind, data in used:
-        stride, logical = SECTIONS[kind]
+    for kind, stride, data in used:
+        logical = SECTIONS[kind][1]
         padding = -offset % 8
         body.extend(bytes(padding))
         offset += padding
@@ -171,7 +179,7 @@ def _i32(values: object) -> bytes:
     return np.ascontiguousarray(values, dtype="<i4").tobytes()
 
 
-def _encode_population(pools: _Pools, pop: Population) -> None:
+def _encode_population(pools: _Pools, pop: Population, drifting: bool) -> None:
     arrays, values = 0, []
     for bit, key in enumerate(ARRAY_FIELDS):
         value = getattr(pop, key)
@@ -189,7 +197,8 @@ def _encode_population(pools: _Pools, pop: Population) -> None:
         POPULATION.pack(
             KINDS.index(pop.kind), arrays, options, pop.n, *values, pop.reset_interval, pop.reset_offset,
             pop.theta_decay, pop.theta_period, pop.theta_frac, *inits,
-        ),
+        )
+        + DRIFT.pack(pop.theta_drift, pop.theta_min) * drifting,
     )  # fmt: skip
 
 

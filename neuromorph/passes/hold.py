@@ -96,6 +96,8 @@ class Theta:
     init: NDArray[np.float64]
     tau: float
     loss: float
+    drift: int = 0
+    floor: int = 0
 
 
 def hold_adaptation(where: str, asked: Adaptation, scale: float, dt: float) -> Theta:
@@ -116,14 +118,35 @@ def hold_adaptation(where: str, asked: Adaptation, scale: float, dt: float) -> T
             f"{where} increment = {np.min(np.asarray(asked.increment)):g} is too small beside the threshold: it is "
             f"held {_off(increment, frac):.0%} off, limit {TOLERANCE:.0%}; the finest step is {2.0**-12 / scale:.3g}"
         )
-    for what, value in (("increment", inc), ("init", start)):
+    floor = int(np.ceil(asked.floor * scale * 2**frac))
+    for what, value in (("increment", inc), ("init", start), ("floor", np.asarray(-floor))):
         if np.max(value) > THETA_MAX:
             limit = THETA_MAX / 2**frac / scale
             asked_most = np.max(value) / 2**frac / scale
             raise ValidationError(f"{where} {what} is {asked_most:g}; at most {limit:g} can be held")
+    if asked.drift:
+        period, drift = _hold_drift(where, asked, inc, dt)
+        return Theta(inc, 0, period, frac, start, asked.tau, 0.0, drift, floor)
     period, decay, tau, loss = slow_decay(asked.tau, dt, float(np.max(inc)))
     check_tau(f"{where} tau", asked.tau, tau, dt, SLOW_TAU_MAX)
-    return Theta(inc, decay, period, frac, start, tau, loss)
+    return Theta(inc, decay, period, frac, start, tau, loss, floor=floor)
+
+
+def _hold_drift(where: str, asked: Adaptation, inc: NDArray[np.float64], dt: float) -> tuple[int, int]:
+    """Period and size of the steps in which a threshold falls: the shortest period that holds the rate within 1%.
+
+    The rate is that at which drift and increments cancel, so it counts beside the increment as it is held.
+    """
+    each = float(np.max(inc)) * asked.drift / float(np.max(np.asarray(asked.increment))) * dt
+    exact = [each * 2**period for period in range(16)]
+    error = [abs(round(step) / step - 1) for step in exact]
+    period = next((k for k in range(16) if error[k] <= FINE), int(np.argmin(error)))
+    if error[period] > TOLERANCE or round(exact[period]) > THETA_MAX:
+        raise ValidationError(
+            f"{where} drift of {asked.drift:g} per second cannot be held at dt = {dt:g} s: {exact[period]:.3g} units "
+            f"every {2**period} steps; use a {'larger' if error[period] > TOLERANCE else 'smaller'} increment"
+        )
+    return period, round(exact[period])
 
 
 def _off(value: NDArray[np.float64], frac: int) -> float:

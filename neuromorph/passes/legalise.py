@@ -37,6 +37,8 @@ ALTERNATIVES = {
         "use a rule whose factors are a variable and a constant, and a longer epoch",
     ),
     "resource_sums": ("sums of the weights onto a neuron", "use a rule without q, or bound each weight alone"),
+    "short_term": ("short-term plasticity", "use static release, or weights that a rule changes"),
+    "threshold_drift": ("a threshold that drifts", "use ThresholdAdaptation, whose threshold decays"),
 }
 
 
@@ -84,7 +86,7 @@ def _users(program: Program, feature: str) -> list[str]:
     pops: dict[str, Callable[[Population], bool]] = {
         "graded": lambda p: p.graded, "adaptive_threshold": lambda p: p.adaptive,
         "refractory": lambda p: p.is_refractory, "ternary": lambda p: p.kind == "ternary",
-        "scheduled_reset": lambda p: p.has_reset,
+        "scheduled_reset": lambda p: p.has_reset, "threshold_drift": lambda p: p.drifts,
     }  # fmt: skip
     projs: dict[str, Callable[[Projection], bool]] = {
         "graded": lambda p: p.graded, "plastic": lambda p: p.rule is not None, "delays": lambda p: p.max_delay > 0,

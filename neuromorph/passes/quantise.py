@@ -311,15 +311,22 @@ def _adaptation(
     theta = hold_adaptation(f"population {pop.name!r}, adaptation", asked, k, dt)
     fine = k * 2.0**theta.frac
     scales["theta"] = 1 / fine
-    book.entries.append(compare_values(pop.name, "adaptation tau", asked.tau, theta.tau, "s"))
+    if asked.drift:
+        rate, step = asked.drift / float(np.max(np.asarray(asked.increment))), dt * 2**theta.period
+        held_rate = theta.drift / float(np.max(theta.inc)) / step
+        book.entries.append(compare_values(pop.name, "adaptation target rate", rate, held_rate, "Hz"))
+    else:
+        book.entries.append(compare_values(pop.name, "adaptation tau", asked.tau, theta.tau, "s"))
     book.entries.append(compare_values(pop.name, "adaptation increment", asked.increment, theta.inc / fine))
+    if asked.floor:
+        book.entries.append(compare_values(pop.name, "adaptation floor", asked.floor, theta.floor / fine))
     if theta.loss > 0.05:
         book.warn("precision", pop.name, f"the increment of the adaptive threshold of {pop.name!r} is so small "
                   f"beside its time constant that rounding decays it {theta.loss:.0%} faster: use a larger "
                   "increment")  # fmt: skip
     held: dict[str, object] = {
         "adaptive": True, "theta_inc": compact(theta.inc), "theta_decay": theta.decay,
-        "theta_period": theta.period, "theta_frac": theta.frac,
+        "theta_period": theta.period, "theta_frac": theta.frac, "theta_drift": theta.drift, "theta_min": theta.floor,
     }  # fmt: skip
     if np.any(theta.init):
         held["init_theta"] = np.broadcast_to(theta.init, (pop.n,)).astype(np.int64)

@@ -11,6 +11,7 @@ from neuromorph.plasticity.hebbian import Hebbian
 from neuromorph.plasticity.homeostasis import ThresholdAdaptation
 from neuromorph.plasticity.inhibitory import InhibitorySTDP
 from neuromorph.plasticity.instar import InstarSTDP
+from neuromorph.plasticity.intrinsic import IntrinsicPlasticity
 from neuromorph.plasticity.metaplasticity import Metaplasticity
 from neuromorph.plasticity.oja import Oja
 from neuromorph.plasticity.pes import PES
@@ -25,6 +26,6 @@ from neuromorph.plasticity.triplet import TripletSTDP
 
 __all__ = [
     "BCM", "PES", "STDP", "CalciumRule", "Consolidation", "Custom", "FiniteResource", "Gate", "Hebbian", "Held",
-    "InhibitorySTDP", "InstarSTDP", "Lowered", "Metaplasticity", "Oja", "PlasticityRule", "RewardSTDP", "Sleep", "Sum",
-    "SynapticScaling", "ThresholdAdaptation", "TraceSpec", "TripletSTDP",
+    "InhibitorySTDP", "InstarSTDP", "IntrinsicPlasticity", "Lowered", "Metaplasticity", "Oja", "PlasticityRule",
+    "RewardSTDP", "Sleep", "Sum", "SynapticScaling", "ThresholdAdaptation", "TraceSpec", "TripletSTDP",
 ]  # fmt: skip

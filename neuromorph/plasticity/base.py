@@ -249,8 +249,8 @@ def require(
         raise ValidationError(f"{where}: a finite number is needed")
     value = float(value)
     if value < low or value > high or (value == low and not closed):
-        side = ">=" if closed else ">"
-        limit = f"{side} {low:g}" + (f" and <= {high:g}" if high < math.inf else "")
+        least = f"{'>=' if closed else '>'} {low:g}" if low > -math.inf else ""
+        limit = " and ".join(part for part in (least, f"<= {high:g}" if high < math.inf else "") if part)
         raise ValidationError(f"{where}{' ' + unit if unit else ''}: it must be {limit}{' ' + unit if unit else ''}")
 
 

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from neuromorph.errors import ValidationError
+from neuromorph.parameters import Limit, values
 from neuromorph.plasticity.base import require
 
-__all__ = ["ThresholdAdaptation"]
+if TYPE_CHECKING:
+    from neuromorph.graph import Adaptation
+
+__all__ = ["Homeostasis", "ThresholdAdaptation"]
+
+
+class Homeostasis(ABC):
+    """Base of what moves a neuron's threshold."""
+
+    @abstractmethod
+    def adaptation(self, where: str, n: int) -> Adaptation:
+        """What the Graph has of it, for `n` neurons; `where` names them in errors."""
 
 
 @dataclass(frozen=True)
-class ThresholdAdaptation:
+class ThresholdAdaptation(Homeostasis):
     """Adaptive threshold: a neuron that fires becomes harder to fire.
 
     ``v_th(t) = v_th + theta``; ``tau theta' = -theta``; ``theta += increment`` at each spike of the neuron. At a
@@ -49,3 +63,10 @@ class ThresholdAdaptation:
                 raise ValidationError(message) from None
             if values.ndim > 1 or not values.size or not np.isfinite(values).all() or values.min() < 0:
                 raise ValidationError(message)
+
+    def adaptation(self, where: str, n: int) -> Adaptation:
+        """What the Graph has of it."""
+        from neuromorph.graph import Adaptation
+
+        increment = values(f"{where}.increment", self.increment, Limit(0.0), n)
+        return Adaptation(increment, self.tau, values(f"{where}.init", self.init, Limit(0.0), n))

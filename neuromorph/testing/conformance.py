@@ -282,6 +282,10 @@ LIMITS: Mapping[str, Case] = MappingProxyType({
         cells={"adaptive": True, "theta_inc": THETA_MAX, "theta_frac": 12, "theta_period": 15, "vth": 10},
         edges=("theta: at the upper end",),
     ),
+    "a threshold that drifts below its start": Case(
+        cells={"adaptive": True, "theta_inc": 40_000, "theta_drift": 9_000, "theta_min": -60_000, "theta_frac": 4,
+               "theta_period": 2, "vth": 100},
+    ),
     "theta that forgets at once": Case(cells={"adaptive": True, "theta_inc": 90_000, "theta_decay": 4096, "vth": 50}),
     "traces at their upper end": _learning(
         _rule((_product("x0", "y1", exp=-5), _product("y0", "x1", exp=-5)),

@@ -34,7 +34,8 @@ DIRECTED: Mapping[int, Callable[[], Draw]] = {
 }
 """Programs made on purpose, by seeds that random ones do not have."""
 UNREACHABLE = {
-    "theta: at the lower end": "theta and its increment are not negative",
+    "theta: at the lower end": "its increment is not negative",
+    "drifting theta: at the upper end": "it only falls",
     "trace: at the lower end": "traces and impulses are not negative",
     "graded trace, overwrite: at the lower end": "the payload's low byte is not negative",
     "graded trace, add_saturate: at the lower end": "the sum's low byte is not negative",

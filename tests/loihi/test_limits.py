@@ -187,6 +187,7 @@ LACKS = [
     ({"kind": "ternary"}, "ternary neurons, needed by 'cells'; use two lif populations"),
     ({"reset_interval": 10}, "a scheduled reset, needed by 'cells'"),
     ({"adaptive": True, "theta_inc": 5}, "an adaptive threshold, needed by 'cells'; use a fixed threshold"),
+    ({"adaptive": True, "theta_drift": 5}, "an adaptive threshold, needed by 'cells'"),
 ]
 
 

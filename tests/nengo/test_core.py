@@ -9,7 +9,7 @@ import pytest
 
 import neuromorph as nm
 from neuromorph.errors import UnsupportedError
-from neuromorph.plasticity import PES, STDP, ThresholdAdaptation
+from neuromorph.plasticity import PES, STDP, IntrinsicPlasticity, ThresholdAdaptation
 from neuromorph.units import Hz, ms
 
 pytest.importorskip("nengo", reason="pip install 'neuromorph[nengo]'")
@@ -101,6 +101,10 @@ def test_a_session_goes_on_resets_and_sets_states() -> None:
         (nm.TernaryLIF(tau_m=20 * ms), "'cells': Nengo has no ternary neurons"),
         (nm.LIFReset(tau_m=20 * ms, reset_every=50 * ms), "'cells': Nengo has no scheduled resets"),
         (nm.LIF(tau_m=np.inf), "'cells': Nengo has no LIF neurons without leak"),
+        (
+            nm.LIF(tau_m=20 * ms, homeostasis=IntrinsicPlasticity(target_rate=5.0)),
+            "'cells': Nengo has no thresholds that drift",
+        ),
         (nm.LIF(tau_m=np.array([10, 20, 30]) * ms), "'cells': tau_m differs .* a population for each value"),
         (nm.LIF(tau_m=20 * ms, refractory=np.array([1, 2, 3]) * ms), "'cells': refractory differs"),
     ],

@@ -303,7 +303,7 @@ LOGICAL: dict[str, Callable[[], Program]] = {
     **{f"cells.{k}": lambda k=k, v=v: whole(cells=replace(CELLS, **{k: v})) for k, v in {  # type: ignore[misc]
         "du": 1001, "dv": 201, "vth": 121, "bias": np.array([1600, 1101]), "refractory": 3, "reset_interval": 51,
         "reset_offset": 4, "theta_inc": 65, "theta_decay": 51, "theta_period": 3, "theta_frac": 5,
-        "init_u": np.array([1, 3]), "init_v": None, "init_theta": np.array([5, 7]),
+        "init_u": np.array([1, 3]), "init_v": None, "init_theta": np.array([5, 7]), "theta_drift": 3, "theta_min": -9,
     }.items()},
     "an array for a scalar": lambda: whole(cells=replace(CELLS, du=np.array([1000, 1001]))),
     "vth_lo": lambda: whole(signs=replace(SIGNS, vth_lo=-51)),
@@ -423,7 +423,7 @@ FIELDS: dict[str, tuple[int, int, int, str, int, int]] = {
     "total length": (0, 0, 8, "<I", 168, 2),
     "length over 2^31": (0, 0, 8, "<I", 0xFFFFFFFF, 2),
     "profile wide": (0, 0, 16, "<I", 1, 4),
-    "an unknown feature": (0, 0, 20, "<I", 1 << 15, 4),
+    "an unknown feature": (0, 0, 20, "<I", 1 << 17, 4),
     "features not named": (0, 0, 20, "<I", 0, 4),
     "a target family": (0, 0, 24, "<I", 1, 4),
     "semantics 2": (0, 0, 28, "<H", 2, 4),
@@ -582,15 +582,26 @@ FIELDS_SLOW: dict[str, tuple[int, int, int, str, int, int]] = {
     "a probe of u": (17, 0, 1, "<B", 1, 7),
     "a probe beyond the last": (17, 0, 2, "<H", 2, 7),
 }
+FIELDS_DRIFT: dict[str, tuple[int, int, int, str, int, int]] = {
+    "drift not named": (0, 0, 20, "<I", 0xFFF, 4),
+    "drift of an input": (3, 0, 64, "<I", 1, 8),
+    "drift over 2^30": (3, 1, 64, "<I", (1 << 30) + 1, 8),
+    "drift without an adaptive threshold": (3, 1, 2, "<B", 0x1E, 8),
+    "theta_min above 0": (3, 1, 68, "<i", 1, 8),
+    "theta_min under -2^30": (3, 1, 68, "<i", -(1 << 30) - 1, 8),
+    "a threshold that can fall to 0": (3, 1, 68, "<i", -64 * 120 * 16, 8),
+    "theta starts below theta_min": (18, 4, 0, "<i", -500, 8),
+}
 INEXACT = {"a probe of u", "schedule of a static projection", "a variable that is none", "a probe of an input's v"}
 """The reader finds these as a program that makes no sense: R8 instead of R7."""
 
 
-@pytest.mark.parametrize("name", [*FIELDS, *FIELDS_SLOW])
+@pytest.mark.parametrize("name", [*FIELDS, *FIELDS_SLOW, *FIELDS_DRIFT])
 def test_a_wrong_field_is_refused_by_its_rule(name: str) -> None:
     """Though digest, hash and checksum are right."""
-    section, k, byte, form, value, rule_expected = (FIELDS | FIELDS_SLOW)[name]
-    image = bytearray((slow() if name in FIELDS_SLOW else whole()).image)
+    section, k, byte, form, value, rule_expected = (FIELDS | FIELDS_SLOW | FIELDS_DRIFT)[name]
+    drift = replace(CELLS, theta_drift=7, theta_min=-400)
+    image = bytearray((slow() if name in FIELDS_SLOW else whole(cells=drift if name in FIELDS_DRIFT else CELLS)).image)
     at = byte if section == 0 else byte + (entry_at(image, -section) if section < 0 else record_at(image, section, k))
     assert struct.unpack_from(form, image, at)[0] != value
     struct.pack_into(form, image, at, value)

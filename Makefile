@@ -45,11 +45,13 @@ docs: .venv/.use build
 mutation: .venv/.dev
 	$(BIN)/python -m tests.mutation.mutate
 
-# A million frames over bad lines, uploads cut at every byte, a million bad frames to the host: a quarter of an hour.
+# A million frames over bad lines, uploads cut at every byte, a million bad frames to the host; ten thousand frames over
+# bad lines to boards in real time (QEMU among them): twenty minutes.
 soak: .venv/.dev
 	$(BIN)/python -m tests.mcu.soak
 	$(BIN)/python -m tests.mcu.resets
 	$(BIN)/python -m tests.mcu.test_hostile
+	$(BIN)/python -m tests.mcu.soak_boards
 
 # The C core under libFuzzer with sanitizers; FUZZ_FLAGS="--seconds 3600 --keep" for longer.
 FUZZ_FLAGS ?= --seconds 60

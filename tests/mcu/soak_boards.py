@@ -1,8 +1,9 @@
-"""Frames over bad lines to whole boards in real time: ``python -m tests.mcu.soak_boards [FRAMES] [--boards NAME,NAME]``.
+"""Frames over bad lines to whole boards in real time: ``python -m tests.mcu.soak_boards [FRAMES] [--boards NAMES]``.
 
 A program with graded inputs streams in and out over ``fault://`` before each board, with the kinds of faults of
-``tests.mcu.soak``; every chunk of its trace must equal that of `cpu`, so that each message arrived exactly once, in order.
-The link ends a session that stalls for 5 s. One line is printed for each board and kind, with the token that replays it.
+``tests.mcu.soak``; every chunk of its trace must equal that of `cpu`, so that each message arrived exactly once and in
+order. The link ends a session that stalls for 5 s. One line is printed for each board and kind, with the token that
+replays it.
 """
 
 from __future__ import annotations

@@ -52,6 +52,7 @@ soak: .venv/.dev
 	$(BIN)/python -m tests.mcu.resets
 	$(BIN)/python -m tests.mcu.test_hostile
 	$(BIN)/python -m tests.mcu.soak_boards
+	$(BIN)/python -m tests.mcu.line_rate
 
 # The C core under libFuzzer with sanitizers; FUZZ_FLAGS="--seconds 3600 --keep" for longer.
 FUZZ_FLAGS ?= --seconds 60

@@ -43,7 +43,7 @@ def program() -> Program:
 def inputs(rng: np.random.Generator, start: int) -> nm.SpikeTrain:
     """About ten spikes in each step of a chunk, with payloads."""
     steps, index = np.nonzero(rng.random((CHUNK, 40)) < 0.25)
-    return nm.SpikeTrain(steps + start + 1, index, rng.integers(-1000, 1000, steps.size))
+    return nm.SpikeTrain(steps + start + 1, index, rng.integers(1, 1000, steps.size))
 
 
 def soak(name: str, url: str, faults: str, frames: int) -> str:

@@ -41,7 +41,8 @@ def main() -> int:
         board.run(steps=steps)
         trace = steps * 4 * 500 / (time.monotonic() - began)
     line = baud / 10
-    print(f"upload {upload:.0f} bytes/s, {upload / line:.1%} of the line; trace {trace:.0f} bytes/s, {trace / line:.1%}")
+    for what, speed in (("upload", upload), ("trace", trace)):
+        print(f"{what}: {speed:.0f} bytes/s, {speed / line:.1%} of the line")
     return 0 if min(upload, trace) >= LEAST * line else 1
 
 

@@ -55,6 +55,7 @@ SECTIONS: dict[str, list[str]] = {
         "neuromorph.trace.Trace", "neuromorph.trace.Spikes", "neuromorph.trace.States", "neuromorph.compare.compare",
         "neuromorph.compare.Difference", "neuromorph.compare.First",
     ],
+    "Other formats": [f"neuromorph.nir.{n}" for n in ("read", "write", "from_nir", "to_nir")],
     "Targets": ["neuromorph.engine.Target", "neuromorph.engine.Backend", "neuromorph.engine.Engine"],
     "Errors": [f"neuromorph.errors.{n}" for n in (
         "NeuromorphError", "ValidationError", "RuleError", "UnsupportedError", "CapacityError", "ImageError",

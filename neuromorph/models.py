@@ -1,4 +1,4 @@
-"""Find a MODEL: a Python file with ``network()``, a ``.nmi`` image, or the name of a built-in example."""
+"""Find a MODEL: a Python file with ``network()``, a ``.nir`` or ``.nmi`` file, or the name of a built-in example."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from neuromorph.errors import NeuromorphError, UnsupportedError, ValidationError
+from neuromorph.errors import NeuromorphError, ValidationError
 from neuromorph.program import Program
 from neuromorph.session import steps_of
 from neuromorph.stimulus import Stimulus
@@ -119,7 +119,7 @@ def find(model: str, seed: int | None = None) -> Model:
     Parameters
     ----------
     model : str
-        Path of a .py or .nmi file, or a built-in example.
+        Path of a .py, .nir or .nmi file, or a built-in example; a .nir file runs in steps of 1 ms.
     seed : int, optional
         Handed to ``network(seed)`` and ``inputs(net, seed)``, where they take one.
 
@@ -130,7 +130,7 @@ def find(model: str, seed: int | None = None) -> Model:
     ImageError
         An image that is none, or broken.
     UnsupportedError
-        A kind of file that cannot be read yet.
+        A .nir file with nodes that have no counterpart here.
     """
     path = Path(model)
     if path.suffix == ".nmi":
@@ -139,16 +139,17 @@ def find(model: str, seed: int | None = None) -> Model:
 
         return Model(model, None, decode(read_file(path, "image")), {}, None)
     if path.suffix == ".nir":
-        raise UnsupportedError(
-            f"{model}: NIR files cannot be read yet; write a Python file with network() or give a .nmi"
-        )
+        from neuromorph.nir import read
+
+        net = read(path, seed=DEFAULT_SEED if seed is None else seed)
+        return Model(model, net, None, net.sources, None)
     if path.suffix == ".py":
         return _of_module(model, _load(path), seed)
     known = examples()
     if model in known:
         return _of_module(model, importlib.import_module(f"neuromorph.examples.{model}"), seed)
     raise ValidationError(
-        f"model {model!r} is neither a .py or .nmi file nor a built-in example; {nearest(model, known)} "
+        f"model {model!r} is neither a .py, .nir or .nmi file nor a built-in example; {nearest(model, known)} "
         "(`neuromorph run --list` shows them)"
     )
 

@@ -55,7 +55,7 @@ class LazyGroup(click.Group):
 def cli(traceback: bool) -> None:
     """Spiking networks that learn: one integer program, equal to the bit on every machine.
 
-    MODEL is a Python file with a function network(), a .nmi image, or the name of a built-in example
+    MODEL is a Python file with a function network(), a .nir file, a .nmi image, or the name of a built-in example
     (neuromorph run --list).
     """
 

@@ -169,7 +169,7 @@ BAD = {
     "unknown example": (["run", "tutorail"], "did you mean 'tutorial'"),
     "missing model file": (["run", "{dir}/none.py"], "no such file"),
     "missing image": (["run", "{dir}/none.nmi"], "No such file"),
-    "nir": (["run", "{dir}/model.nir"], "NIR files cannot be read yet"),
+    "nir": (["run", "{dir}/model.nir"], "NIR"),
     "unknown target": (["run", "{model}", "--target", "cpuu"], "did you mean 'cpu'"),
     "unknown option": (["run", "{model}", "--tarjet", "cpu"], "No such option"),
     "unknown command": (["rnu"], "No such command"),

@@ -42,7 +42,8 @@ SECTIONS: dict[str, list[str]] = {
     "Plasticity": [f"neuromorph.plasticity.{n}" for n in (
         "STDP", "TripletSTDP", "RewardSTDP", "InhibitorySTDP", "InstarSTDP", "Hebbian", "Oja", "BCM", "Metaplasticity",
         "PES", "CalciumRule", "SynapticScaling", "Consolidation", "Sleep", "Gate", "FiniteResource", "Sum", "Custom",
-        "TraceSpec", "ThresholdAdaptation", "IntrinsicPlasticity", "PlasticityRule")],
+        "TraceSpec", "ThresholdAdaptation", "IntrinsicPlasticity",
+        "ShortTermPlasticity", "PlasticityRule")],
     "Compiling": [
         "neuromorph.compile.compile", "neuromorph.program.Program", "neuromorph.program.Population",
         "neuromorph.program.Projection", "neuromorph.program.build", "neuromorph.report.Report",
@@ -287,7 +288,8 @@ def _held(net: nm.Network, target: Target, reasons: dict[str, int]) -> str:
 
 
 def _network(
-    neuron: nm.LIF | nm.TernaryLIF | None = None, rule: plasticity.PlasticityRule | None = None, graded: bool = False
+    neuron: nm.LIF | nm.TernaryLIF | None = None, rule: plasticity.PlasticityRule | None = None, graded: bool = False,
+    short_term: plasticity.ShortTermPlasticity | None = None,
 ) -> nm.Network:
     net = nm.Network(name="probe", dt=1 * ms, seed=1)
     source = net.input(16, name="source", graded=graded, source=None if graded else nm.Poisson(10 * Hz))
@@ -298,7 +300,7 @@ def _network(
         else:
             net.modulator(name=name, full_scale=4.0)
     weights = -0.1 if rule is not None and rule.sign == "inh" else 0.1
-    net.connect(source, cells, weights=weights, plasticity=rule, name="syn")
+    net.connect(source, cells, weights=weights, plasticity=rule, short_term=short_term, name="syn")
     return net
 
 
@@ -351,6 +353,7 @@ RULES: dict[str, Callable[[], nm.Network]] = {
     "ThresholdAdaptation": lambda: _network(
         nm.LIF(tau_m=20 * ms, homeostasis=plasticity.ThresholdAdaptation(0.02, 2.0))
     ),
+    "ShortTermPlasticity": lambda: _network(short_term=plasticity.ShortTermPlasticity(U=0.5, tau_rec=800 * ms)),
     "IntrinsicPlasticity": lambda: _network(
         nm.LIF(tau_m=20 * ms, homeostasis=plasticity.IntrinsicPlasticity(target_rate=5 * Hz))
     ),

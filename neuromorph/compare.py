@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["CAUSES", "Difference", "First", "compare", "compare_values"]
 
 CAUSES = (
-    "u", "theta", "refr", "v", "spikes", "ring", "tx", "ty", "x1", "x2", "y1", "y2", "y3", "tag_1", "tag_2", "w",
+    "u", "theta", "refr", "v", "spikes", "ring", "tx", "ty", "x1", "x2", "y1", "y2", "y3", "tag_1", "tag_2",
+    "stp_u", "stp_x", "since", "w",
     "adapt", "plastic",
 )  # fmt: skip
 """Variables in the order in which a step changes them: the first that differs is nearest to the cause."""
@@ -238,7 +239,7 @@ def compare_values(
         if wrong.size:
             at = tuple(int(k) for k in wrong[0])
             element: int | tuple[int, ...] = at if len(at) > 1 else at[0]
-            if item.object in synapses and item.variable in ("w", "tag_1", "tag_2"):
+            if item.object in synapses and item.variable in ("w", "tag_1", "tag_2", "stp_u", "stp_x"):
                 pre, post = synapses[item.object]
                 element = int(pre[at[0]]), int(post[at[0]])
             elif item.variable == "ring":

@@ -121,7 +121,19 @@ def draw_projection(proj: Projection, dt: float, seed: int) -> graph.Projection:
         graded=proj.graded,
         rule=proj.plasticity,
         w_max=bound,
+        short_term=_short_term(where, proj, pairs, seed),
     )
+
+
+def _short_term(where: str, proj: Projection, pairs: Pairs | None, seed: int) -> graph.ShortTerm | None:
+    asked = proj.short_term
+    if asked is None:
+        return None
+    use: Any = asked.U
+    if isinstance(use, Distribution) or np.ndim(use):
+        shape = (proj.pre.n, proj.post.n)
+        use = _frozen(_per_synapse(f"{where}: short_term.U", use, pairs, shape, Stream(seed, proj.name, "U")))
+    return graph.ShortTerm(use if np.ndim(use) else float(use), asked.tau_rec, asked.tau_facil, asked.learned_use)
 
 
 def _explicit(where: str, proj: Projection) -> tuple[Any, Any]:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from neuromorph.plasticity.base import PlasticityRule
 
-__all__ = ["Adaptation", "Drawn", "Graph", "Modulator", "Phase", "Population", "Probe", "Projection", "verify"]
+__all__ = [
+    "Adaptation", "Drawn", "Graph", "Modulator", "Phase", "Population", "Probe", "Projection", "ShortTerm", "verify",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,16 @@ class Population:
 
 
 @dataclass(frozen=True, slots=True)
+class ShortTerm:
+    """Short-term plasticity: `U` (scalar or like the weights), time constants in s, whether tag_2 is added to U."""
+
+    U: float | NDArray[np.float64]
+    tau_rec: float
+    tau_facil: float = 0.0
+    learned_use: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Projection:
     """Synapses. Dense: weights (n_pre, n_post); sparse: rows by source (`indptr`, `indices`), weights (nnz,)."""
 
@@ -72,6 +84,7 @@ class Projection:
     graded: bool = False
     rule: PlasticityRule | None = None
     w_max: float | None = None  # plastic: the largest weight that the rule may reach
+    short_term: ShortTerm | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuromorph.errors import ValidationError
-from neuromorph.graph import Graph, Modulator, Population, Projection
+from neuromorph.graph import Graph, Modulator, Population, Projection, ShortTerm
 from neuromorph.modulator import check_modulator, check_value
 from neuromorph.parameters import LIMITS, Limit, integer, real, values
+from neuromorph.plasticity.short_term import USE
+from neuromorph.plasticity.text import Custom
 from neuromorph.validate import check_ends, check_rows, nearest
 
 if TYPE_CHECKING:
@@ -96,6 +98,8 @@ def check_projection(proj: Projection, pops: Mapping[str, Population]) -> None:
     if proj.graded and pops[proj.pre].kind == "lif":
         raise ValidationError(f"{where}: graded, but the spikes of {proj.pre!r} carry no payload; leave graded out")
     _check_weights(where, proj)
+    if proj.short_term is not None:
+        _check_short_term(where, proj, proj.short_term)
     delays = np.asarray(proj.delays)
     if delays.dtype.kind not in "iu" or delays.shape not in ((), proj.weights.shape):
         raise ValidationError(
@@ -103,6 +107,19 @@ def check_projection(proj: Projection, pops: Mapping[str, Population]) -> None:
         )
     if delays.size and not 1 <= delays.min() <= delays.max() <= DELAY_MAX:
         raise ValidationError(f"{where}: delays of {delays.min()}..{delays.max()} steps; 1..{DELAY_MAX} are allowed")
+
+
+def _check_short_term(where: str, proj: Projection, asked: ShortTerm) -> None:
+    use = np.asarray(asked.U, float)
+    if use.shape not in ((), proj.weights.shape):
+        raise ValidationError(f"{where}: short_term.U of shape {use.shape}, needed one or {proj.weights.shape}")
+    values(f"{where}: short_term.U", use.ravel() if use.ndim else use.item(), USE)
+    for key in ("tau_rec", "tau_facil"):
+        real(f"{where}: short_term.{key}", getattr(asked, key), Limit(0.0, unit="s"))
+    if asked.learned_use and not (isinstance(proj.rule, Custom) and proj.rule.dd):
+        raise ValidationError(
+            f"{where}: short_term.learned_use adds tag_2 to U, but no rule changes it; give plasticity=Custom(dd=...)"
+        )
 
 
 def check_read(proj: Projection, modulators: Mapping[str, Modulator]) -> None:
@@ -178,12 +195,13 @@ def probe_variables(target: Population | Projection | Modulator, dt: float) -> t
             return ("spikes",)
         extra = ("refr",) * bool(np.any(target.refractory)) + ("theta", "adapt") * (target.adaptation is not None)
         return ("spikes", "u", "v", *extra)
+    release = ("stp_u", "stp_x", "since") if target.short_term is not None else ()
     if target.rule is None:
-        return ("ring",)
+        return ("ring", *release)
     rule = target.rule.ideal(dt)
     tags = ("tag_1",) * bool(rule.dt or "t" in rule.read) + ("tag_2",) * bool(rule.dd or "d" in rule.read)
     traces = tuple(name for name in ("x1", "x2", "y1", "y2", "y3") if name in rule.traces)
-    return ("ring", "w", *tags, *traces, "tx", "ty", "plastic")
+    return ("ring", "w", *tags, *traces, "tx", "ty", "plastic", *release)
 
 
 def _check_probes(graph: Graph, objects: Mapping[str, Population | Projection | Modulator]) -> None:

@@ -77,6 +77,9 @@ def _projection(proj: Projection, full: bool) -> Iterator[str]:
         yield f"  rule {_shown(proj.rule)}"
     if proj.w_max is not None:
         yield f"  w_max {_value(proj.w_max)}"
+    if proj.short_term is not None:
+        for key in ("U", "tau_rec", "tau_facil", "learned_use"):
+            yield from _parameter(f"short_term.{key}", getattr(proj.short_term, key), full)
 
 
 def _modulator(modulator: Modulator, full: bool) -> Iterator[str]:

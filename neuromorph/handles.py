@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from neuromorph.inputs import Source
     from neuromorph.network import Network
     from neuromorph.neurons import Neuron
-    from neuromorph.plasticity import PlasticityRule
+    from neuromorph.plasticity import PlasticityRule, ShortTermPlasticity
     from neuromorph.topology import Topology
 
 __all__ = ["Handle", "Input", "Modulator", "Phase", "Population", "Probe", "Projection"]
@@ -83,6 +83,7 @@ class Projection(Handle):
     sign: Literal["mixed", "exc", "inh"] | None
     w_max: float | None
     graded: bool
+    short_term: ShortTermPlasticity | None = None
 
     @property
     def summary(self) -> str:

@@ -126,6 +126,11 @@ def _projection(proj: Projection) -> dict[str, Any]:
         "sign_mode": proj.sign_mode, "weight_exp": proj.weight_exp, "graded": proj.graded,
         "weights": _span(proj.weights), "delays": _span(proj.delays),
     }  # fmt: skip
+    if proj.short_term is not None:
+        found["short_term"] = {
+            "use": _span(proj.short_term.use), "recovery": list(proj.short_term.recovery),
+            "facilitation": list(proj.short_term.facilitation), "learned_use": proj.short_term.learned_use,
+        }  # fmt: skip
     if proj.rule is not None:
         from neuromorph.language import format_products
 

@@ -13,6 +13,7 @@ from neuromorph.modulator import check_modulator, check_value, draw_modulator
 from neuromorph.neurons import Neuron, TernaryLIF
 from neuromorph.parameters import Limit, described, integer, keywords, name_of, real, steps
 from neuromorph.plasticity.base import PlasticityRule
+from neuromorph.plasticity.short_term import ShortTermPlasticity
 from neuromorph.topology import AllToAll, Topology
 from neuromorph.units import ms
 
@@ -143,6 +144,7 @@ class Network:
         sign: Literal["mixed", "exc", "inh"] | None = None,
         w_max: float | None = None,
         graded: bool | None = None,
+        short_term: ShortTermPlasticity | None = None,
         name: str | None = None,
     ) -> handles.Projection:
         """Synapses from `pre` to `post`.
@@ -170,6 +172,8 @@ class Network:
         graded : bool, optional
             Whether a spike's payload multiplies the weight. Default: where spikes have one (graded inputs,
             `TernaryLIF`).
+        short_term : ShortTermPlasticity, optional
+            How release changes from spike to spike, of static and of plastic synapses.
         name : str, optional
             Default ``<pre>_to_<post>``, with a number if that is taken. What is drawn depends on the name.
 
@@ -201,10 +205,14 @@ class Network:
             raise ValidationError(
                 f"{where}: graded = True, but spikes of {pre.name!r} carry no payload; leave graded out"
             )
+        if short_term is not None and not isinstance(short_term, ShortTermPlasticity):
+            raise ValidationError(
+                f"{where}: short_term = {short_term!r:.60}; needed neuromorph.plasticity.ShortTermPlasticity(...)"
+            )
         delay = self.dt if delay is None else delay
         return self._add(
             handles.Projection(
-                name, pre, post, weights, topology, delay, plasticity, sign, w_max, graded, network=self
+                name, pre, post, weights, topology, delay, plasticity, sign, w_max, graded, short_term, network=self
             )
         )  # fmt: skip
 
@@ -304,7 +312,8 @@ class Network:
         variable : str
             Of an input: "spikes"; of a population: "spikes", "u", "v", "refr" (with a refractory period), "theta" (or
             "threshold": what homeostasis adds to v_th); of a plastic projection: "w" (or "weights"), its traces "x1",
-            "x2", "y1", "y2", "y3" and tags "tag_1", "tag_2"; of a modulator: "m".
+            "x2", "y1", "y2", "y3" and tags "tag_1", "tag_2"; of one with short-term plasticity: "stp_u", "stp_x"; of a
+            modulator: "m".
         every : float, optional
             Seconds between samples, a multiple of dt; None: every step. Samples are taken at the end of steps that are
             multiples.

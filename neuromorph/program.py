@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from neuromorph.errors import ValidationError
 from neuromorph.rule import Rule
+from neuromorph.short_term import ShortTerm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,6 +155,7 @@ class Projection:
     graded: bool = False
     rule: Rule | None = None
     plastic: bool = True  # plasticity on at the start
+    short_term: ShortTerm | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.delays, np.ndarray) and not self.delays.ndim:
@@ -168,6 +170,11 @@ class Projection:
     def max_delay(self) -> int:
         """Largest stored delay."""
         return int(np.max(self.delays)) if np.size(self.delays) else 0
+
+    @property
+    def shift(self) -> int:
+        """By how many bits a sum of weights goes left (right if negative): release has 12 fractional bits."""
+        return self.weight_exp - (0 if self.short_term is None else 12)
 
     @property
     def slots(self) -> int:

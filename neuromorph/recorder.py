@@ -175,7 +175,7 @@ class Recorder:
     def _synapses(self, item: Item) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
         """Source and target of each element of a sparse projection's weights and tags."""
         proj = self.program.projections.get(item.object)
-        if proj is None or proj.indices is None or item.variable not in ("w", "tag_1", "tag_2"):
+        if proj is None or proj.indices is None or item.variable not in ("w", "tag_1", "tag_2", "stp_u", "stp_x"):
             return None, None
         return proj.pre_of, proj.indices
 

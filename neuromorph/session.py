@@ -252,7 +252,8 @@ class Session:
         obj : handle or str
             Population, projection or modulator.
         variable : str
-            u, v, refr, theta, threshold, adapt; w, tag_1, tag_2, x1, x2, y1, y2, y3, tx, ty, ring, plastic; m.
+            u, v, refr, theta, threshold, adapt; w, tag_1, tag_2, x1, x2, y1, y2, y3, tx, ty, ring, plastic,
+            stp_u, stp_x, since; m.
         physical : bool
             Convert to the units of the description (float64).
 

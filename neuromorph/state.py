@@ -16,11 +16,13 @@ from neuromorph.errors import ImageError, ValidationError
 from neuromorph.image import PROBE_CODES
 from neuromorph.program import MODULATOR_MAX, SIGN_RANGE, THETA_MAX, U
 from neuromorph.rule import TRACES
+from neuromorph.short_term import ONE, SINCE_MAX
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from neuromorph.program import Population, Program, Projection
+    from neuromorph.rule import Rule
 
 __all__ = ["Item", "State", "checked", "items", "problem"]
 
@@ -31,7 +33,7 @@ HEADER = _HEADER.size + 4
 _I32 = (-(1 << 31), (1 << 31) - 1)
 _DTYPES = {
     "u": "<i4", "v": "<i4", "theta": "<i4", "ring": "<i4", "m": "<i4", "refr": "<u2", "w": "<i2", "tag_1": "<i2",
-    "tag_2": "<i2",
+    "tag_2": "<i2", "stp_u": "<u2", "stp_x": "<u2", "since": "<u2",
 }  # fmt: skip
 """Canonical types; u8 where none is given."""
 
@@ -46,7 +48,7 @@ class Item:
         The user's name.
     variable : str
         u, v, refr, theta, adapt of a population;
-        ring, w, tag_1, tag_2, x1, x2, y1, y2, y3, tx, ty, plastic of a projection;
+        ring, w, tag_1, tag_2, x1, x2, y1, y2, y3, tx, ty, plastic, stp_u, stp_x, since of a projection;
         m of a modulator.
     dtype : numpy.dtype
         Canonical form, little-endian.
@@ -142,9 +144,15 @@ def _population_items(pop: Population) -> Iterator[Item]:
 def _projection_items(proj: Projection, program: Program) -> Iterator[Item]:
     n_pre, n_post = program.populations[proj.pre].n, program.populations[proj.post].n
     yield _item(proj.name, "ring", (proj.slots, n_post), *_contributions(proj))
-    rule = proj.rule
-    if rule is None:
-        return
+    if proj.rule is not None:
+        yield from _plastic_items(proj, proj.rule, n_pre, n_post)
+    if proj.short_term is not None:
+        yield _item(proj.name, "stp_u", proj.weights.shape, 0, ONE)
+        yield _item(proj.name, "stp_x", proj.weights.shape, 0, ONE)
+        yield _item(proj.name, "since", (n_pre,), 0, SINCE_MAX)
+
+
+def _plastic_items(proj: Projection, rule: Rule, n_pre: int, n_post: int) -> Iterator[Item]:
     yield _item(proj.name, "w", proj.weights.shape, *SIGN_RANGE[proj.sign_mode])
     if rule.has_tag_1:
         yield _item(proj.name, "tag_1", proj.weights.shape, -257, 255)
@@ -162,12 +170,12 @@ def _projection_items(proj: Projection, program: Program) -> Iterator[Item]:
 def _contributions(proj: Projection) -> tuple[int, int, int]:
     """Lowest, highest and unit of what a projection can have on its way."""
     low, high = _I32
-    if proj.weight_exp < 0:
+    if proj.shift < 0:
         # With one delay for all, a sum of an emission step is shifted as a whole; else shifted sums add up.
-        right = 0 if isinstance(proj.delays, np.ndarray) else -proj.weight_exp
+        right = 0 if isinstance(proj.delays, np.ndarray) else -proj.shift
         return low >> right, high >> right, 1
     even = proj.rule is None and proj.sign_mode == "mixed"
-    return low, high, 1 << (proj.weight_exp + even)
+    return low, high, 1 << (proj.shift + even)
 
 
 def _padded(data: bytes) -> bytes:

@@ -150,6 +150,11 @@ def _check_projection(proj: Projection, pops: Mapping[str, Population]) -> None:
         raise ValidationError(f"{where}: weight_exp {proj.weight_exp} is outside -16..15")
     _check_shape(proj, pops[proj.pre].n, pops[proj.post].n)
     _check_values(proj)
+    held = proj.short_term
+    if held is not None and np.shape(held.use) not in ((), proj.weights.shape):
+        raise ValidationError(f"{where}: use of shape {np.shape(held.use)}, needed {proj.weights.shape} or a scalar")
+    if held is not None and held.learned_use and not (proj.rule is not None and proj.rule.has_tag_2):
+        raise ValidationError(f"{where}: learned_use adds tag_2 to the use, but the projection has no tag_2")
 
 
 def _check_shape(proj: Projection, n_pre: int, n_post: int) -> None:
@@ -256,11 +261,12 @@ def probe_variables(target: Population | Projection | Modulator) -> tuple[str, .
             return ("spikes",)
         extra = ("refr",) * target.is_refractory + ("theta", "adapt") * target.adaptive
         return ("spikes", "u", "v", *extra)
+    release = ("stp_u", "stp_x", "since") if target.short_term is not None else ()
     if target.rule is None:
-        return ("ring",)
+        return ("ring", *release)
     tags = ("tag_1",) * target.rule.has_tag_1 + ("tag_2",) * target.rule.has_tag_2
     traces = tuple(name for name in ("x1", "x2", "y1", "y2", "y3") if name in target.rule.traces)
-    return ("ring", "w", *tags, *traces, "tx", "ty", "plastic")
+    return ("ring", "w", *tags, *traces, "tx", "ty", "plastic", *release)
 
 
 def _check_probes(program: Program) -> None:

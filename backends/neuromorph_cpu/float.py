@@ -17,6 +17,7 @@ from neuromorph.graph import Graph, Population, Probe, Projection
 from neuromorph.passes.discretise import Dynamics, decay, dynamics
 from neuromorph_cpu.float_learning import Learner, machine_unit
 from neuromorph_cpu.float_modulator import FloatModulator
+from neuromorph_cpu.float_short_term import FloatShortTerm
 
 __all__ = ["Events", "FloatEngine", "Samples", "SpikeColumn"]
 
@@ -67,6 +68,7 @@ class _Synapses:
         self.fan_out = np.full(n_pre, n_post) if self.indptr is None else np.diff(self.indptr)
         self.one_delay = int(self.delays) if self.delays.ndim == 0 else 0
         self.learner: Learner | None = None
+        self.short_term: FloatShortTerm | None = None
 
     def send(self, t: int, s: Ints, weights: Floats, ring: Floats) -> int:
         """Put the contributions of the spikes `s` of step `t` under way; returns the synaptic events."""
@@ -155,6 +157,9 @@ class FloatEngine:
         self._state[projection.name, "w"] = np.array(projection.weights, dtype=np.float64)
         self._state[projection.name, "ring"] = np.zeros((synapses.slots, n_post))
         self._neurons[projection.post].incoming.append(synapses)
+        asked = projection.short_term
+        if asked is not None:
+            synapses.short_term = FloatShortTerm(projection, asked, self._state, n_pre, self.graph.dt)
         if projection.rule is not None:
             unit = self._w_units.get(projection.name, machine_unit(projection))
             read = tuple(self._modulators[name] for name in projection.rule.reads)
@@ -297,6 +302,8 @@ class FloatEngine:
         for name, synapses in self._synapses.items():
             source = self._spikes[synapses.projection.pre]
             weights, ring = self._state[name, "w"], self._state[name, "ring"]
+            if synapses.short_term is not None:
+                weights = synapses.short_term.released(source, weights)
             self._counters["synaptic_events"] += synapses.send(t, source, weights, ring)
             if synapses.learner is not None:
                 synapses.learner.note(t, source, self._spikes[synapses.projection.post])

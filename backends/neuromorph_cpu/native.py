@@ -23,7 +23,7 @@ RULES = {
     5: "section table", 6: "section sizes and counts", 7: "an index out of its table", 8: "a value out of range",
     9: "memory",
 }  # fmt: skip
-FEATURES_ALL = 0x17FFF
+FEATURES_ALL = 0x1FFFF
 E_IMAGE, E_ARENA, E_ARG, E_INPUT, E_STATE, E_SPACE, E_STEPS = range(-1, -8, -1)
 OUTPUT_BYTES = 1 << 20
 CHUNK_MIN, CHUNK_MAX, CHUNK_SECONDS = 64, 1 << 20, 0.1

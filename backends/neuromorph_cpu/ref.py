@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from neuromorph.program import SIGN_RANGE, Modulator, Population, Program, Projection
 from neuromorph.rule import MODULATORS, Factor, Product, Rule, modulator_table
+from neuromorph_cpu.ref_short_term import ONE, release
 
 __all__ = ["Reference", "SharedNumbers", "mix"]
 
@@ -159,6 +160,10 @@ class Reference:
     def _init_projection(self, proj: Projection) -> None:
         n_pre, n_post = self._sizes(proj)
         self.state[proj.name, "ring"] = np.zeros((proj.slots, n_post), np.int64)
+        if proj.short_term is not None:
+            self.state[proj.name, "stp_u"] = np.zeros_like(proj.weights)
+            self.state[proj.name, "stp_x"] = np.full_like(proj.weights, ONE)
+            self.state[proj.name, "since"] = np.zeros(n_pre, np.int64)
         if proj.rule is None:
             return
         self.state[proj.name, "w"] = proj.weights.copy()
@@ -286,11 +291,20 @@ class Reference:
     def _weights(self, proj: Projection) -> Ints:
         return self.state[proj.name, "w"] if proj.rule is not None else proj.weights
 
+    def _released(self, proj: Projection, sent: Spikes) -> Ints:
+        """The weights, times what their synapses release where that changes (3.1)."""
+        held, state = proj.short_term, self.state
+        if held is None:
+            return self._weights(proj)
+        tags = state[proj.name, "tag_2"] if held.learned_use else None
+        u, x, since = (state[proj.name, key] for key in ("stp_u", "stp_x", "since"))
+        return self._weights(proj) * release(held, u, x, since, sent.payload != 0, self._pairs(proj)[0], tags)
+
     def _take_in(self, proj: Projection) -> None:
         """Section 3: contributions into the ring; then the spike times of plastic projections (4.2)."""
         sent = self.spikes[proj.pre]
         s = sent.payload if proj.graded else sent.binary
-        weights, ring = self._weights(proj), self.state[proj.name, "ring"]
+        weights, ring = self._released(proj, sent), self.state[proj.name, "ring"]
         n_post = ring.shape[1]
         for d, group in self.delay_groups[proj.name] if s.any() else ():
             here = weights if group is None else np.where(group, weights, 0)
@@ -300,7 +314,7 @@ class Reference:
                 acc = np.zeros(n_post, np.int64)
                 np.add.at(acc, proj.indices, here * s[proj.pre_of])
             acc = self._wrap("sum of weights", acc)
-            shift = proj.weight_exp
+            shift = proj.shift
             contribution = self._wrap("sum << weight_exp", acc << shift) if shift >= 0 else acc >> -shift
             if self.seen is not None:
                 lost = (acc & ((1 << -min(shift, 0)) - 1)) != 0

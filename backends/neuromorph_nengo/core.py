@@ -238,6 +238,10 @@ def _check(graph: Graph) -> None:
             _check_population(pop)
     inputs = {pop.name for pop in graph.populations if pop.kind == "input"}
     for projection in graph.projections:
+        if projection.short_term is not None:
+            raise UnsupportedError(
+                f"projection {projection.name!r}: NengoCore has no short-term plasticity; use cpu:float"
+            )
         if projection.rule is not None:
             _check_plastic(projection, projection.pre in inputs)
     if graph.schedule:

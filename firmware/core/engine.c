@@ -65,6 +65,7 @@ static void reset_pop(nm_pop *p) {
 static void reset_proj(const nm_engine *e, uint32_t index, nm_proj *p) {
     memset(p->ring, 0, (size_t)p->slots * p->n_post * 4);
     memset(p->dirty, 0, p->slots);
+    if (p->short_term) nm_short_term_reset(e, p);
     if (!p->plastic) return;
     nm_plastic *l = p->plastic;
     const uint8_t *from = nm_rec(&e->image, SEC_WEIGHTS, 0) + p->w_off;
@@ -83,6 +84,8 @@ static void reset_proj(const nm_engine *e, uint32_t index, nm_proj *p) {
 /* Counters that would need a division in each step are set here and then count. */
 static void place_in_time(nm_engine *e, uint32_t t) {
     uint32_t rest;
+    for (uint32_t i = 0; i < e->projs; i++)
+        if (e->proj[i].short_term) nm_short_term_seek(e->proj + i, t - e->now);
     e->now = t;
     for (uint32_t i = 0; i < e->pops; i++) {
         nm_pop *p = e->pop + i;

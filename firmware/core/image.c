@@ -52,6 +52,7 @@ void nm_decode_proj(const nm_image *m, uint32_t i, nm_proj *p) {
     p->delay = b[10];
     p->off = b[11];
     p->rule = nm_u16(b + 12);
+    p->release = nm_u16(b + 14);
     p->w_off = nm_u32(b + 16);
     p->w_count = nm_u32(b + 20);
     p->d_off = nm_u32(b + 24);
@@ -60,9 +61,10 @@ void nm_decode_proj(const nm_image *m, uint32_t i, nm_proj *p) {
     p->slots = (uint8_t)(p->delay + 1u);
     p->flip = p->sign == SIGN_INH ? 0xFFFFFFFFu : 0u;
     const uint32_t half = p->element == ELEM_I8;   /* stored as w/2 */
-    p->left = (uint8_t)((p->exp > 0 ? (uint32_t)p->exp : 0u) + half);
-    p->right = (uint8_t)(p->exp < 0 ? -p->exp : 0);
-    p->staged = p->delay_kind == 1 && p->exp < 0;
+    const int32_t shift = p->exp - (p->release ? 12 : 0);      /* a release has 12 fractional bits */
+    p->left = (uint8_t)((shift > 0 ? (uint32_t)shift : 0u) + half);
+    p->right = (uint8_t)(shift < 0 ? -shift : 0);
+    p->staged = p->delay_kind == 1 && shift < 0;
 }
 
 void nm_decode_rule(const nm_image *m, uint32_t i, nm_rule *r) {

@@ -61,6 +61,23 @@ static void place_plastic(nm_alloc *a, const nm_proj *p, const nm_rule *r, nm_pl
         l->by_value = take(a, 2 * NM_DECAY_ENTRIES, 4);
 }
 
+static void place_short_term(const nm_image *m, nm_alloc *a, nm_proj *p) {
+    const uint8_t *b = nm_rec(m, SEC_SHORT_TERM, p->release - 1u);
+    const uint16_t *uses = (const uint16_t *)(const void *)(m->base + m->sec[SEC_USES].off);
+    nm_short_term local;
+    memset(&local, 0, sizeof local);
+    p->short_term = take(a, 1, sizeof(nm_short_term));
+    local.u = take(a, p->w_count, 2);
+    local.x = take(a, p->w_count, 2);
+    local.last = take(a, p->n_pre, 4);
+    local.each = b[0] & 1u ? uses + nm_u32(b + 4) : NULL;
+    local.learned = b[0] >> 1 & 1u;
+    local.use = nm_u16(b + 2);
+    local.recovery = b + 8;
+    local.facilitation = b + 40;
+    if (a->base && a->used != UINT32_MAX) *p->short_term = local;
+}
+
 /* Sizes of the scratch areas, which all projections share. */
 typedef struct { uint32_t stage, history, delta, fold, sums; } nm_scratch;
 
@@ -79,6 +96,7 @@ static void place_proj(const nm_image *m, nm_alloc *a, nm_proj *p, nm_scratch *s
     p->delays = m->base + m->sec[SEC_DELAYS].off + p->d_off;
     p->rows = (const uint32_t *)(const void *)(m->base + m->sec[SEC_ROWS].off) + 3u * p->row0;
     p->targets = (const uint32_t *)(const void *)(m->base + m->sec[SEC_TARGETS].off) + p->target0;
+    if (p->release) place_short_term(m, a, p);
     if (p->rule == 0) return;
     nm_rule rule;
     nm_plastic local;

@@ -40,7 +40,7 @@ typedef struct {
     uint32_t features;  /* feature bits that this engine has */
 } nm_limits;
 
-#define NM_FEATURES_ALL 0x17FFFu
+#define NM_FEATURES_ALL 0x1FFFFu
 
 typedef struct nm_engine nm_engine;   /* lives at the start of the arena */
 

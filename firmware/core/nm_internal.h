@@ -38,7 +38,7 @@ enum {
     SEC_MACHINE = 1, SEC_META = 2, SEC_POPS = 3, SEC_PROJS = 4, SEC_PARAMS = 5, SEC_ROWS = 6, SEC_TARGETS = 7,
     SEC_WEIGHTS = 8, SEC_DELAYS = 9, SEC_RULES = 10, SEC_PRODUCTS = 11, SEC_FACTORS = 12, SEC_TRACES = 13,
     SEC_DECAYS = 14, SEC_STREAMS = 15, SEC_SCHEDULE = 16, SEC_PROBES = 17, SEC_INITIAL = 18, SEC_MODULATORS = 19,
-    SEC_SOURCES = 20, SEC_COUNT = 21
+    SEC_SOURCES = 20, SEC_SHORT_TERM = 21, SEC_USES = 22, SEC_COUNT = 23
 };
 
 enum { POP_INPUT = 0, POP_LIF = 1, POP_TERNARY = 2 };
@@ -63,7 +63,8 @@ enum { HASH_DECAY = 0, HASH_IMPULSE = 5, HASH_SUM = 10 };
 /* Codes of state items. */
 enum {
     ITEM_U = 1, ITEM_V = 2, ITEM_REFR = 3, ITEM_THETA = 4, ITEM_ADAPT = 5, ITEM_RING = 16, ITEM_W = 17, ITEM_TAG1 = 18,
-    ITEM_TAG2 = 19, ITEM_TRACE = 20, ITEM_TX = 25, ITEM_TY = 26, ITEM_PLASTIC = 27, ITEM_CODES = 28, ITEM_M = 32
+    ITEM_TAG2 = 19, ITEM_TRACE = 20, ITEM_TX = 25, ITEM_TY = 26, ITEM_PLASTIC = 27, ITEM_STP_U = 28,
+    ITEM_STP_X = 29, ITEM_SINCE = 30, ITEM_CODES = 31, ITEM_M = 32
 };
 enum { KIND_POP, KIND_PROJ, KIND_MODULATOR, KIND_COUNT };   /* of objects: of probes and state items */
 enum { RULE_MODULATORS = 4 };
@@ -134,7 +135,16 @@ typedef struct {
 } nm_plastic;
 
 typedef struct {
-    uint16_t pre, post, rule;           /* rule: index + 1 */
+    uint16_t *u, *x;                    /* of each synapse, as its last spike left them */
+    uint32_t *last;                     /* of each source: the step of its last spike */
+    const uint16_t *each;               /* U of each synapse; null: `use` */
+    const uint8_t *recovery, *facilitation;     /* 16 factors each, in the image */
+    uint16_t use;
+    uint8_t learned;                    /* tag_2 is added to U */
+} nm_short_term;
+
+typedef struct {
+    uint16_t pre, post, rule, release;  /* rule, release (short-term plasticity): index + 1 */
     uint8_t layout, sign, graded, element, delay_kind, delay, off;
     int8_t exp;
     uint32_t w_off, w_count, d_off, row0, target0;
@@ -149,6 +159,7 @@ typedef struct {
     uint8_t staged;                     /* groups must be shifted before they meet in a cell */
     uint32_t flip;
     nm_plastic *plastic;
+    nm_short_term *short_term;          /* null: release does not change */
 } nm_proj;
 
 typedef struct {
@@ -265,6 +276,12 @@ void nm_update(nm_pop *p, uint32_t t);
 void nm_deliver(nm_engine *e, nm_proj *p);
 void nm_take_in(nm_engine *e, nm_proj *p);
 
+/* short_term.c */
+void nm_release(nm_engine *e, nm_proj *p, const nm_pop *pre, int32_t *ring, uint32_t slot);
+uint32_t nm_since(const nm_engine *e, const nm_short_term *s, uint32_t i);     /* steps since its last spike */
+void nm_short_term_reset(const nm_engine *e, const nm_proj *p);
+void nm_short_term_seek(const nm_proj *p, uint32_t by);     /* the step counter moves, the silences stay */
+
 /* traces.c */
 void nm_note(nm_engine *e, uint32_t index, nm_proj *p);
 void nm_histories(nm_engine *e, uint32_t index, nm_proj *p);
@@ -298,6 +315,8 @@ void nm_probes_start(nm_engine *e);     /* countdowns from the current step */
 void nm_probes_step(nm_engine *e);
 
 /* state.c */
+/* Of items of 16 bits: without a sign. */
+NM_INLINE int nm_unsigned(uint32_t code) { return code == ITEM_REFR || (code >= ITEM_STP_U && code <= ITEM_SINCE); }
 int nm_item_find(const nm_engine *e, uint8_t kind, uint16_t object, uint8_t code, nm_item *info);
 void nm_values(const nm_engine *e, const nm_item *item, uint32_t first, uint32_t count, uint8_t *out);
 #endif

@@ -111,7 +111,8 @@ void nm_deliver(nm_engine *e, nm_proj *p) {
 static void take_in_delayed(nm_engine *e, nm_proj *p, const nm_pop *pre) {
     const uint32_t slot = p->slot + 1u;     /* the number of slots is the first one again */
     int32_t *ring = p->staged ? e->stage : p->ring;
-    if (p->element == ELEM_I8) delayed_all_i8(p, pre, ring, slot);
+    if (p->short_term) nm_release(e, p, pre, ring, slot);
+    else if (p->element == ELEM_I8) delayed_all_i8(p, pre, ring, slot);
     else if (p->element == ELEM_U8) delayed_all_u8(p, pre, ring, slot);
     else delayed_all_i16(p, pre, ring, slot);
     for (uint32_t s = 0; s < p->slots; s++) p->dirty[s] = 1;
@@ -134,6 +135,10 @@ void nm_take_in(nm_engine *e, nm_proj *p) {
     /* one delay d for all, d + 1 slots: step t + 1 + d falls into the slot of t, which was just delivered */
     int32_t *acc = p->ring + (uint32_t)p->slot * p->n_post;
     p->dirty[p->slot] = 1;
+    if (p->short_term) {
+        nm_release(e, p, pre, acc, 0);
+        return;
+    }
     switch (p->element + 3u * p->layout) {
     case 0: dense_all_i8(p, pre, acc); break;
     case 1: dense_all_u8(p, pre, acc); break;

@@ -102,7 +102,7 @@ static int record_values(const nm_engine *e, uint32_t probe, nm_sink *s) {
     const nm_probe *p = e->probe + probe;
     nm_item item;
     nm_item_find(e, p->kind, p->object, p->variable, &item);
-    const uint32_t format = item.width == 1 ? 2u : item.width == 4 ? 4u : p->variable == ITEM_REFR ? 5u : 3u;
+    const uint32_t format = item.width == 1 ? 2u : item.width == 4 ? 4u : nm_unsigned(p->variable) ? 5u : 3u;
     for (uint32_t k = 0; k < item.count; k += MOST) {
         const uint32_t n = nm_min(MOST, item.count - k);
         uint8_t *out = record(s, e->now, probe, format, k, n, n * item.width);

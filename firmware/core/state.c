@@ -22,6 +22,8 @@ static int pop_item(const nm_pop *p, nm_item *info) {
 static int proj_item(const nm_proj *p, nm_item *info) {
     const nm_plastic *l = p->plastic;
     if (info->code == ITEM_RING) return set(info, 4, (uint32_t)p->slots * p->n_post);
+    if (info->code == ITEM_STP_U || info->code == ITEM_STP_X) return p->short_term ? set(info, 2, p->w_count) : 0;
+    if (info->code == ITEM_SINCE) return p->short_term ? set(info, 2, p->n_pre) : 0;
     if (!l) return 0;
     switch (info->code) {
     case ITEM_W: return set(info, 2, p->w_count);
@@ -93,6 +95,9 @@ static int32_t value(const nm_engine *e, const nm_item *item, uint32_t k) {
     case ITEM_TX: return p->plastic->tx[k];
     case ITEM_TY: return p->plastic->ty[k];
     case ITEM_PLASTIC: return p->plastic->on;
+    case ITEM_STP_U: return p->short_term->u[k];
+    case ITEM_STP_X: return p->short_term->x[k];
+    case ITEM_SINCE: return (int32_t)nm_since(e, p->short_term, k);
     case ITEM_M: return e->modulator[item->object].value[k];
     default: return p->plastic->trace[item->code - ITEM_TRACE][k];
     }
@@ -122,7 +127,7 @@ static int32_t given(const nm_item *item, const uint8_t *in, uint32_t k) {
     if (item->width == 1) return in[k];
     if (item->width == 4) return (int32_t)nm_u32(in + 4 * k);
     const uint32_t x = nm_u16(in + 2 * k);
-    return item->code == ITEM_REFR ? (int32_t)x : (int16_t)x;
+    return nm_unsigned(item->code) ? (int32_t)x : (int16_t)x;
 }
 
 /* The raw sum that delivers contribution x; `ok` is cleared if there is none. */
@@ -152,6 +157,9 @@ static int valid(const nm_engine *e, const nm_item *item, uint32_t k, int32_t x)
     case ITEM_TAG1: return x >= -257 && x <= 255;
     case ITEM_TAG2: return x >= 0 && x <= 255;
     case ITEM_M: return x >= -NM_MODULATOR_MAX && x <= NM_MODULATOR_MAX;
+    case ITEM_STP_U:
+    case ITEM_STP_X: return x <= 32768;
+    case ITEM_SINCE: return 1;
     case ITEM_TX:
     case ITEM_TY: return x <= p->plastic->rule->t_epoch;
     case ITEM_TRACE: return x <= (p->plastic->rule->graded & 1u ? 128 : 127);    /* overwrite, add_wrap */
@@ -182,6 +190,9 @@ static void write(nm_engine *e, const nm_item *item, uint32_t k, int32_t x) {
     case ITEM_TX: p->plastic->tx[k] = (uint8_t)x; break;
     case ITEM_TY: p->plastic->ty[k] = (uint8_t)x; break;
     case ITEM_PLASTIC: p->plastic->on = (uint8_t)x; break;
+    case ITEM_STP_U: p->short_term->u[k] = (uint16_t)x; break;
+    case ITEM_STP_X: p->short_term->x[k] = (uint16_t)x; break;
+    case ITEM_SINCE: p->short_term->last[k] = e->now - (uint32_t)x; break;
     case ITEM_M: e->modulator[item->object].value[k] = x; break;
     default: p->plastic->trace[item->code - ITEM_TRACE][k] = (uint8_t)x; break;
     }

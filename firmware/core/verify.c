@@ -73,9 +73,9 @@ static int check_header(nm_check *c, const nm_limits *limits, size_t len) {
 static int check_entry(nm_check *c, const uint8_t *p, uint32_t *end) {
     /* 0: unknown type. Rows, pools and tables are read in place and have no room to grow. */
     static const uint16_t strides[SEC_COUNT] = {0, 32, 1, 64, 64, 4, 12, 4, 1, 1, 64, 8, 4, 16, 1032, 32, 12, 16, 4,
-                                                32, 8};
+                                                32, 8, 72, 2};
     static const uint8_t exact[] = {SEC_META, SEC_PARAMS, SEC_ROWS, SEC_TARGETS, SEC_WEIGHTS, SEC_DELAYS, SEC_DECAYS,
-                                    SEC_STREAMS, SEC_INITIAL};
+                                    SEC_STREAMS, SEC_INITIAL, SEC_USES};
     const uint32_t type = nm_u16(p), flags = nm_u16(p + 2), off = nm_u32(p + 4), length = nm_u32(p + 8);
     const uint32_t count = nm_u32(p + 12), stride = nm_u32(p + 16), capacity = nm_u32(p + 20);
     if ((off & 7u) != 0 || off < *end || off > c->len || length > c->len - off || (flags & ~3u)) return bad_at(c, 5, p);
@@ -312,6 +312,42 @@ static int check_delays(nm_check *c, const nm_proj *p, const uint8_t *b) {
     return largest == p->delay ? 0 : bad_at(c, 8, b + 10);
 }
 
+/* ---- short-term plasticity ---- */
+
+static int check_short_term(nm_check *c, uint32_t i) {
+    const uint8_t *b = nm_rec(&c->m, SEC_SHORT_TERM, i);
+    if (b[0] > 3 || b[1]) return bad_at(c, 8, b);
+    if (nm_u16(b + 2) > (b[0] & 1u ? 0u : 32767u)) return bad_at(c, 8, b + 2);
+    for (uint32_t k = 0; k < 32; k++)
+        if (nm_u16(b + 8 + 2 * k) > 32768u) return bad_at(c, 8, b + 8);
+    c->features |= UINT32_C(1) << 15;
+    return 0;
+}
+
+/* What a projection needs of its record: a U for each weight, none behind the end of a row, and the tag that it reads. */
+static int check_uses(nm_check *c, const nm_proj *p, uint32_t n_pre, const uint8_t *at) {
+    const uint8_t *b = nm_rec(&c->m, SEC_SHORT_TERM, p->release - 1u);
+    const uint32_t first = nm_u32(b + 4);
+    if ((b[0] & 2u) && !(p->rule && (nm_rec(&c->m, SEC_RULES, p->rule - 1u)[3] & FLAG_TAG2)))
+        return bad_at(c, 7, at + 14);
+    if (!(b[0] & 1u)) return 0;
+    if (!inside(first, p->w_count, count_of(c, SEC_USES))) return bad_at(c, 7, b + 4);
+    if (spend(c, p->w_count, b + 4)) return 1;
+    for (uint32_t k = 0; k < p->w_count; k++) {
+        const uint8_t *use = nm_rec(&c->m, SEC_USES, first + k);
+        if (nm_u16(use) > 32767u) return bad_at(c, 8, use);
+    }
+    for (uint32_t i = 0; i < n_pre && p->layout; i++) {
+        const uint8_t *row = nm_rec(&c->m, SEC_ROWS, p->row0 + i);
+        const uint32_t start = nm_u32(row), end = start + nm_u32(row + 4);
+        for (uint32_t k = start + nm_u32(row + 8); k < end; k++) {
+            const uint8_t *use = nm_rec(&c->m, SEC_USES, first + k);
+            if (nm_u16(use)) return bad_at(c, 8, use);
+        }
+    }
+    return 0;
+}
+
 static int check_proj(nm_check *c, uint32_t i) {
     const uint8_t *b = nm_rec(&c->m, SEC_PROJS, i);
     nm_proj p;
@@ -335,10 +371,12 @@ static int check_proj(nm_check *c, uint32_t i) {
         const uint32_t of = ref ? nm_u16(nm_rec(&c->m, SEC_MODULATORS, ref - 1u) + 2) : 0;
         if (of && of - 1u != p.post) return bad_at(c, 7, b + 12);
     }
-    if (!zeros(b + 14, 2) || !zeros(b + 36, 28)) return bad_at(c, 8, b + 14);
+    if (p.release > count_of(c, SEC_SHORT_TERM)) return bad_at(c, 7, b + 14);
+    if (!zeros(b + 36, 28)) return bad_at(c, 8, b + 36);
     if (p.layout == 0 && (uint64_t)pre.n * post.n != p.w_count) return bad_at(c, 6, b + 20);
     if (check_weights(c, &p, b) || check_delays(c, &p, b)) return 1;
     if (p.layout == 1 && check_sparse(c, &p, pre.n, post.n, b)) return 1;
+    if (p.release && check_uses(c, &p, pre.n, b)) return 1;
     if (p.graded) c->features |= 1u << 3;
     if (p.delay) c->features |= 1u << 4;
     if (p.layout) c->features |= 1u << 5;
@@ -491,6 +529,7 @@ static int probed_pop(const nm_check *c, const nm_probe *p) {
 static int probed_proj(const nm_check *c, const nm_probe *p) {
     const uint32_t rule = nm_u16(nm_rec(&c->m, SEC_PROJS, p->object) + 12), code = p->variable;
     if (code == ITEM_RING) return 1;
+    if (code >= ITEM_STP_U && code <= ITEM_SINCE) return nm_u16(nm_rec(&c->m, SEC_PROJS, p->object) + 14) != 0;
     if (rule == 0 || code < ITEM_RING || code >= ITEM_CODES) return 0;
     nm_rule r;
     nm_decode_rule(&c->m, rule - 1u, &r);
@@ -527,6 +566,8 @@ static int check_contents(nm_check *c) {
         if (check_product(c, i)) return 1;
     for (uint32_t i = 0; i < count_of(c, SEC_RULES); i++)
         if (check_rule(c, i)) return 1;
+    for (uint32_t i = 0; i < count_of(c, SEC_SHORT_TERM); i++)
+        if (check_short_term(c, i)) return 1;
     for (uint32_t i = 0; i < count_of(c, SEC_PROJS); i++)
         if (check_proj(c, i)) return 1;
     for (uint32_t i = 0; i < count_of(c, SEC_SCHEDULE); i++)

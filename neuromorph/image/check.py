@@ -24,6 +24,8 @@ _MACHINE, _POPS, _PROJS, _PARAMS, _ROWS, _TARGETS, _WEIGHTS, _DELAYS = 1, 3, 4, 
 _RULES, _PRODUCTS, _FACTORS, _TRACES, _TABLES, _STREAMS, _SCHEDULE, _PROBES, _INITIAL, _MODULATORS, _SOURCES = range(
     10, 21
 )
+_SHORT_TERM, _USES = 21, 22
+_WHOLE, _USE_MAX = 1 << 15, (1 << 15) - 1
 _OPTIONS = (0x40, 0x3F, 0x1C)  # of inputs, lif, ternary
 _REFRACTORY = 4  # place among the parameters
 _TRACE_VARIABLES, _D, _T, _ONE, _MODULATOR_VARIABLES = range(2, 7), 8, 9, 10, range(11, 15)
@@ -55,6 +57,8 @@ def check_contents(image: bytes, found: Mapping[int, Section]) -> None:
         checker.product(k)
     for k in range(checker.count(_RULES)):
         checker.rule(k)
+    for k in range(checker.count(_SHORT_TERM)):
+        checker.short_term(k)
     for k in range(checker.count(_PROJS)):
         checker.projection(k)
     for k in range(checker.count(_SCHEDULE)):
@@ -287,7 +291,9 @@ class _Checker:
         for ref in struct.unpack_from("<4H", self.bytes(_RULES, rule - 1), 52) if rule else ():
             of = struct.unpack_from("<H", self.bytes(_MODULATORS, ref - 1), 2)[0] if ref else 0
             self.need(not of or of - 1 == post, 7, at + 12, "a modulator of the rule belongs to another population")
-        self.need(not any(b[14:16]) and not any(b[36:64]), 8, at + 14, "reserved bytes are not 0")
+        release = int.from_bytes(b[14:16], "little")
+        self.need(release <= self.count(_SHORT_TERM), 7, at + 14, "the short-term plasticity does not exist")
+        self.need(not any(b[36:64]), 8, at + 36, "reserved bytes are not 0")
         start, count, delays, rows, targets = struct.unpack_from("<5I", b, 16)
         n_pre, n_post = (struct.unpack_from("<I", self.bytes(_POPS, p), 4)[0] for p in (pre, post))
         self.need(layout or n_pre * n_post == count, 6, at + 20, f"{count} weights of {n_pre} x {n_post} neurons")
@@ -309,6 +315,32 @@ class _Checker:
         if layout:
             self._rows(at, rows, targets, count, n_pre, n_post)
             self._gaps(rows, n_pre, start, size, delays if each else None, count)
+        if release:
+            self._use(at, release, rule, count, rows if layout else None, n_pre)
+
+    def _use(self, at: int, release: int, rule: int, count: int, rows: int | None, n_pre: int) -> None:
+        """What a projection needs of its short-term plasticity."""
+        record = self.at(_SHORT_TERM, release - 1)
+        flags, first = self.image[record], int.from_bytes(self.image[record + 4 : record + 8], "little")
+        tag = bool(rule) and self.bytes(_RULES, rule - 1)[3] & _TAG_2
+        self.need(tag or not flags & 2, 7, at + 14, "short-term plasticity reads a tag that the rule does not have")
+        if not flags & 1:
+            return
+        self.need(self.inside(_USES, first, count), 7, record + 4, "values of U lie outside their pool")
+        self.spend(count, record + 4)
+        values = self.pool(_USES, "<u2", first, count)
+        self.need(not (values > _USE_MAX).any(), 8, self._place(_USES, first, 2, values > _USE_MAX), "U is over 32767")
+        if rows is not None:
+            table = self.pool(_ROWS, "<u4", rows, 3 * n_pre).reshape(n_pre, 3)
+            wrong = ~_used(table, count) & (values != 0)
+            self.need(not wrong.any(), 8, self._place(_USES, first, 2, wrong), "a U behind the end of its row is not 0")
+
+    def short_term(self, k: int) -> None:
+        at = self.at(_SHORT_TERM, k)
+        flags, zero, use, _, *factors = struct.unpack_from("<BBHI32H", self.image, at)
+        self.need(flags <= 3 and not zero, 8, at, "a flag of short-term plasticity is unknown")
+        self.need(use <= (0 if flags & 1 else _USE_MAX), 8, at + 2, "U is out of range, or not for all")
+        self.need(max(factors) <= _WHOLE, 8, at + 8, "a factor of short-term plasticity is over 32768")
 
     def _place(self, kind: int, first: int, size: int, wrong: NDArray[np.bool_]) -> int:
         return self.at(kind, first) + size * int(wrong.argmax()) if wrong.size else 0

@@ -22,7 +22,8 @@ OPERATIONS = ("plasticity", "adaptation", "modulator")
 MODES = ("add", "hold")
 PROBE_CODES = {
     "spikes": 0, "u": 1, "v": 2, "refr": 3, "theta": 4, "adapt": 5, "ring": 16, "w": 17, "tag_1": 18, "tag_2": 19,
-    "x1": 20, "x2": 21, "y1": 22, "y2": 23, "y3": 24, "tx": 25, "ty": 26, "plastic": 27, "m": 32,
+    "x1": 20, "x2": 21, "y1": 22, "y2": 23, "y3": 24, "tx": 25, "ty": 26, "plastic": 27,
+    "stp_u": 28, "stp_x": 29, "since": 30, "m": 32,
 }  # fmt: skip
 """Codes of what a probe can sample and of state items (docs/image.md, 1 and 2)."""
 VARIABLE_OF = {code: name for name, code in PROBE_CODES.items()}
@@ -32,7 +33,7 @@ ENTRY = struct.Struct("<HHIIIII")
 MACHINE = struct.Struct("<QIB3xHHH10x")
 POPULATION = struct.Struct("<BBBxI7iIIHBBIII4x")
 DRIFT = struct.Struct("<Ii")  # behind it, in records of 72 bytes
-PROJECTION = struct.Struct("<HHBBBbBBBBHxxIIIII28x")
+PROJECTION = struct.Struct("<HHBBBbBBBBHHIIIII28x")
 RULE = struct.Struct("<BBBBI3H3H5Hxx5I4HBxH")
 PRODUCT = struct.Struct("<BBbbHBx")
 FACTOR = struct.Struct("<BBh")
@@ -41,13 +42,15 @@ SCHEDULE = struct.Struct("<IBBHi")
 PROBE = struct.Struct("<BBHIIxxxx")
 MODULATOR = struct.Struct("<BBHHBBIHxxi12x")
 SOURCE = struct.Struct("<Hxxi")
+SHORT_TERM = struct.Struct("<BxHI16H16H")
 SECTIONS = {
     1: (32, True), 2: (1, False), 3: (64, True), 4: (64, True), 5: (4, True), 6: (12, True), 7: (4, True), 8: (1, True),
     9: (1, True), 10: (64, True), 11: (8, True), 12: (4, True), 13: (16, True), 14: (1032, True), 15: (32, True),
     16: (12, True), 17: (16, False), 18: (4, True), 19: (32, True), 20: (8, True),
+    21: (72, True), 22: (2, True),
 }  # fmt: skip
 """Stride of each type of section, and whether it is logical: part of the digest."""
-GROWING = frozenset((1, 3, 4, 10, 11, 12, 13, 16, 17, 19, 20))
+GROWING = frozenset((1, 3, 4, 10, 11, 12, 13, 16, 17, 19, 20, 21))
 """Sections whose records may have more fields in a later version."""
 STRIDE_MAX = (1 << 16) - 1
 

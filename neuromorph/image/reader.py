@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -27,6 +28,7 @@ from neuromorph.image.layout import (
     PROJECTION,
     RULE,
     SCHEDULE,
+    SHORT_TERM,
     SIGNS,
     SOURCE,
     TRACE,
@@ -50,6 +52,7 @@ from neuromorph.rule import (
     decay_table,
     modulator_table,
 )
+from neuromorph.short_term import FACTORS, ShortTerm
 
 if TYPE_CHECKING:
     from neuromorph.report import Report
@@ -283,12 +286,13 @@ def _check_streams(reader: _Reader, seed: int, refs: list[int]) -> None:
 def _decode_projection(
     reader: _Reader, record: tuple[Any, ...], name: str, pops: list[Population], rules: list[Rule]
 ) -> Projection:
-    pre, post, sparse, sign, graded, exp, element, per_synapse, delay, off, rule, start, count, *rest = record
+    pre, post, sparse, sign, graded, exp, element, per_synapse, delay, off, rule, release, start, count, *rest = record
     delays, rows, targets = rest
     n_pre, n_post = pops[pre].n, pops[post].n
     weights = reader.pool(8, ("i1", "u1", "<i2")[element], start, count)
     weights = weights * 2 if element == 0 else -weights if SIGNS[sign] == "inh" else weights
     held_delays: int | NDArray[np.int64] = reader.pool(9, "u1", delays, count) if per_synapse else delay
+    short_term = _decode_short_term(reader, release, count)
     indptr = indices = None
     if sparse:
         table = reader.pool(6, "<u4", rows * 3, n_pre * 3).reshape(n_pre, 3)
@@ -296,12 +300,25 @@ def _decode_projection(
         indices = reader.pool(7, "<u4", targets, count)[used]
         weights = weights[used]
         held_delays = held_delays[used] if isinstance(held_delays, np.ndarray) else held_delays
+        if short_term is not None and isinstance(short_term.use, np.ndarray):
+            short_term = replace(short_term, use=short_term.use[used])
         indptr = np.concatenate([[0], np.cumsum(table[:, 2])])
     else:
         weights = weights.reshape(n_pre, n_post)
         held_delays = held_delays.reshape(n_pre, n_post) if isinstance(held_delays, np.ndarray) else held_delays
+        if short_term is not None and isinstance(short_term.use, np.ndarray):
+            short_term = replace(short_term, use=short_term.use.reshape(n_pre, n_post))
     return Projection(
         name=name, pre=pops[pre].name, post=pops[post].name, weights=weights, weight_exp=exp,
         sign_mode=cast("Any", SIGNS[sign]), delays=held_delays, indptr=indptr, indices=indices, graded=bool(graded),
-        rule=rules[rule - 1] if rule else None, plastic=not off,
+        rule=rules[rule - 1] if rule else None, plastic=not off, short_term=short_term,
     )  # fmt: skip
+
+
+def _decode_short_term(reader: _Reader, number: int, count: int) -> ShortTerm | None:
+    """Number + 1 of a record, for a projection with `count` weights."""
+    if not number:
+        return None
+    flags, use, at, *factors = reader.records(21, SHORT_TERM)[number - 1]
+    held = reader.pool(22, "<u2", at, count) if flags & 1 else use
+    return ShortTerm(held, tuple(factors[:FACTORS]), tuple(factors[FACTORS:]), bool(flags & 2))

@@ -34,6 +34,7 @@ from neuromorph.image.layout import (
     SCHEDULE,
     SECTIONS,
     SEMANTICS,
+    SHORT_TERM,
     SIGNS,
     SOURCE,
     TRACE,
@@ -66,7 +67,7 @@ def features(program: Program) -> tuple[str, ...]:
         "modulators": bool(program.modulators),
         "extended_factors": any(p.extended for r in rules for p in r.products),
         "resource_sums": any("q" in r.variables for r in rules),
-        "short_term": False,
+        "short_term": any(p.short_term is not None for p in projs),
         "threshold_drift": any(p.drifts for p in pops),
     }
     return tuple(name for name in FEATURES if has[name])
@@ -246,9 +247,21 @@ def _encode_projection(
         PROJECTION.pack(
             pops[proj.pre], pops[proj.post], proj.layout == "sparse", SIGNS.index(proj.sign_mode), proj.graded,
             proj.weight_exp, element, per_synapse, proj.max_delay, not proj.plastic, rule,
-            weights, proj.synapses, delays, rows, targets,
+            _encode_short_term(pools, proj), weights, proj.synapses, delays, rows, targets,
         ),
     )  # fmt: skip
+
+
+def _encode_short_term(pools: _Pools, proj: Projection) -> int:
+    """Its number + 1, 0 if there is none."""
+    held = proj.short_term
+    if held is None:
+        return 0
+    each = isinstance(held.use, np.ndarray)
+    at = pools.add(22, np.asarray(held.use).astype("<u2").tobytes()) if each else 0
+    flags = each | held.learned_use << 1
+    use = 0 if each else held.use
+    return pools.add(21, SHORT_TERM.pack(flags, use, at, *held.recovery, *held.facilitation)) + 1
 
 
 def _encode_factor(factor: Factor) -> bytes:

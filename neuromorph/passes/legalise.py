@@ -95,6 +95,7 @@ def _users(program: Program, feature: str) -> list[str]:
         "tags": lambda p: p.rule is not None and (p.rule.has_tag_1 or p.rule.has_tag_2),
         "extended_factors": lambda p: p.rule is not None and any(product.extended for product in p.rule.products),
         "resource_sums": lambda p: p.rule is not None and "q" in p.rule.variables,
+        "short_term": lambda p: p.short_term is not None,
     }  # fmt: skip
     names = [p.name for p in program.populations.values() if feature in pops and pops[feature](p)]
     names += [p.name for p in program.projections.values() if feature in projs and projs[feature](p)]

@@ -13,7 +13,9 @@ from neuromorph.passes.base import Pass, State
 from neuromorph.passes.hold import BIAS_MAX, check_tau, compact, hold_adaptation, hold_bias, hold_du, hold_dv, tau_of
 from neuromorph.passes.modulator import hold_modulator
 from neuromorph.passes.scale import CURRENT_MAX, Incoming, Scale, choose_scale, column_sums, peak_current
+from neuromorph.passes.short_term import hold_short_term
 from neuromorph.report import Entry, Notice, compare_values
+from neuromorph.short_term import ONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,6 +77,11 @@ class Quantise(Pass):
                 projs[proj.name], unit = self._projection(proj, held, scale, state.graph.dt, book, coarse)
                 if unit is not None:
                     scales[proj.name] = {"w": unit}
+                if proj.short_term is not None:
+                    release, lines = hold_short_term(proj, proj.short_term, state.graph.dt)
+                    projs[proj.name] = replace(projs[proj.name], short_term=release)
+                    scales[proj.name] = {**scales.get(proj.name, {}), "stp_u": 1 / ONE, "stp_x": 1 / ONE}
+                    book.entries.extend(lines)
         for name, modulator in modulators.items():
             scales[name] = {"m": 1 / modulator.fine}
             book.entries.extend(modulator.entries)

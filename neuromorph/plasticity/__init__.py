@@ -18,6 +18,7 @@ from neuromorph.plasticity.pes import PES
 from neuromorph.plasticity.resource import FiniteResource
 from neuromorph.plasticity.reward import RewardSTDP
 from neuromorph.plasticity.scaling import SynapticScaling
+from neuromorph.plasticity.short_term import ShortTermPlasticity
 from neuromorph.plasticity.sleep import Sleep
 from neuromorph.plasticity.stdp import STDP
 from neuromorph.plasticity.sum import Sum
@@ -27,5 +28,6 @@ from neuromorph.plasticity.triplet import TripletSTDP
 __all__ = [
     "BCM", "PES", "STDP", "CalciumRule", "Consolidation", "Custom", "FiniteResource", "Gate", "Hebbian", "Held",
     "InhibitorySTDP", "InstarSTDP", "IntrinsicPlasticity", "Lowered", "Metaplasticity", "Oja", "PlasticityRule",
-    "RewardSTDP", "Sleep", "Sum", "SynapticScaling", "ThresholdAdaptation", "TraceSpec", "TripletSTDP",
+    "RewardSTDP", "ShortTermPlasticity", "Sleep", "Sum", "SynapticScaling", "ThresholdAdaptation", "TraceSpec",
+    "TripletSTDP",
 ]  # fmt: skip

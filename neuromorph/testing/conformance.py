@@ -30,6 +30,7 @@ from neuromorph.program import (
     build,
 )
 from neuromorph.rule import Factor, Product, Rule, Trace
+from neuromorph.short_term import ShortTerm, factors
 from neuromorph.state import items
 
 __all__ = ["LIMITS", "OPERATIONS", "Case"]
@@ -281,6 +282,10 @@ LIMITS: Mapping[str, Case] = MappingProxyType({
     "theta at its upper end": Case(
         cells={"adaptive": True, "theta_inc": THETA_MAX, "theta_frac": 12, "theta_period": 15, "vth": 10},
         edges=("theta: at the upper end",),
+    ),
+    "synapses that tire and facilitate": Case(
+        syn={"short_term": ShortTerm(np.arange(12).reshape(4, 3) * 2900, factors(300.0), factors(40.0)),
+             "weight_exp": 3},
     ),
     "a threshold that drifts below its start": Case(
         cells={"adaptive": True, "theta_inc": 40_000, "theta_drift": 9_000, "theta_min": -60_000, "theta_frac": 4,

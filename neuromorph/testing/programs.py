@@ -12,7 +12,7 @@ from neuromorph.program import Population, Probe, Program, Projection, ScheduleE
 from neuromorph.rule import GRADED_TRACES, TRACES, Factor, Product, Rule, Trace
 from neuromorph.state import items
 from neuromorph.testing.extensions import extended, large_payloads
-from neuromorph.testing.slow import drifting
+from neuromorph.testing.slow import drifting, releasing
 
 __all__ = ["COLUMNS", "STEPS", "Draw", "Events", "columns", "draw", "large"]
 
@@ -74,6 +74,7 @@ def draw(seed: int, attempt: int = 0, steps: int = STEPS, *, extensions: bool = 
     if extensions:
         program, first = extended(program, more, first, steps)
         program = drifting(program, np.random.default_rng([seed, attempt, 3]))
+        program = releasing(program, np.random.default_rng([seed, attempt, 4]))
     drawn = Draw(_with_probes(begin, program), events, steps, pause, restart, first, _state(begin, program))
     return large_payloads(drawn, more)
 

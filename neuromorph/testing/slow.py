@@ -1,21 +1,22 @@
-"""Random drifts of thresholds: what programs got after the files with recorded ones were made."""
+"""Random drifts of thresholds and short-term plasticity: what programs got after the recorded ones were made."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuromorph.program import THETA_MAX, Population, Program
+from neuromorph.program import THETA_MAX, Population, Program, Projection
+from neuromorph.short_term import FACTORS, ONE, USE_MAX, ShortTerm, factors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["drifting"]
+__all__ = ["drifting", "releasing"]
 
-DRIFTS = 0.5
-"""Share of adaptive populations that drift."""
+DRIFTS, RELEASES = 0.5, 0.2
+"""Share of adaptive populations that drift, and of projections with short-term plasticity."""
 
 
 def drifting(program: Program, rng: np.random.Generator) -> Program:
@@ -36,3 +37,25 @@ def _drift(rng: np.random.Generator, pop: Population) -> Population:
     if lowest and rng.random() < 0.5:
         init = rng.integers(lowest, 1000, pop.n)
     return replace(pop, theta_drift=drift, theta_min=lowest, init_theta=init)
+
+
+def releasing(program: Program, rng: np.random.Generator) -> Program:
+    """The program with projections whose release changes from spike to spike."""
+    projs: Mapping[str, Projection] = {
+        name: replace(proj, short_term=_short_term(rng, proj)) if rng.random() < RELEASES else proj
+        for name, proj in program.projections.items()
+    }
+    return replace(program, projections=projs)
+
+
+def _short_term(rng: np.random.Generator, proj: Projection) -> ShortTerm:
+    def decay() -> tuple[int, ...]:
+        if rng.random() < 0.2:
+            return tuple(int(f) for f in rng.choice([0, 1, 12345, ONE - 1, ONE], FACTORS))
+        return factors(float(rng.choice([0, 0.7, 5, 60, 800, 13000])))
+
+    use: Any = int(rng.choice([0, 1, 1600, 16384, USE_MAX]))
+    if rng.random() < 0.5:
+        use = rng.integers(0, USE_MAX + 1, proj.weights.shape)
+    learned = proj.rule is not None and proj.rule.has_tag_2 and bool(rng.random() < 0.7)
+    return ShortTerm(use, decay(), decay(), learned)

@@ -22,6 +22,7 @@ from neuromorph.errors import ImageError
 from neuromorph.image import decode, encode, without_metadata
 from neuromorph.program import Modulator, Population, Probe, Program, Projection, ScheduleEntry, build
 from neuromorph.rule import Factor, Product, Rule, Trace
+from neuromorph.short_term import ShortTerm, factors
 from neuromorph.state import items
 from neuromorph.testing.programs import draw
 from neuromorph_cpu import native
@@ -281,6 +282,48 @@ def test_the_report_is_not_part_of_the_digest() -> None:
     program = nm.compile(net, target="cpu")
     assert program.report is not None
     assert replace(program, report=None).digest == program.digest
+
+
+SHORT = ShortTerm(np.array([[100, 200], [300, 400]]), factors(800.0), factors(0.0))
+
+
+def short(each: ShortTerm = SHORT, one: ShortTerm = ShortTerm(16384, factors(5.0), factors(60.0))) -> Program:  # noqa: B008
+    """A program with a U for each synapse of its dense projection, and one for all of its sparse one."""
+    return whole(syn=replace(SYN, short_term=each), loop=replace(LOOP, short_term=one))
+
+
+LOGICAL_SHORT: dict[str, Callable[[], Program]] = {
+    "a U": lambda: short(replace(SHORT, use=np.array([[100, 200], [300, 401]]))),
+    "U for all": lambda: short(one=ShortTerm(16385, factors(5.0), factors(60.0))),
+    "a U for each, for one for all": lambda: short(replace(SHORT, use=100)),
+    "tau_rec": lambda: short(replace(SHORT, recovery=factors(801.0))),
+    "tau_facil": lambda: short(replace(SHORT, facilitation=factors(1.0))),
+    "none": lambda: whole(syn=replace(SYN, short_term=SHORT)),
+}
+
+
+@pytest.mark.parametrize("field", LOGICAL_SHORT)
+def test_every_field_of_short_term_plasticity_is_part_of_the_digest(field: str) -> None:
+    changed = LOGICAL_SHORT[field]()
+    assert changed.digest != short().digest
+    assert native.verify(changed.image)
+    again = decode(changed.image)
+    assert encode(replace(again)) == changed.image
+    for name, proj in changed.projections.items():
+        assert again.projections[name].short_term == proj.short_term
+
+
+def test_what_short_term_plasticity_must_be() -> None:
+    wrong: dict[str, Callable[[], object]] = {
+        "use must be integers of 0..32767": lambda: replace(SHORT, use=32768),
+        "recovery has 16 numbers": lambda: replace(SHORT, recovery=(1, 2)),
+        "facilitation has 16 numbers of 0..32768": lambda: replace(SHORT, facilitation=(32769,) * 16),
+        r"use of shape \(3,\)": lambda: short(replace(SHORT, use=np.array([1, 2, 3]))),
+        "the projection has no tag_2": lambda: short(replace(SHORT, learned_use=True)),
+    }
+    for message, make in wrong.items():
+        with pytest.raises(nm.ValidationError, match=message):
+            make()
 
 
 def rule(**changes: Any) -> Program:
@@ -582,6 +625,19 @@ FIELDS_SLOW: dict[str, tuple[int, int, int, str, int, int]] = {
     "a probe of u": (17, 0, 1, "<B", 1, 7),
     "a probe beyond the last": (17, 0, 2, "<H", 2, 7),
 }
+FIELDS_SHORT: dict[str, tuple[int, int, int, str, int, int]] = {
+    "short-term plasticity not named": (0, 0, 20, "<I", 0xFFF, 4),
+    "short-term plasticity that is not there": (4, 0, 14, "<H", 3, 7),
+    "a flag of short-term plasticity": (21, 0, 0, "<B", 4, 8),
+    "a reserved byte of short-term plasticity": (21, 0, 1, "<B", 1, 8),
+    "U over 32767": (21, 1, 2, "<H", 32768, 8),
+    "U for all and for each": (21, 0, 2, "<H", 1, 8),
+    "values of U outside their pool": (21, 0, 4, "<I", 1, 7),
+    "a U over 32767": (22, 2, 0, "<H", 32768, 8),
+    "a recovery over 1": (21, 0, 8, "<H", 32769, 8),
+    "a facilitation over 1": (21, 1, 70, "<H", 65535, 8),
+    "learned use without tag_2": (21, 1, 0, "<B", 2, 7),
+}
 FIELDS_DRIFT: dict[str, tuple[int, int, int, str, int, int]] = {
     "drift not named": (0, 0, 20, "<I", 0xFFF, 4),
     "drift of an input": (3, 0, 64, "<I", 1, 8),
@@ -596,12 +652,16 @@ INEXACT = {"a probe of u", "schedule of a static projection", "a variable that i
 """The reader finds these as a program that makes no sense: R8 instead of R7."""
 
 
-@pytest.mark.parametrize("name", [*FIELDS, *FIELDS_SLOW, *FIELDS_DRIFT])
+@pytest.mark.parametrize("name", [*FIELDS, *FIELDS_SLOW, *FIELDS_DRIFT, *FIELDS_SHORT])
 def test_a_wrong_field_is_refused_by_its_rule(name: str) -> None:
     """Though digest, hash and checksum are right."""
-    section, k, byte, form, value, rule_expected = (FIELDS | FIELDS_SLOW | FIELDS_DRIFT)[name]
-    drift = replace(CELLS, theta_drift=7, theta_min=-400)
-    image = bytearray((slow() if name in FIELDS_SLOW else whole(cells=drift if name in FIELDS_DRIFT else CELLS)).image)
+    section, k, byte, form, value, rule_expected = (FIELDS | FIELDS_SLOW | FIELDS_DRIFT | FIELDS_SHORT)[name]
+    program = slow() if name in FIELDS_SLOW else whole()
+    if name in FIELDS_DRIFT:
+        program = whole(cells=replace(CELLS, theta_drift=7, theta_min=-400))
+    if name in FIELDS_SHORT:
+        program = short()
+    image = bytearray(program.image)
     at = byte if section == 0 else byte + (entry_at(image, -section) if section < 0 else record_at(image, section, k))
     assert struct.unpack_from(form, image, at)[0] != value
     struct.pack_into(form, image, at, value)

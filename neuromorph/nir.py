@@ -388,6 +388,8 @@ def _matrix(proj: Projection, pops: Mapping[str, Population], dt: float) -> Floa
     """Weights (n_pre, n_post) in NIR's unit."""
     if proj.rule is not None:
         raise UnsupportedError(f"NIR has no learning rules: connect {proj.name!r} without plasticity to write it")
+    if proj.short_term is not None:
+        raise UnsupportedError(f"NIR has no short-term plasticity: leave it out of {proj.name!r} to write it")
     pre, post = pops[proj.pre], pops[proj.post]
     weights = proj.weights
     if proj.layout == "sparse":

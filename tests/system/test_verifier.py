@@ -109,7 +109,7 @@ CASES: dict[str, tuple[Callable[[], Program], tuple[Change, ...], int]] = {
     "a mixed weight of -257": (lambda: whole(syn=MIXED), ((WEIGHTS, 0, 0, "<h", -257),), 8),
     "plasticity half off": (whole, ((PROJS, 0, 11, "<B", 2),), 8),
     "a modulator of other neurons than the target": (elsewhere, ((PROJS, 0, 2, "<H", 2),), 7),
-    "a reserved byte of a projection": (whole, ((PROJS, 0, 14, "<B", 1),), 8),
+    "a reserved byte of a projection": (whole, ((PROJS, 0, 36, "<B", 1),), 8),
     "a constant with a function": (slow, ((FACTORS, 1, 0, "<B", 10), (FACTORS, 1, 1, "<B", 1)), 8),
     "a constant and a constant": (slow, ((FACTORS, 1, 0, "<B", 10), (FACTORS, 1, 1, "<B", 11 << 3)), 8),
     "a constant minus a variable, without function":

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["CAUSES", "Difference", "First", "compare", "compare_values"]
 
 CAUSES = (
-    "u", "theta", "refr", "v", "spikes", "stp_u", "stp_x", "since", "ring", "tx", "ty", "x1", "x2", "y1", "y2", "y3", "tag_1",
-    "tag_2", "w", "adapt", "plastic",
+    "u", "theta", "refr", "v", "spikes", "stp_u", "stp_x", "since", "ring", "tx", "ty", "x1", "x2", "y1", "y2", "y3",
+    "tag_1", "tag_2", "w", "adapt", "plastic",
 )  # fmt: skip
 """Variables in the order in which a step changes them: the first that differs is nearest to the cause."""
 

@@ -6,7 +6,7 @@ PYTEST_FLAGS ?= -n auto --maxprocesses 8 --dist worksteal
 HIL_FLAGS ?= -n 2
 BIN := .venv/bin
 
-.PHONY: demo test hil build lint lint-python lint-types lint-c bench mutation soak fuzz coverage docs test-pythons clean
+.PHONY: demo test hil build lint lint-python lint-types lint-c bench mutation soak store-power fuzz coverage docs test-pythons clean
 
 demo: .venv/.use build
 	$(BIN)/python -m neuromorph demo
@@ -62,6 +62,11 @@ fuzz: .venv/.dev
 # Branches of the board's link and of the verifier that tests take, by gcc and gcov: all.
 coverage: .venv/.dev
 	$(BIN)/python -m tests.cover
+
+# Loss of power in each flash operation of updates and saves, and in pairs; bytes of the flash that turn: half an hour.
+store-power: .venv/.dev
+	$(BIN)/python -m tests.mcu.power
+	$(BIN)/python -m tests.mcu.power --board 200
 
 # The wheel, on every other Python that this machine has.
 test-pythons: .venv/.dev build

@@ -51,13 +51,14 @@ SECTIONS: dict[str, list[str]] = {
     ],
     "Running": [
         "neuromorph.session.open", "neuromorph.session.run", "neuromorph.session.Session", "neuromorph.state.State",
+        "neuromorph.store.Store", "neuromorph.store.Stored", "neuromorph.store.StoredProgram",
     ],
     "Traces and comparison": [
         "neuromorph.trace.Trace", "neuromorph.trace.Spikes", "neuromorph.trace.States", "neuromorph.compare.compare",
         "neuromorph.compare.Difference", "neuromorph.compare.First",
     ],
     "Other formats": [f"neuromorph.nir.{n}" for n in ("read", "write", "from_nir", "to_nir")],
-    "Targets": ["neuromorph.engine.Target", "neuromorph.engine.Backend", "neuromorph.engine.Engine"],
+    "Targets": [f"neuromorph.engine.{n}" for n in ("Target", "Backend", "Engine", "Storing")],
     "Errors": [f"neuromorph.errors.{n}" for n in (
         "NeuromorphError", "ValidationError", "RuleError", "UnsupportedError", "CapacityError", "ImageError",
         "LinkError", "TargetError")],

@@ -39,7 +39,7 @@ BUILD = ROOT / "build"
 HOST_OUT = ROOT / "backends" / "neuromorph_cpu" / "_lib"
 BOARD_OUT = ROOT / "backends" / "neuromorph_mcu" / "_firmware"
 
-FIRMWARE_ONLY = ("app", "cobs", "link")  # how the serial side of core/ begins: of no use in process
+FIRMWARE_ONLY = ("app", "cobs", "link", "store")  # how the serial side of core/ begins: of no use in process
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 SANITIZE = ("-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all", "-fsanitize=address,undefined")
 HOST_FLAGS = ("-O3", "-g0", "-fPIC", "-shared")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from neuromorph.program import Program
     from neuromorph.report import Section
+    from neuromorph.store import Stored
 
-__all__ = ["Accounting", "Backend", "Engine", "Target"]
+__all__ = ["Accounting", "Backend", "Engine", "Storing", "Target"]
 
 
 class Engine(Protocol):
@@ -65,6 +66,36 @@ class Accounting(Protocol):
 
     def account(self, counters: dict[str, int], steps: int) -> Section:
         """The cost of a run of `steps` steps that did this work; its notes name the source of the figures."""
+
+
+@runtime_checkable
+class Storing(Protocol):
+    """What an engine offers besides if its machine keeps programs and states for the time without power."""
+
+    def persist(self, period: int, every: int, *, trial: bool) -> None:
+        """Store program and state: from the next start on they count, on `trial` for one start unless it is confirmed.
+
+        `period`: microseconds of a step that the machine makes by itself from its start on, 0: it waits for a host;
+        `every`: steps after which it stores its state by itself, 0: never.
+        """
+
+    def confirm(self) -> None:
+        """Keep the program that is on trial."""
+
+    def revert(self) -> None:
+        """Drop the newest stored program: the one before it counts again."""
+
+    def forget(self) -> None:
+        """Forget all that is stored."""
+
+    def stored(self) -> Stored:
+        """What is stored, and what the machine made of it when it started."""
+
+    def attach(self, digest: str) -> None:
+        """Take the program of that logical digest, which the machine holds, with the state that it has."""
+
+    def leave(self, period: int) -> None:
+        """Have the machine run on by itself, a step every `period` microseconds."""
 
 
 @dataclass(frozen=True, slots=True)

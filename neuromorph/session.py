@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromorph.engine import Accounting, Engine
-from neuromorph.errors import NeuromorphError, TargetError, ValidationError
+from neuromorph.engine import Accounting, Engine, Storing
+from neuromorph.errors import NeuromorphError, TargetError, UnsupportedError, ValidationError
 from neuromorph.program import Program
 from neuromorph.recorder import Recorder
 from neuromorph.state import Item, State, checked, items
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from neuromorph.graph import Graph
     from neuromorph.network import Network
     from neuromorph.report import Section
+    from neuromorph.store import Store, Stored
     from neuromorph.trace import Trace
 
 __all__ = ["Progress", "Session", "Stimulus", "open", "run", "steps_of"]
@@ -34,6 +35,8 @@ __all__ = ["Progress", "Session", "Stimulus", "open", "run", "steps_of"]
 Progress = Callable[[int, int], None]
 """Called with the steps done in this run and their total."""
 MAX_STEP = (1 << 32) - 1
+_PERIOD_MOST = 1000
+"""Seconds of a step at pace real."""
 
 
 def steps_of(duration: float, dt: float) -> int:
@@ -137,6 +140,66 @@ class Session:
         """Work done since the program was loaded: spikes, synaptic_events, plastic_updates; machines may add more."""
         with self._machine("asked for its counters"):
             return self.engine.counters()
+
+    @property
+    def store(self) -> Store:
+        """What the machine keeps for the time without power; UnsupportedError where it keeps nothing."""
+        from neuromorph.store import Store
+
+        if not isinstance(self.engine, Storing):
+            raise UnsupportedError(f"{self.target} stores nothing: save snapshot() to a file, or use a board")
+        return Store(self.engine)
+
+    def persist(
+        self, *, alone: bool | float = False, every: float | None = None, trial: bool = False
+    ) -> Stored:
+        """Store the program with its present state on the machine: after a loss of power it goes on from there.
+
+        Called again, it stores the state of then; a program that is stored already is not written again. At any moment
+        of it the power may fail: the machine has what was stored before, or all of this.
+
+        Parameters
+        ----------
+        alone : bool or float
+            From its start on the machine runs by itself, a step every dt, or every so many seconds. Else it waits for a
+            host (`neuromorph.open` with ``attach=True``).
+        every : float, optional
+            Seconds of the network's time, a whole number of steps, after which the machine stores its state by itself
+            while it runs.
+        trial : bool
+            The program is tried at the next start. Unless `Store.confirm` is called until the start after that, the
+            program that was stored before counts again.
+
+        Returns
+        -------
+        Stored
+            What the machine has stored then.
+
+        Raises
+        ------
+        UnsupportedError, TargetError
+            The machine keeps nothing; its flash fails.
+        CapacityError
+            Program or state is too large for it.
+        """
+        store, dt = self.store, self.program.dt
+        period = _microseconds(dt if alone is True else float(alone))
+        steps = 0 if every is None else steps_of(every, dt)
+        if every is not None and not 0 < steps <= MAX_STEP:
+            raise ValidationError(f"every = {every!r} s must be at least one step ({dt:g} s) and at most {MAX_STEP}")
+        with self._machine("storing its program"):
+            store.engine.persist(period, steps, trial=trial)
+            return store.info()
+
+    def leave(self, period: float | None = None) -> None:
+        """Have the machine run on by itself, a step every dt or every `period` seconds, and end the session.
+
+        `neuromorph.open` with ``attach=True`` finds it again; UnsupportedError where it cannot run alone.
+        """
+        engine = self.store.engine
+        with self._machine("left to itself"):
+            engine.leave(_microseconds(self.program.dt if period is None else period))
+        self.close()
 
     @contextmanager
     def _machine(self, doing: str) -> Iterator[None]:
@@ -362,7 +425,14 @@ def _name(obj: object) -> str:
     return name
 
 
-def open(program: Program | Network | Graph, target: str = "cpu") -> Session:  # noqa: A001
+def _microseconds(seconds: float) -> int:
+    """A period of steps; 0 for none."""
+    if not math.isfinite(seconds) or not 0 <= seconds <= _PERIOD_MOST or 0 < seconds < 1e-6:
+        raise ValidationError(f"a step of {seconds!r} s: it must be between 1 µs and {_PERIOD_MOST} s")
+    return round(seconds * 1e6)
+
+
+def open(program: Program | Network | Graph, target: str = "cpu", *, attach: bool = False) -> Session:  # noqa: A001
     """Start a machine and put a program on it.
 
     Parameters
@@ -371,16 +441,20 @@ def open(program: Program | Network | Graph, target: str = "cpu") -> Session:  #
         A network is compiled for `target` first.
     target : str
         Name of the machine; ``neuromorph targets`` lists them.
+    attach : bool
+        The machine holds this program already, stored on it or left by an earlier session: go on with its state and
+        step. A run of its own is stopped.
 
     Returns
     -------
     Session
-        At step 0; use it in a ``with`` statement.
+        At step 0, or at that of the machine; use it in a ``with`` statement.
 
     Raises
     ------
     TargetError
-        No such target, or something that it needs is missing; says how to get it.
+        No such target, or something that it needs is missing; says how to get it. It holds no program to attach to, or
+        another one.
     CapacityError, UnsupportedError
         The program does not fit the target.
     """
@@ -390,7 +464,9 @@ def open(program: Program | Network | Graph, target: str = "cpu") -> Session:  #
     held, graph, sources = _prepared(program, target, chosen.numbers == "float")
     engine = backend.open(chosen)
     try:
-        if graph is None:
+        if attach:
+            _attach(engine, held)
+        elif graph is None:
             engine.load(held.image)
         else:
             cast("GraphEngine", engine).load_graph(graph, held)
@@ -398,6 +474,12 @@ def open(program: Program | Network | Graph, target: str = "cpu") -> Session:  #
     except BaseException:
         engine.close()
         raise
+
+
+def _attach(engine: Engine, program: Program) -> None:
+    if not isinstance(engine, Storing):
+        raise UnsupportedError(f"{engine.target} begins anew in each session: attach=True is for boards")
+    engine.attach(program.digest)
 
 
 def _prepared(

@@ -12,8 +12,9 @@ from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from neuromorph.errors import LinkError, TargetError
+from neuromorph.store import Stored
 from neuromorph_mcu.link import HostLink, Timing
-from neuromorph_mcu.messages import BoardError, Code, Hello, Kind, Progress, State, Status, counters
+from neuromorph_mcu.messages import BoardError, Code, Hello, Kept, Kind, Progress, State, Status, counters, stored
 from neuromorph_mcu.records import InputStream, RecordBuffer
 
 __all__ = ["Client", "Port", "Refused"]
@@ -99,6 +100,13 @@ class Client:
         while self._link.hello is None:
             self._pump("its HELLO")
         self.hello = Hello.parse(self._link.hello)
+        self._expect_silence(saving=Kept.SAVES in self.hello.kept)
+
+    def _expect_silence(self, *, saving: bool) -> None:
+        """A board that saves by itself may erase flash at any time, and hears nothing meanwhile."""
+        timing = self._link.timing
+        self._silent = max(timing.lost, timing.silent) if saving else timing.silent
+        self._link.patience = self._silent
 
     def close(self) -> None:
         """Free the port. May be called twice."""
@@ -154,7 +162,7 @@ class Client:
         try:
             yield
         finally:
-            self._link.patience = self._link.timing.silent
+            self._link.patience = self._silent
 
     def counters(self) -> dict[str, int]:
         """Work done and stack used on the board, what pace real lost, both ends of the link (``board_``, ``host_``)."""
@@ -184,6 +192,31 @@ class Client:
             piece = data[at : at + self._link.size - 4]
             self._send(Kind.DATA, struct.pack("<I", at) + piece)
             at += len(piece)
+
+    def keep(self, period: int, every: int) -> None:
+        """Store the program as the candidate of the next start, with its orders (microseconds, steps)."""
+        self._keeping(Kind.STORE, struct.pack("<II", period, every))
+        self._expect_silence(saving=every > 0)
+
+    def save(self) -> int:
+        """Store the state of the stored program; return its step."""
+        return int.from_bytes(self._keeping(Kind.SAVE)[4:8], "little")
+
+    def judge(self, verdict: int) -> None:
+        """The candidate: 0 it goes (without one: the current image), 1 is tried at the next start, 2 is the one."""
+        self._keeping(Kind.CONFIRM, bytes((verdict,)))
+
+    def forget(self) -> None:
+        """Forget all that is stored."""
+        self._keeping(Kind.FORGET)
+
+    def stored(self) -> Stored:
+        """What is stored."""
+        return stored(self._ask(Kind.GET_STORE, answer=Kind.STORED))
+
+    def _keeping(self, kind: Kind, payload: bytes = b"") -> bytes:
+        with self._patient():  # flash erases slowly
+            return self._ask(kind, payload)
 
     def restart(self) -> None:
         """Back to step 0."""
@@ -231,6 +264,15 @@ class Client:
             at += size
 
     # ------------------------------------------------------------------------------------------ running
+
+    def leave(self, period: int) -> None:
+        """Have the board run on by itself, a step every `period` microseconds, for as long as there are steps."""
+        start = self.status().step
+        self._send(Kind.RUN, struct.pack("<IIB3xI", 0xFFFFFFFF - start, 0xFFFFFFFF, 1, period))
+        self._send(Kind.GET_STATUS)
+        kind = -1
+        while kind != Kind.STATUS:
+            kind, _ = self._receive("its status", Kind.STATUS, Kind.PROGRESS, Kind.TRACE)
 
     def run(
         self,

@@ -9,6 +9,9 @@ Memory map and rings are those of ``firmware/port/unicorn``.
 
 from __future__ import annotations
 
+import ctypes
+import mmap
+import os
 import struct
 import threading
 import time
@@ -16,6 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from neuromorph.errors import TargetError
@@ -26,6 +30,7 @@ __all__ = ["Machine"]
 
 FLASH, FLASH_SIZE = 0x00000000, 1 << 20
 RAM, RAM_SIZE = 0x20000000, 1 << 20
+STORE, STORE_SIZE = 0x08000000, 256 << 10
 DEVICE, DEVICE_SIZE = 0x40000000, 0x9000
 RING = 16384
 _RX, _TX = DEVICE + 0x1000, DEVICE + 0x1000 + RING
@@ -38,6 +43,35 @@ _TICK, _LONG_TICK, _LONG = 1, 50, 0.05
 not depend on the computer's load, but someone who waits for heavy steps hears of their progress."""
 
 
+class _FlashFile:
+    """Memory that keeps its content: of a file, or of nobody."""
+
+    def __init__(self, path: str | Path | None) -> None:
+        if path is None:
+            self._map = mmap.mmap(-1, STORE_SIZE)
+            self._map.write(b"\xff" * STORE_SIZE)
+        else:
+            self._map = self._of(Path(path))
+        self.cells: Any = (ctypes.c_char * STORE_SIZE).from_buffer(self._map)
+
+    @staticmethod
+    def _of(path: Path) -> mmap.mmap:
+        try:
+            if not path.exists():
+                path.write_bytes(b"\xff" * STORE_SIZE)
+            with path.open("r+b") as file:
+                if os.fstat(file.fileno()).st_size != STORE_SIZE:
+                    raise TargetError(f"{path} is no flash of this board: it must have {STORE_SIZE} bytes")
+                return mmap.mmap(file.fileno(), STORE_SIZE)
+        except OSError as error:
+            raise TargetError(f"the board's flash cannot be kept in {path}: {error}") from error
+
+    def close(self) -> None:
+        """Free it. May be called twice."""
+        self.cells = None
+        self._map.close()
+
+
 class Machine:
     """A board that has just been switched on.
 
@@ -47,6 +81,8 @@ class Machine:
         Which one.
     uid : bytes
         Its own number, 16 bytes.
+    flash : str or Path, optional
+        File that keeps what the board stores; it is made if it is not there. Without, that is lost at the end.
 
     Attributes
     ----------
@@ -59,7 +95,7 @@ class Machine:
         The firmware or Unicorn is missing.
     """
 
-    def __init__(self, board: Board, uid: bytes = b"emulated") -> None:
+    def __init__(self, board: Board, uid: bytes = b"emulated", flash: str | Path | None = None) -> None:
         try:
             unicorn: Any = import_module("unicorn")
             arm: Any = import_module("unicorn.arm_const")
@@ -75,6 +111,8 @@ class Machine:
         self._uc.mem_map(FLASH, FLASH_SIZE, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
         self._uc.mem_map(RAM, RAM_SIZE, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
         self._uc.mem_map(DEVICE, DEVICE_SIZE, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
+        self._flash = _FlashFile(flash)
+        self._uc.mem_map_ptr(STORE, STORE_SIZE, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE, self._flash.cells)
         for address, content in self.firmware.segments:
             self._uc.mem_write(address, content)
         self._uid = uid.ljust(16, b"\0")[:16]
@@ -93,6 +131,7 @@ class Machine:
         """Free the machine. May be called twice."""
         self._closing.set()
         self._uc = None
+        self._flash.close()
 
     def reset(self) -> None:
         """Press the reset button: what was on the line is lost, RAM keeps its content."""

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NoReturn, cast
 
 from neuromorph.errors import CapacityError, ImageError, LinkError, TargetError, ValidationError
 from neuromorph.image import without_metadata
+from neuromorph.store import Stored
 from neuromorph_mcu.client import Client, Refused
 from neuromorph_mcu.link import Timing
-from neuromorph_mcu.messages import BoardError, Code, Hello, Kind, State
+from neuromorph_mcu.messages import BoardError, Code, Hello, Kept, Kind, State
 from neuromorph_mcu.ports import BAUD, open_port
 
 __all__ = ["McuEngine"]
 
+_REJECT, _TRY, _CONFIRM = 0, 1, 2
 _RESET = 0.5
 """Seconds after which a reset that was pressed has reached the board."""
 
@@ -121,6 +123,72 @@ class McuEngine:
         if self._client.status().state == State.RUNNING:
             self._client.stop()
 
+    def attach(self, digest: str) -> None:
+        """Take the program that the board holds instead of loading one; a run of its own is stopped.
+
+        Raises
+        ------
+        TargetError
+            It holds none, or another one than that of this logical digest.
+        """
+        status = self._client.status()
+        if status.state == State.EMPTY:
+            raise TargetError(f"{self.target} holds no program; open it without attach=True to load one")
+        if status.digest.hex() != digest:
+            raise TargetError(
+                f"{self.target} holds program {status.digest.hex()[:12]}, not {digest[:12]}; "
+                "attach with the program that it was given, or open it without attach=True to load this one"
+            )
+        self.stop()
+
+    def leave(self, period: int) -> None:
+        """Have the board run on by itself, a step every `period` microseconds."""
+        try:
+            self._client.leave(period)
+        except Refused as refused:
+            self._raise(refused.answer)
+
+    def persist(self, period: int, every: int, *, trial: bool) -> None:
+        """Store program and state (see `neuromorph.engine.Storing`)."""
+        with self._storing():
+            self._client.keep(period, every)
+            self._client.save()
+            self._client.judge(_TRY if trial else _CONFIRM)
+
+    def confirm(self) -> None:
+        """Keep the program that is on trial."""
+        with self._storing():
+            self._client.judge(_CONFIRM)
+
+    def revert(self) -> None:
+        """Drop the newest stored program: the one before it counts again."""
+        with self._storing():
+            self._client.judge(_REJECT)
+
+    def forget(self) -> None:
+        """Forget all that is stored."""
+        self.stop()
+        with self._storing():
+            self._client.forget()
+
+    def stored(self) -> Stored:
+        """What is stored, and what the board made of it when it started."""
+        with self._storing():
+            return self._client.stored()
+
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
+        try:
+            yield
+        except Refused as refused:
+            answer = refused.answer
+            if answer.code == Code.CAPACITY:
+                raise CapacityError(
+                    f"{self.target}: {answer.a} bytes do not fit into its flash beside what has to stay; "
+                    f"an empty one takes {answer.b}"
+                ) from refused
+            self._raise(answer)
+
     def read_item(self, item: int, first: int, count: int) -> bytes:
         """Values of a state item."""
         try:
@@ -200,9 +268,18 @@ class McuEngine:
             raise TargetError(f"{me} holds no program: load one first")
         if answer.code == Code.BUSY:
             raise TargetError(f"{me} still runs at its own pace, as an earlier session left it: stop() it first")
+        if answer.code == Code.STORE:
+            raise TargetError(f"{me}: {self._no_store()}")
+        if answer.code == Code.FLASH:
+            raise TargetError(f"{me}: its flash does not hold what is written; what was stored before still counts")
         if answer.code in (Code.STAGED, Code.CREDIT, Code.MESSAGE, Code.UNSUPPORTED):
             raise LinkError(f"{me}: the protocol broke down ({answer}); open the session again")
         raise TargetError(f"{me}: the engine failed ({answer})")
+
+    def _no_store(self) -> str:
+        if Kept.FLASH in self.hello.kept:
+            return "this program is not stored on it, or nothing is; persist() stores it"
+        return f"board {self.hello.board} has no flash that its firmware could store anything in"
 
     def _too_large(self, answer: BoardError) -> str:
         what = "the values" if answer.request == Kind.WRITE else "the program"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 
 from neuromorph.errors import LinkError
+from neuromorph.store import Stored, StoredProgram
 
-__all__ = ["BoardError", "Code", "Hello", "Kind", "Progress", "State", "Status", "counters"]
+__all__ = [
+    "BoardError", "Code", "Hello", "Kept", "Kind", "Progress", "State", "Status", "counters", "stored",
+]  # fmt: skip
 
 
 class Kind(IntEnum):
@@ -27,6 +30,11 @@ class Kind(IntEnum):
     SEEK = 26
     RESTART = 27
     GET_COUNTERS = 28
+    STORE = 29
+    SAVE = 30
+    CONFIRM = 31
+    FORGET = 32
+    GET_STORE = 33
     OK = 64
     ERROR = 65
     STATUS = 66
@@ -34,6 +42,7 @@ class Kind(IntEnum):
     TRACE = 68
     ITEM = 69
     COUNTERS = 70
+    STORED = 71
 
 
 class Code(IntEnum):
@@ -53,6 +62,8 @@ class Code(IntEnum):
     CAPACITY = -20
     STAGED = -21
     CREDIT = -22
+    FLASH = -23
+    STORE = -24
 
 
 class State(IntEnum):
@@ -83,6 +94,27 @@ def _name(raw: bytes) -> str:
     return raw.split(b"\0")[0].decode("ascii", "replace")
 
 
+class Kept(IntFlag):
+    """What a board says of its store."""
+
+    FLASH = 1
+    IMAGE = 2
+    STARTED = 4
+    TRIAL = 8
+    REVERTED = 16
+    RESUMED = 32
+    DAMAGED = 64
+    SAVES = 128
+
+
+_CAUSES = ("unknown", "power", "pin", "software", "watchdog", "brown-out")
+
+
+def cause_name(number: int) -> str:
+    """Why a board started, in words."""
+    return _CAUSES[number] if number < len(_CAUSES) else "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class Hello:
     """What a board says about itself.
@@ -109,6 +141,14 @@ class Hello:
         The board's own number, 16 bytes.
     build, core, board : str
         Firmware build, processor core, board.
+    cause : str
+        Why the board started: power, pin, software, watchdog, brown-out, or unknown.
+    kept : Kept
+        What it has stored, and what it made of that when it started.
+    stored_step : int
+        Step of the newest state that is stored with the current image; 0 without.
+    stored_digest : bytes
+        First four bytes of the logical digest of the image that is stored as the current one; zeros without.
     """
 
     protocol: tuple[int, int]
@@ -126,18 +166,22 @@ class Hello:
     build: str
     core: str
     board: str
+    cause: str
+    kept: Kept
+    stored_step: int
+    stored_digest: bytes
 
-    _LAYOUT = struct.Struct("<4BHHBB2x6I8x16s16s16s16s4x")
+    _LAYOUT = struct.Struct("<4BHHBB2x6IBB2xI16s16s16s16s4s")
 
     @classmethod
     def parse(cls, payload: bytes) -> Hello:
         """Of a HELLO payload of at least 112 bytes."""
         major, minor, low, high, semantics, limit, window, image_minor, *numbers = cls._LAYOUT.unpack_from(payload)
-        boots, pool, credit, trace, features, clock, uid, build, core, board = numbers
+        boots, pool, credit, trace, features, clock, cause, kept, step, uid, build, core, board, stored = numbers
         names = (_name(build), _name(core), _name(board))
         return cls(
             (major, minor), (low, high, image_minor), semantics, limit, window,
-            boots, pool, credit, trace, features, clock, uid, *names,
+            boots, pool, credit, trace, features, clock, uid, *names, cause_name(cause), Kept(kept), step, stored,
         )  # fmt: skip
 
 
@@ -209,3 +253,32 @@ def counters(payload: bytes) -> dict[str, int]:
     """Of a COUNTERS message: work done, stack used, what pace real lost; ``board_...``: the board's end of the link."""
     names = [*_COUNTERS, *(f"board_{name}" for name in _LINK_COUNTERS)]
     return dict(zip(names, _unpack(_COUNTERS_LAYOUT, payload, "COUNTERS"), strict=True))
+
+
+_STORED = struct.Struct("<BBH5I96s")
+_STORED_IMAGE = struct.Struct("<4IBB2x12s")
+_TRIAL = 3
+"""Flags of an image that is to be tried, or was."""
+
+
+def stored(payload: bytes) -> Stored:
+    """Of a STORED message."""
+    if len(payload) < _STORED.size:
+        raise LinkError(f"the board sent STORED with {len(payload)} bytes instead of {_STORED.size}")
+    flags, cause, failed, size, sector, largest, erases, unreadable, images = _STORED.unpack_from(payload)
+    kept = Kept(flags)
+    candidate, current, previous = (_stored_program(images[k : k + 32]) for k in range(0, 96, 32))
+    return Stored(
+        current, candidate, previous, started=Kept.STARTED in kept, trial=Kept.TRIAL in kept,
+        reverted=Kept.REVERTED in kept, resumed=Kept.RESUMED in kept, damaged=Kept.DAMAGED in kept,
+        cause=cause_name(cause), size=size, sector=sector, largest=largest, erases=erases, failed=failed,
+        unreadable=unreadable,
+    )  # fmt: skip
+
+
+def _stored_program(raw: bytes) -> StoredProgram | None:
+    size, period, every, step, flags, states, digest = _STORED_IMAGE.unpack(raw)
+    if not size:
+        return None
+    newest = step if states else None
+    return StoredProgram(digest.hex(), size, newest, states, period / 1e6, every, bool(flags & _TRIAL))

@@ -22,13 +22,14 @@ __all__ = ["BoardProcess"]
 _GUARD = """
 exec 3<&0
 trap 'kill -USR1 $board' USR1
+trap 'kill -USR2 $board' USR2
 "$@" 3<&- </dev/null & board=$!
 { read -r _; kill -9 $board; } <&3 2>/dev/null & guard=$!
 while wait $board; status=$?; kill -0 $board 2>/dev/null; do :; done
 kill $guard 2>/dev/null
 exit $status
 """
-"""Runs its arguments; passes USR1 on to them, and kills them when standard input ends."""
+"""Runs its arguments; passes USR1 and USR2 on to them, and kills them when standard input ends."""
 _FIRST_LINE = 20.0
 """Seconds that a program may take to say where its port is; with run-time checks, on a busy computer."""
 _END = 2.0
@@ -98,8 +99,15 @@ class BoardProcess:
 
     def press_reset(self) -> None:
         """Send the signal that resets the firmware as a program."""
+        self._tell(signal.SIGUSR1)
+
+    def power_fails(self) -> None:
+        """Send the signal that tells the firmware as a program that its power is about to fail."""
+        self._tell(signal.SIGUSR2)
+
+    def _tell(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
-            os.kill(self._process.pid, signal.SIGUSR1)
+            os.kill(self._process.pid, number)
 
     def close(self) -> None:
         """End the process and all that it started. May be called twice."""

@@ -110,12 +110,17 @@ static const request requests[NM_MSG_REQUESTS_END - NM_LINK_SEQUENCED] = {
     [NM_MSG_SEEK - NM_LINK_SEQUENCED] = {nm_app_on_seek, 4, IDLE | PROGRAM},
     [NM_MSG_RESTART - NM_LINK_SEQUENCED] = {nm_app_on_restart, 0, IDLE | PROGRAM},
     [NM_MSG_GET_COUNTERS - NM_LINK_SEQUENCED] = {on_get_counters, 0, 0},
+    [NM_MSG_STORE - NM_LINK_SEQUENCED] = {nm_app_on_store, 8, IDLE | PROGRAM},
+    [NM_MSG_SAVE - NM_LINK_SEQUENCED] = {nm_app_on_save, 0, PROGRAM},
+    [NM_MSG_CONFIRM - NM_LINK_SEQUENCED] = {nm_app_on_confirm, 1, 0},
+    [NM_MSG_FORGET - NM_LINK_SEQUENCED] = {nm_app_on_forget, 0, IDLE},
+    [NM_MSG_GET_STORE - NM_LINK_SEQUENCED] = {nm_app_on_get_store, 0, 0},
 };
 
 static bool on_message(void *ctx, uint8_t type, const uint8_t *payload, uint16_t len)
 {
     nm_app *a = ctx;
-    if (a->reply.type)
+    if (a->reply.type || nm_app_writing(a))
         return false;                                          /* one after the other: there is room for one answer */
     if (type >= NM_MSG_REQUESTS_END) {
         nm_app_reply_error(a, type, NM_E_UNSUPPORTED, 0, 0);
@@ -140,6 +145,7 @@ static void on_session(void *ctx, uint16_t session)
     nm_app *a = ctx;
     (void)session;
     nm_app_leave_run(a);
+    nm_app_leave_store(a);
     a->read.next = a->read.end;
     a->reply.type = 0;
 }
@@ -158,6 +164,7 @@ void nm_app_init(nm_app *a, const nm_app_config *config)
     uint8_t *h = a->hello;
     memset(a, 0, sizeof *a);
     a->config = *config;
+    a->time = config->now;
     a->config.pool_len &= ~UINT32_C(7);
     h[0] = NM_LINK_MAJOR;
     h[1] = NM_LINK_MINOR;
@@ -171,11 +178,13 @@ void nm_app_init(nm_app *a, const nm_app_config *config)
     nm_wire_put32(h + 24, config->trace_len);
     nm_wire_put32(h + 28, NM_FEATURES_ALL);
     nm_wire_put32(h + 32, config->clock_hz);
+    h[36] = config->cause;
     memcpy(h + 44, config->uid, sizeof config->uid);
     put_name(h + 60, config->build);
     put_name(h + 76, config->core);
     put_name(h + 92, config->board);
     nm_link_init(&a->link, &events, a->hello, sizeof a->hello, config->boots);
+    nm_app_start_stored(a);
 }
 
 void nm_app_receive(nm_app *a, const uint8_t *bytes, uint32_t len, uint32_t now)
@@ -207,6 +216,8 @@ bool nm_app_poll(nm_app *a, uint32_t now)
 {
     a->time = now;
     answer(a);                                                 /* first: a trace would take every place in the window */
+    if (nm_app_poll_store(a))
+        return true;
     nm_app_send_items(a);
     const bool more = a->run.active && nm_app_poll_run(a);
     answer(a);

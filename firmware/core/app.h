@@ -6,26 +6,35 @@
 #define NM_APP_H
 #include "link.h"
 #include "nm.h"
+#include "store.h"
 
 /* Requests (host to board) and answers (board to host). */
 enum {
     NM_MSG_GET_STATUS = 16, NM_MSG_STAGE, NM_MSG_DATA, NM_MSG_LOAD, NM_MSG_UNLOAD, NM_MSG_RUN, NM_MSG_INPUT,
-    NM_MSG_STOP, NM_MSG_READ, NM_MSG_WRITE, NM_MSG_SEEK, NM_MSG_RESTART, NM_MSG_GET_COUNTERS, NM_MSG_REQUESTS_END,
-    NM_MSG_OK = 64, NM_MSG_ERROR, NM_MSG_STATUS, NM_MSG_PROGRESS, NM_MSG_TRACE, NM_MSG_ITEM, NM_MSG_COUNTERS
+    NM_MSG_STOP, NM_MSG_READ, NM_MSG_WRITE, NM_MSG_SEEK, NM_MSG_RESTART, NM_MSG_GET_COUNTERS, NM_MSG_STORE, NM_MSG_SAVE,
+    NM_MSG_CONFIRM, NM_MSG_FORGET, NM_MSG_GET_STORE, NM_MSG_REQUESTS_END,
+    NM_MSG_OK = 64, NM_MSG_ERROR, NM_MSG_STATUS, NM_MSG_PROGRESS, NM_MSG_TRACE, NM_MSG_ITEM, NM_MSG_COUNTERS, NM_MSG_STORED
 };
 
-/* Codes of ERROR beside those of nm.h; a and b are its details. */
+/* Codes of ERROR beside those of nm.h and store.h; a and b are its details. */
 enum {
     NM_E_UNSUPPORTED = -16,   /* unknown request */
     NM_E_MESSAGE = -17,       /* too short, or fields that contradict each other */
     NM_E_BUSY = -18,          /* not while the program runs */
     NM_E_PROGRAM = -19,       /* no program is loaded */
-    NM_E_CAPACITY = -20,      /* a: bytes needed, b: bytes free */
     NM_E_STAGED = -21,        /* a: bytes that have arrived, b: bytes announced */
     NM_E_CREDIT = -22         /* a: bytes sent, b: bytes of input that were free */
 };
 
 enum { NM_STATE_EMPTY, NM_STATE_IDLE, NM_STATE_RUNNING };
+
+/* What HELLO says of the store. */
+enum { NM_KEPT_FLASH = 1, NM_KEPT_IMAGE = 2, NM_KEPT_STARTED = 4, NM_KEPT_TRIAL = 8, NM_KEPT_REVERTED = 16,
+       NM_KEPT_RESUMED = 32, NM_KEPT_DAMAGED = 64, NM_KEPT_SAVES = 128 };
+
+#ifndef NM_STORE
+#define NM_STORE 0u                     /* 1: this board keeps images and states in flash */
+#endif
 
 #define NM_APP_HELLO 112u
 #define NM_APP_REPLY 128u               /* the longest answer; NM_LINK_PAYLOAD_LEAST holds it */
@@ -41,6 +50,9 @@ typedef struct {
     uint32_t trace_len;                  /* trace buffer wanted for a program */
     uint32_t steps_per_poll;
     uint32_t (*stack_used)(void);        /* most bytes of stack ever used, or NULL */
+    nm_flash flash;                      /* for what is stored; base NULL: none */
+    uint8_t cause;                       /* why the board started: docs/link.md, 2 */
+    uint32_t now;                        /* milliseconds, as nm_app_poll will get them */
 } nm_app_config;
 
 /* A program takes one end of the pool, the next one is built at the other end, and only then replaces it:
@@ -99,6 +111,15 @@ typedef struct {
         uint16_t len;
         uint8_t bytes[NM_APP_REPLY];
     } reply;
+
+#if NM_STORE
+    nm_store store;
+    struct {
+        uint8_t flags, request;          /* of HELLO; what waits for the end of writing, 0: nobody */
+        uint16_t failed;                 /* savings that did not work */
+        uint32_t every, next;            /* of a run: steps between savings (0: none), step of the next one */
+    } keep;
+#endif
 } nm_app;
 
 void nm_app_init(nm_app *app, const nm_app_config *config);
@@ -106,6 +127,9 @@ void nm_app_receive(nm_app *app, const uint8_t *bytes, uint32_t len, uint32_t no
 
 /* Do what can be done now; true if there is more to do without waiting for the link. */
 bool nm_app_poll(nm_app *app, uint32_t now);
+
+/* The power is about to fail: save the state now, if the program is stored. */
+void nm_app_power_fails(nm_app *app);
 
 /* Milliseconds that a port may wait for a byte before the next poll. */
 uint32_t nm_app_wait(const nm_app *app, uint32_t now);

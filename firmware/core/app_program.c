@@ -21,6 +21,13 @@ uint32_t nm_app_free_len(const nm_app *a)
     return a->config.pool_len - (a->program.engine ? (uint32_t)(a->program.high - a->program.low) : 0u);
 }
 
+/* The guards of an earlier program end with it. */
+uint8_t *nm_app_free(const nm_app *a)
+{
+    ASAN_UNPOISON_MEMORY_REGION(free_low(a), nm_app_free_len(a));
+    return free_low(a);
+}
+
 /* Give the block of `len` bytes nearest to the end of the free part that a new program starts from. */
 static uint8_t *carve(const nm_app *a, uint32_t used, uint32_t len)
 {
@@ -38,7 +45,7 @@ void nm_app_on_stage(nm_app *a, const uint8_t *p, uint16_t n)
     }
     /* The same bytes as last time (the link broke): go on where they stopped. An item's bytes have no key. */
     bool same = len == a->stage.len && memcmp(p + 4, a->stage.key, 32) == 0 && (p[4] | p[5] | p[6] | p[7]) != 0;
-    ASAN_UNPOISON_MEMORY_REGION(free_low(a), have);            /* the guards of an earlier program end with it */
+    (void)nm_app_free(a);
     if (!same) {
         a->stage.at = carve(a, 0, align8(len));
         a->stage.len = len;
@@ -66,55 +73,65 @@ bool nm_app_staged(nm_app *a, uint8_t request)
     return all;
 }
 
-/* Everything is built in the free part, so whatever fails here leaves the running program as it was. */
-void nm_app_on_load(nm_app *a, const uint8_t *p, uint16_t n)
+/* Everything is built in the free part, so whatever fails here leaves the running program as it was. The image is there
+ * already, in `taken` bytes of that part (0: it is elsewhere). Sizes are compared, never added, before they are known to be
+ * small. */
+int nm_app_install(nm_app *a, const uint8_t *image, uint32_t len, uint32_t taken, uint32_t arena, uint32_t need[2])
 {
-    nm_limits limits = {0, 0, NM_FEATURES_ALL};
-    nm_report report = {0, 0, 0};
-    nm_program new = {0};
-    (void)p, (void)n;
-    if (!nm_app_staged(a, NM_MSG_LOAD))
-        return;
-    new.image = a->stage.at;
-    new.image_len = a->stage.len;
-    a->stage.len = a->stage.got = 0;
-    if (nm_verify(new.image, new.image_len, &limits, &report) < 0) {
-        nm_app_reply_error(a, NM_MSG_LOAD, NM_E_IMAGE, report.rule, report.offset);
-        return;
-    }
-    /* The verifier computed the arena itself (R9). Sizes are compared, never added, before they are known
-     * to be small. */
-    uint32_t have = nm_app_free_len(a), image = align8(new.image_len), room = have - image;
-    new.arena_len = align8(report.arena);
-    if (report.arena > room || new.arena_len > room) {
-        nm_app_reply_error(a, NM_MSG_LOAD, NM_E_CAPACITY, image + report.arena, have);
-        return;
-    }
-    int code = nm_init(&new.engine, new.image, new.image_len, carve(a, image, new.arena_len), new.arena_len);
+    nm_program new = {.image = image, .image_len = len, .arena_len = align8(arena)};
+    uint32_t have = nm_app_free_len(a), room = have - taken;
+    need[0] = taken + arena;
+    need[1] = have;
+    if (arena > room || new.arena_len > room)
+        return NM_E_CAPACITY;
+    int code = nm_init(&new.engine, new.image, new.image_len, carve(a, taken, new.arena_len), new.arena_len);
     if (code < 0) {
-        nm_app_reply_error(a, NM_MSG_LOAD, code, 0, 0);
-        return;
+        need[0] = need[1] = 0;
+        return code;
     }
-    uint32_t bound = align8(nm_record_bound(new.engine)), used = image + new.arena_len;
+    uint32_t bound = align8(nm_record_bound(new.engine)), used = taken + new.arena_len;
     room -= new.arena_len;
-    if (bound > room) {
-        nm_app_reply_error(a, NM_MSG_LOAD, NM_E_CAPACITY, used + bound, have);
-        return;
-    }
+    need[0] = used + bound;
+    if (bound > room)
+        return NM_E_CAPACITY;
     new.trace_cap = bound >= a->config.trace_len ? bound : room < a->config.trace_len ? room : a->config.trace_len;
     new.trace_cap &= ~UINT32_C(7);
     new.trace = carve(a, used, new.trace_cap);
     used += new.trace_cap;
     new.low = carve(a, 0, used);
     new.high = new.low + used;
+    nm_app_program_gone(a);
     a->program = new;
     memset(&a->pace, 0, sizeof a->pace);
-    nm_app_reply_ok(a, NM_MSG_LOAD, used);
+    need[0] = used;
+    return NM_OK;
+}
+
+void nm_app_on_load(nm_app *a, const uint8_t *p, uint16_t n)
+{
+    nm_limits limits = {0, 0, NM_FEATURES_ALL};
+    nm_report report = {0, 0, 0};
+    uint32_t need[2], len = a->stage.len;
+    (void)p, (void)n;
+    if (!nm_app_staged(a, NM_MSG_LOAD))
+        return;
+    a->stage.len = a->stage.got = 0;
+    if (nm_verify(a->stage.at, len, &limits, &report) < 0) {
+        nm_app_reply_error(a, NM_MSG_LOAD, NM_E_IMAGE, report.rule, report.offset);
+        return;
+    }
+    /* The verifier computed the arena itself (R9). */
+    const int code = nm_app_install(a, a->stage.at, len, align8(len), report.arena, need);
+    if (code < 0)
+        nm_app_reply_error(a, NM_MSG_LOAD, code, need[0], need[1]);
+    else
+        nm_app_reply_ok(a, NM_MSG_LOAD, need[0]);
 }
 
 void nm_app_on_unload(nm_app *a, const uint8_t *p, uint16_t n)
 {
     (void)p, (void)n;
+    nm_app_program_gone(a);
     memset(&a->program, 0, sizeof a->program);
     a->stage.len = a->stage.got = 0;
     nm_app_reply_ok(a, NM_MSG_UNLOAD, 0);

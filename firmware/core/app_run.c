@@ -10,6 +10,19 @@
 #define PACE_REAL 1u
 #define PERIOD_MOST 1000000000u
 
+static void begin(nm_app *a, uint32_t steps, uint32_t period)
+{
+    const uint32_t now = nm_now(a->program.engine);
+    memset(&a->run, 0, sizeof a->run);
+    a->run.active = true;
+    a->run.period = period;
+    a->run.batch = a->config.steps_per_poll;
+    a->run.target = now + steps;
+    a->run.told_at = a->run.clock_at = a->run.polled_at = a->time;
+    a->run.told_step = now;
+    nm_app_run_begins(a);
+}
+
 void nm_app_on_run(nm_app *a, const uint8_t *p, uint16_t n)
 {
     const uint32_t steps = nm_wire_get32(p), now = nm_now(a->program.engine);
@@ -19,14 +32,17 @@ void nm_app_on_run(nm_app *a, const uint8_t *p, uint16_t n)
         nm_app_reply_error(a, NM_MSG_RUN, NM_E_ARG, steps, p[8]);
         return;
     }
-    memset(&a->run, 0, sizeof a->run);
-    a->run.active = a->run.listens = true;
-    a->run.period = period;
-    a->run.batch = a->config.steps_per_poll;
-    a->run.target = now + steps;
+    begin(a, steps, period);
+    a->run.listens = true;
     a->run.watermark = nm_wire_get32(p + 4);
-    a->run.told_at = a->run.clock_at = a->run.polled_at = a->time;
-    a->run.told_step = now;
+}
+
+/* Without a host, until one stops it or the power goes. */
+void nm_app_run_alone(nm_app *a, uint32_t period)
+{
+    const uint32_t now = nm_now(a->program.engine);
+    if (now != UINT32_MAX && period <= PERIOD_MOST)
+        begin(a, UINT32_MAX - now, period);
 }
 
 void nm_app_on_input(nm_app *a, const uint8_t *p, uint16_t n)
@@ -72,15 +88,20 @@ void nm_app_leave_run(nm_app *a)
     a->run.head = a->run.complete = a->run.tail;               /* the rest of a record will not come */
 }
 
-/* Steps that can be done now, up to the next look at the link. */
+/* Steps that can be done now, up to the next look at the link, or to where the state is saved. */
 static uint32_t steps_ready(const nm_app *a)
 {
-    if (a->run.period)
-        return nm_app_real_due(a);
-    const uint32_t now = nm_now(a->program.engine);
-    const uint32_t end = a->run.target < a->run.watermark ? a->run.target : a->run.watermark;
-    const uint32_t n = end > now && !a->run.error ? end - now : 0;
-    return n < a->run.batch ? n : a->run.batch;
+    uint32_t n;
+    if (a->run.period) {
+        n = nm_app_real_due(a);
+    } else {
+        const uint32_t now = nm_now(a->program.engine);
+        const uint32_t end = a->run.target < a->run.watermark ? a->run.target : a->run.watermark;
+        n = end > now && !a->run.error ? end - now : 0;
+        n = n < a->run.batch ? n : a->run.batch;
+    }
+    const uint32_t saved = nm_app_until_saved(a);
+    return n < saved ? n : saved;
 }
 
 /* Room for the records of one more step, after those that wait. */
@@ -175,6 +196,7 @@ static void do_steps(nm_app *a)
     } else if ((n = steps_ready(a)) != 0 && trace_fits(a)) {   /* back-pressure: no step while the link takes none */
         run_steps(a, n);
     }
+    nm_app_save_if_due(a);
 }
 
 bool nm_app_poll_run(nm_app *a)

@@ -106,6 +106,15 @@ int nm_item_write(nm_engine *engine, uint32_t item, uint32_t first, uint32_t cou
 /* Set the step counter and move the random streams to it (after items were written, for a restore). */
 int nm_seek(nm_engine *engine, uint32_t step);
 
+/* All state as the bytes of a file .nms (docs/image.md, 3), to be kept where the loss of power leaves it. nm_save gives
+ * `len` of its bytes from `offset` on, both multiples of 4; the engine must not step meanwhile. The header is the last to
+ * be known: asking for any of it reads all state. nm_restore: NM_E_STATE for what is damaged or of another program, which
+ * leaves the state as it was, and for a value out of range, which leaves the engine at step 0. */
+#define NM_STATE_HEADER 96u
+uint32_t nm_save_size(const nm_engine *engine);
+void nm_save(const nm_engine *engine, uint32_t offset, uint32_t len, uint8_t *out);
+int nm_restore(nm_engine *engine, const uint8_t *state, uint32_t len);
+
 /* Use the specialised learning kernels (on after nm_init); off, every rule is interpreted. Results are equal. */
 void nm_set_kernels(nm_engine *engine, int enabled);
 

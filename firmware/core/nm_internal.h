@@ -318,5 +318,7 @@ void nm_probes_step(nm_engine *e);
 /* Of items of 16 bits: without a sign. */
 NM_INLINE int nm_unsigned(uint32_t code) { return code == ITEM_REFR || (code >= ITEM_STP_U && code <= ITEM_SINCE); }
 int nm_item_find(const nm_engine *e, uint8_t kind, uint16_t object, uint8_t code, nm_item *info);
+/* The item after `item` in canonical order: 1, or 0 at the end; of one that is all zeros, the first. */
+int nm_item_next(const nm_engine *e, nm_item *item);
 void nm_values(const nm_engine *e, const nm_item *item, uint32_t first, uint32_t count, uint8_t *out);
 #endif

@@ -1,6 +1,8 @@
 /* State items in canonical order and form (docs/image.md 2), whatever the layout inside. */
 #include "nm_internal.h"
 
+#include <string.h>
+
 static int set(nm_item *info, uint8_t width, uint32_t count) {
     info->width = width;
     info->count = count;
@@ -49,15 +51,24 @@ int nm_item_find(const nm_engine *e, uint8_t kind, uint16_t object, uint8_t code
     return kind == KIND_PROJ ? proj_item(e->proj + object, info) : pop_item(e->pop + object, info);
 }
 
-/* Codes ascend in canonical order. Returns the number of items up to `wanted`, which is then in info. */
-static uint32_t walk(const nm_engine *e, uint32_t wanted, nm_item *info) {
+/* Codes ascend in canonical order. */
+int nm_item_next(const nm_engine *e, nm_item *item) {
     static const uint8_t codes[KIND_COUNT + 1] = {ITEM_U, ITEM_RING, ITEM_M, ITEM_M + 1};
     const uint32_t counts[KIND_COUNT] = {e->pops, e->projs, e->modulators};
+    uint32_t kind = item->kind, i = item->object, code = item->code + 1u;
+    for (; kind < KIND_COUNT; kind++, i = 0, code = codes[kind])
+        for (; i < counts[kind]; i++, code = codes[kind])
+            for (; code < codes[kind + 1]; code++)
+                if (nm_item_find(e, (uint8_t)kind, (uint16_t)i, (uint8_t)code, item)) return 1;
+    return 0;
+}
+
+/* Returns the number of items up to `wanted`, which is then in info. */
+static uint32_t walk(const nm_engine *e, uint32_t wanted, nm_item *info) {
     uint32_t n = 0;
-    for (uint32_t kind = 0; kind < KIND_COUNT; kind++)
-        for (uint32_t i = 0; i < counts[kind]; i++)
-            for (uint32_t code = codes[kind]; code < codes[kind + 1]; code++)
-                if (nm_item_find(e, (uint8_t)kind, (uint16_t)i, (uint8_t)code, info) && n++ == wanted) return n;
+    memset(info, 0, sizeof *info);
+    while (nm_item_next(e, info) && n++ != wanted)
+        ;
     return n;
 }
 

@@ -19,6 +19,10 @@ static nm_app app;
 static uint64_t input[NM_INPUT_BYTES / 8u];
 static uint8_t received[NM_RECEIVE_BYTES], wire[NM_WIRE_MAX];
 
+static volatile bool power_fails;
+
+void nm_power_fails(void) { power_fails = true; }
+
 static void start(void)
 {
     nm_app_config config = {
@@ -28,6 +32,13 @@ static void start(void)
     };
     nm_port_board board = {0};
     nm_port_init(&board);
+#if NM_STORE
+    const nm_port_flash flash = nm_port_flash_info();
+    const nm_flash stored = {flash.base, flash.size, flash.sector, flash.page, nm_port_flash_erase, nm_port_flash_write};
+    config.flash = stored;
+#endif
+    config.cause = board.cause;
+    config.now = nm_port_millis();
     memcpy(config.uid, board.uid, sizeof board.uid);
     config.boots = board.boots;
     config.pool = board.pool;
@@ -45,6 +56,10 @@ void nm_main(void)
         nm_port_line_errors(&framing, &overrun);
         nm_link_line_errors(&app.link, framing, overrun);
         nm_app_receive(&app, received, n, now);
+        if (power_fails) {
+            power_fails = false;
+            nm_app_power_fails(&app);
+        }
         bool more = nm_app_poll(&app, now) || n == sizeof received;
         do {
             if (wire_at == wire_len) {

@@ -4,10 +4,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { NM_RESET_UNKNOWN, NM_RESET_POWER, NM_RESET_PIN, NM_RESET_SOFTWARE, NM_RESET_WATCHDOG, NM_RESET_BROWNOUT };
+
 /* What a board knows about itself when it starts. */
 typedef struct {
     uint8_t uid[16];       /* of this very board, the same after every reset */
     uint32_t boots;        /* starts since power came, this one included */
+    uint8_t cause;         /* why it started, one of NM_RESET_... */
     uint8_t *pool;         /* working memory for programs: all RAM that nothing else uses; 8-aligned */
     uint32_t pool_len;
 } nm_port_board;
@@ -30,7 +33,8 @@ void nm_port_wait(uint32_t ms);
 uint32_t nm_port_stack_used(void);
 
 /* Flash for what outlives the loss of power; a board without it has size 0. Reading is by address. Bits are 1 after an
- * erase, of a whole sector; a page is written once after it. Operations end before they return; false: it failed. */
+ * erase, of a whole sector; a page (8..256 bytes) is written once after it. Operations end before they return; false: it
+ * failed. Only boards with NM_STORE = 1 in their board.toml keep anything in it. */
 typedef struct {
     const uint8_t *base;
     uint32_t size, sector, page;       /* bytes; page: what a write must be a multiple of, in place and length */
@@ -41,5 +45,8 @@ bool nm_port_flash_erase(uint32_t offset);
 bool nm_port_flash_write(uint32_t offset, const uint8_t *bytes, uint32_t len);
 
 void nm_main(void);
+
+/* For ports that notice in time: the power is about to fail. May be called by an interrupt; what is learned is saved. */
+void nm_power_fails(void);
 
 #endif

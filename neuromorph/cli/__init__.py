@@ -21,6 +21,7 @@ COMMANDS = {
     "targets": "list the machines",
     "boards": "list the boards, find new ones",
     "flash": "write the firmware onto a board",
+    "store": "store a model on a board, so that it starts without a host",
     "doctor": "check the installation",
     "bench": "measure speed",
     "lab": "experiments of neural plasticity, each with bars and controls",

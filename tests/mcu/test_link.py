@@ -177,7 +177,7 @@ def test_the_smaller_limits_of_both_ends_hold(kit: Kit) -> None:
         (Frame(16, 0, 0, 99), LinkType.RESET, struct.pack("<I", 1)),
         (Frame(16, 0, 0, 0), LinkType.RESET, struct.pack("<I", 1)),
         (Frame(200, 0, 0, 7), Kind.ERROR, struct.pack("<BbHII", 200, Code.UNSUPPORTED, 0, 0, 0)),
-        (Frame(30, 0, 0, 7), Kind.ERROR, struct.pack("<BbHII", 30, Code.UNSUPPORTED, 0, 0, 0)),
+        (Frame(50, 0, 0, 7), Kind.ERROR, struct.pack("<BbHII", 50, Code.UNSUPPORTED, 0, 0, 0)),
         (Frame(Kind.READ, 0, 0, 7, b"abc"), Kind.ERROR, struct.pack("<BbHII", Kind.READ, Code.MESSAGE, 0, 3, 12)),
         (Frame(Kind.RUN, 0, 0, 7, bytes(12)), Kind.ERROR, struct.pack("<BbHII", Kind.RUN, Code.PROGRAM, 0, 0, 0)),
         (Frame(LinkType.HELLO_REQ, 0, 0, 5, b"\1"), LinkType.NAK, bytes((Nak.LENGTH, 1, 0))),
@@ -224,7 +224,7 @@ def test_garbage_leaves_the_board_ready(kit: Kit, seed: int) -> None:
     for seq in range(60):
         port.write(rng.randbytes(rng.randrange(80)))
         payload = rng.randbytes(rng.choice((0, 3, 8, 12, 40, 512)))
-        kind = rng.choice((rng.randrange(256), rng.randrange(16, 29)))
+        kind = rng.choice((rng.randrange(256), rng.randrange(16, 34)))
         frames_from(port, Frame(kind, seq if rng.random() < 0.9 else rng.randrange(256), 0, 7, payload), wait=2)
     client = kit.connect(port, seed)
     client.unload()

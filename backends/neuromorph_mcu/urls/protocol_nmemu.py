@@ -1,5 +1,7 @@
 """``nmemu://unicorn_m4``: an emulated board behind pyserial's interface.
 
+``nmemu://unicorn_m4?flash=FILE`` keeps what it stores.
+
 pyserial imports this module when the package is in ``serial.protocol_handler_packages`` (`neuromorph_mcu.ports` sees to
 that). The board runs while its port is read, on its own clock.
 """
@@ -7,7 +9,7 @@ that). The board runs while its port is read, on its own clock.
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from serial import PortNotOpenError, SerialBase, SerialException
 
@@ -28,10 +30,14 @@ class Serial(SerialBase):
         if self.is_open:
             raise SerialException("the port is open already")
         boards = {board.name: board for board in BOARDS.values()}
-        name = urlsplit(self.portstr or "").netloc
+        url = urlsplit(self.portstr or "")
+        name, options = url.netloc, dict(parse_qsl(url.query))
+        flash = options.pop("flash", None)
         if name not in boards:
             raise SerialException(f"no emulated board {name!r}; there are {', '.join(boards)}")
-        self.machine = Machine(boards[name])
+        if options:
+            raise SerialException(f"{self.portstr}: there is no option {', '.join(options)}; flash=FILE is one")
+        self.machine = Machine(boards[name], flash=flash)
         self.is_open = True
 
     def close(self) -> None:

@@ -27,6 +27,7 @@ void nm_memory_init(nm_port_board *board)
     kept.boots = kept.magic == MAGIC ? kept.boots + 1u : 1u;
     kept.magic = MAGIC;
     board->boots = kept.boots;
+    board->cause = kept.boots == 1u ? NM_RESET_POWER : NM_RESET_UNKNOWN;
     board->pool = nm_pool_start;
     board->pool_len = (uint32_t)(nm_pool_end - nm_pool_start);
 }

@@ -192,11 +192,18 @@ static void on_reset(int number)
     reset_pressed = 1;
 }
 
+static void on_power_failing(int number)
+{
+    (void)number;
+    nm_power_fails();
+}
+
 static void usage(void)
 {
     fputs("usage: posix (--pty | --tcp PORT) [--rate BAUD] [--uid NAME] [--flash FILE [--cut N]]\n"
           "The neuromorph firmware as a program. The first line of output names its port: 'pty PATH' or\n"
           "'tcp HOST:PORT' (port 0: a free one). SIGUSR1 resets the board; memory and port stay.\n"
+          "SIGUSR2 tells it that the power is about to fail.\n"
           "FILE keeps what the board stores; the power fails in flash operation N.\n", stderr);
     exit(2);
 }
@@ -251,6 +258,7 @@ static void open_line(int argc, char **argv)
 void nm_port_init(nm_port_board *board)
 {
     board->boots = ++boots;
+    board->cause = boots == 1 ? NM_RESET_POWER : NM_RESET_PIN;
     memcpy(board->uid, uid, sizeof uid);
     board->pool = (uint8_t *)pool;
     board->pool_len = sizeof pool;
@@ -262,6 +270,8 @@ int main(int argc, char **argv)
     open_line(argc, argv);
     signal(SIGPIPE, SIG_IGN);
     sigaction(SIGUSR1, &action, NULL);
+    action.sa_handler = on_power_failing;
+    sigaction(SIGUSR2, &action, NULL);
     sigsetjmp(reset_vector, 1);
     reset_pressed = 0;
     if (boots && line >= 0)

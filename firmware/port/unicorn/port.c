@@ -25,9 +25,36 @@ _Static_assert(offsetof(device, rx) == 4096 && sizeof(device) == 4096 + 2 * RING
 
 #define DEVICE ((device *)0x40000000u)
 
+/* Flash is memory that keeps what it has; erasing and writing are ours to do as flash does them. */
+#define FLASH ((uint8_t *)0x08000000u)
+#define FLASH_SIZE 262144u
+#define FLASH_SECTOR 4096u
+#define FLASH_PAGE 8u
+
+nm_port_flash nm_port_flash_info(void)
+{
+    const nm_port_flash flash = {FLASH, FLASH_SIZE, FLASH_SECTOR, FLASH_PAGE};
+    return flash;
+}
+
+bool nm_port_flash_erase(uint32_t offset)
+{
+    for (uint32_t i = 0; i < FLASH_SECTOR; i++)
+        FLASH[offset + i] = 0xFFu;
+    return true;
+}
+
+bool nm_port_flash_write(uint32_t offset, const uint8_t *bytes, uint32_t len)
+{
+    for (uint32_t i = 0; i < len; i++)
+        FLASH[offset + i] &= bytes[i];
+    return true;
+}
+
 void nm_port_init(nm_port_board *board)
 {
     nm_memory_init(board);
+    board->cause = board->boots == 1u ? NM_RESET_POWER : NM_RESET_PIN;
     for (uint32_t i = 0; i < sizeof board->uid; i++)
         board->uid[i] = DEVICE->uid[i];
 }

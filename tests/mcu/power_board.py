@@ -1,0 +1,119 @@
+"""Loss of power of the firmware as a program: its process ends in the middle of a flash operation.
+
+``python -m tests.mcu.power --board N`` runs it after what it does in virtual time.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from neuromorph.errors import NeuromorphError, TargetError
+from neuromorph_mcu.client import Client
+from neuromorph_mcu.ports import open_port
+from tests.mcu.power import READY, Found, image_of, look, run, update
+
+_MOST = 15
+"""Operations of the longest work, a little more."""
+
+
+class Board:
+    """The firmware as a program, with its flash in a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.flash = folder / "flash"
+        self.slowest = 0.0
+        self.client: Client | None = None
+
+    def power_on(self, cut: int = 0) -> Client:
+        """Start it; the power fails in that operation from now on."""
+        self.off()
+        port = open_port(f"nmposix://?flash={self.flash}" + (f"&cut={cut}" if cut else ""))
+        began = time.monotonic()
+        try:
+            self.client = Client(port, "mcu:posix")
+        except BaseException:
+            port.close()
+            raise
+        self.slowest = max(self.slowest, time.monotonic() - began)
+        return self.client
+
+    def off(self) -> None:
+        """Take the power away."""
+        if self.client is not None:
+            self.client.close()
+            self.client = None
+
+    def found(self) -> Found | None:
+        """What it starts with."""
+        return look(self.power_on())
+
+
+def cut(
+    board: Board, images: tuple[bytes, bytes], known: dict[str, Found], rng: random.Random, limit: float = READY
+) -> str:
+    """One cut within an image update or a state save; returns what the board was found with then."""
+    old, new = images
+    client = board.power_on()
+    update(client, old, 10)
+    updating = rng.random() < 0.5
+    for _ in range(rng.randrange(14)):
+        client.save()
+    allowed = {"old": known["old"], "new": known["new" if updating else "saved"]}
+    try:
+        client = board.power_on(rng.randrange(1, _MOST))
+        if updating:
+            update(client, new, 5)
+        else:
+            run(client, 7)
+            for _ in range(6):
+                client.save()
+    except TargetError as error:
+        if "power cut in flash operation" not in str(error):
+            raise
+        finished = False
+    else:
+        finished = True
+    found = board.found()
+    what = next((name for name, state in allowed.items() if state == found), "")
+    if not what or (finished and what != "new") or board.slowest > limit:
+        raise AssertionError(f"found {found}, expected one of {allowed}; answered within {board.slowest:.2f} s")
+    return ("update: " if updating else "save: ") + what + (", not cut" if finished else "")
+
+
+def known_states(board: Board, images: tuple[bytes, bytes]) -> dict[str, Found]:
+    """What a board has after undisturbed work, all with the program kept in memory only."""
+    states = {}
+    for name, image, steps in (("old", images[0], 10), ("new", images[1], 5), ("saved", images[0], 17)):
+        client = board.power_on()
+        client.upload(image)
+        run(client, steps)
+        found = look(client)
+        if found is None:
+            raise NeuromorphError("the board lost its program")
+        states[name] = found
+    return states
+
+
+def cuts(count: int, seed: int = 1, limit: float = READY) -> Counter[str]:
+    """So many, drawn at random; prints what they left. It must answer within `limit` seconds of this computer."""
+    rng, began, seen = random.Random(seed), time.monotonic(), Counter[str]()
+    images = image_of(1), image_of(2)
+    with tempfile.TemporaryDirectory() as folder:
+        board = Board(Path(folder))
+        try:
+            known = known_states(board, images)
+            for _ in range(count):
+                seen[cut(board, images, known, rng, limit)] += 1
+        finally:
+            board.off()
+    found = ", ".join(f"{n} x {k}" for k, n in sorted(seen.items()))
+    print(
+        f"the firmware as a program, at its pseudo-terminal: {count} cuts, seed {seed}; found {found}; "
+        f"ready within {board.slowest:.2f} s; {time.monotonic() - began:.0f} s",
+        flush=True,
+    )
+    return seen

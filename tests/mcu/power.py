@@ -172,8 +172,11 @@ def _item(client: Client, item: int) -> bytes:
 
 
 def connect(port: PowerPort) -> Client:
-    """A session."""
+    """A session, with another number than the last one."""
+    last = random.Random(port.sessions).randrange(1, 1 << 16)
     port.sessions += 1
+    while random.Random(port.sessions).randrange(1, 1 << 16) == last:
+        port.sessions += 1
     return Client(port, "board", seed=port.sessions)
 
 

@@ -34,7 +34,7 @@ def main(names: list[str]) -> None:
         outcome.picture(str(FOLDER / "images" / "lab" / f"{name}.png"))
         known[name] = outcome.to_dict()
         print(f"{name}: {'passed' if outcome.passed else 'FAILED'}")
-    known = {name: known[name] for name in lab.experiments()}
+    known = {name: known[name] for name in lab.experiments() if name in known}
     kept.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     (FOLDER / "gallery.md").write_text(page(known), encoding="utf-8")
 

@@ -14,11 +14,13 @@ import pytest
 
 import neuromorph as nm
 from neuromorph.examples.digits import STEPS, Digits
+from neuromorph.plasticity import Custom, IntrinsicPlasticity, ShortTermPlasticity, ThresholdAdaptation, TraceSpec
 from neuromorph.program import Population, Probe, Program, Projection, build
 from neuromorph.rule import Factor, Product, Rule, Trace
 from neuromorph.session import Session, Stimulus
 from neuromorph.state import State, items
 from neuromorph.testing.programs import Draw, draw
+from neuromorph.units import Hz, ms
 
 TARGETS = ("cpu:ref", "cpu", "mcu:m4", "mcu:m0")
 Machine = Callable[[Program, str], Session]
@@ -323,3 +325,69 @@ def test_values_below_and_above_the_usual_range(
     found = nm.compare(*traces)
     assert found.equal, found.explain()
     assert np.any(np.asarray(traces[0].states("syn.tag_1").values) <= -256)
+
+
+# ------------------------------------------------------------------------------------------------ all that is learned
+
+
+def everything(rounding: str) -> Program:
+    """A network that learns in every way: w, both tags, traces, thresholds, modulators and release, by a schedule."""
+    net = nm.Network(name="everything", seed=4)
+    noise, reward = net.input(12, name="noise"), net.input(1, name="reward", graded=True)
+    drift = IntrinsicPlasticity(target_rate=20 * Hz, increment=0.05, floor=-0.5)
+    cells = net.population(6, nm.LIF(tau_m=20 * ms, tau_s=4 * ms, refractory=2 * ms, homeostasis=drift), name="cells")
+    slow = ThresholdAdaptation(increment=0.03, tau=0.5)
+    others = net.population(5, nm.LIF(tau_m=10 * ms, tau_s=5 * ms, homeostasis=slow), name="others")
+    dopamine = net.modulator(sources={reward: 0.1}, tau=0.2, full_scale=2.0, name="dopamine")
+    rate = net.rate(cells, tau=0.3, full_scale=100 * Hz, name="rate")
+    rule = Custom(
+        dw="2^-4*x1*y0 - 2^-5*x0*y1 + 2^-4*u0*t*reward - 2^-3*y0*x2*rate", dd="2^-3*x1*y0 - 2^-4*y1*x0",
+        dt="2^-3*x1*y0*y2 - 2^-3*x0*y3", w_max=1.0, modulators={"reward": dopamine, "rate": rate}, epoch=4 * ms,
+        traces={name: TraceSpec(30, tau * ms) for name, tau in
+                {"x1": 20, "x2": 60, "y1": 25, "y2": 40, "y3": 10}.items()},
+    )  # fmt: skip
+    tires = ShortTermPlasticity(U=nm.Uniform(0.2, 0.6), tau_rec=200 * ms, tau_facil=80 * ms, learned_use=True)
+    net.connect(
+        noise, cells, weights=nm.Uniform(0.5, 0.9), plasticity=rule, short_term=tires, delay=3 * ms, name="syn"
+    )
+    static = ShortTermPlasticity(U=0.4, tau_rec=300 * ms)
+    net.connect(
+        cells, others, weights=0.6, topology=nm.FixedProbability(0.7), short_term=static,
+        delay=nm.Uniform(1 * ms, 5 * ms), name="on",
+    )  # fmt: skip
+    net.phase(0.1, plasticity=False, modulators={dopamine: 1.0})
+    net.phase(0.18, plasticity=True, adaptation={cells: False})
+    net.phase(0.31, adaptation=True)
+    net.probe(cells, "spikes")
+    net.probe(others, "spikes")
+    return nm.compile(net, targets=["cpu:ref", "cpu", "mcu"], rounding=rounding)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rounding", ["synapse", "shared"])
+def test_all_that_is_learned_goes_on_over_three_machines(rounding: str, tmp_path: Path, machine: Machine) -> None:
+    """cpu, then mcu, then cpu:ref, each from the program's and the state's files; cpu without a pause beside it."""
+    program, cuts = everything(rounding), (150, 290, 420)
+    program.save(tmp_path / "net.nmi")
+    inputs = {"noise": nm.Poisson(120 * Hz), "reward": nm.SpikeTrain([40, 160, 300], [0, 0, 0], [5, -3, 9])}
+    stimulus = Stimulus.of(program, inputs, cuts[-1])
+    whole = machine(program, "cpu")
+    trace = whole.run(steps=cuts[-1], inputs=stimulus)
+    start = machine(program, "cpu").snapshot().arrays(program)
+    done = 0
+    for target, cut in zip(("cpu", "mcu:m4", "cpu:ref"), cuts, strict=True):
+        session = machine(nm.Program.load(tmp_path / "net.nmi"), target)
+        assert session.program.digest == program.digest
+        if done:
+            session.restore(State.load(tmp_path / "half.nms"))
+            assert session.now == done
+        part = session.run(steps=cut - done, inputs=stimulus)
+        found = nm.compare(trace.part(done, cut), part)
+        assert found.equal, f"{target}: {found.explain()}"
+        session.snapshot().save(tmp_path / "half.nms")
+        done = cut
+    assert State.load(tmp_path / "half.nms") == whole.snapshot()
+    end = whole.snapshot().arrays(program)
+    switches = {"cells.adapt", "others.adapt", "syn.plastic"}  # the schedule has turned them on again
+    passing = {name for name in end if name.endswith((".refr", ".tx", ".ty", ".ring"))}
+    still = {name for name in end if np.array_equal(end[name], start[name])} - switches - passing
+    assert not still, "items that nothing has moved show nothing"

@@ -58,7 +58,8 @@ def network(size: Size = "full", condition: str | None = None) -> nm.Network:  #
     for name in LEARNS:
         moves_use = (name == "use") != (condition == "swapped")
         pairing = "2^0*x1*y0"
-        rule = Custom(dd=pairing, traces=traces, w_max=1.0) if moves_use else Custom(dw=pairing, traces=traces, w_max=1.0)
+        changes = ("", pairing) if moves_use else (pairing, "")
+        rule = Custom(dw=changes[0], dd=changes[1], traces=traces, w_max=1.0)
         kind = ShortTermPlasticity(U=0.25, tau_rec=800 * ms, learned_use=moves_use)
         source, teacher = net.input(COPIES, name=f"{name} input"), net.input(COPIES, name=f"{name} teacher")
         cells, one = net.population(COPIES, membrane, name=name), nm.OneToOne()

@@ -11,17 +11,16 @@ from neuromorph.errors import ValidationError
 from neuromorph.graph import Graph, verify
 from neuromorph.passes import Discretise, Emit, Legalise, Pass, Place, Quantise, State
 from neuromorph.text import state_text
-from neuromorph.validate import nearest
+from neuromorph.validate import check_profile, nearest
 
 if TYPE_CHECKING:
     from neuromorph.network import Network
     from neuromorph.program import Program
 
-__all__ = ["PASSES", "PROFILES", "compile", "run_passes"]
+__all__ = ["PASSES", "compile", "run_passes"]
 
 PASSES: tuple[Pass, ...] = (Discretise(), Quantise(), Legalise(), Place(), Emit())
 """The pipeline with its default options."""
-PROFILES = ("loihi2",)
 
 OnPass = Callable[[str, State, float], None]
 
@@ -48,7 +47,7 @@ def compile(  # noqa: A001
     target, targets : str or Target, or several
         Whose limits to respect; "cpu" if neither is given. A name is looked up in the installed backends.
     profile : str
-        Numbers of the machine: "loihi2".
+        Numbers of the machine: "loihi2" (8-bit weights, 7-bit traces) or "wide" (16 bits; own engines only).
     rounding : str
         "synapse": independent stochastic rounding of every synapse; "shared": one number for all, as Lava's.
     print_after : str or several
@@ -74,10 +73,11 @@ def compile(  # noqa: A001
     """
     if target is not None and targets is not None:
         raise ValidationError("give target or targets, not both")
-    if profile not in PROFILES:
-        raise ValidationError(f"profile {profile!r} is unknown; {nearest(profile, PROFILES)}")
+    numbers = check_profile(profile)
     if rounding not in ("synapse", "shared"):
         raise ValidationError(f"rounding {rounding!r} is unknown; {nearest(rounding, ('synapse', 'shared'))}")
+    if rounding == "shared" and not numbers.shared:
+        raise ValidationError(f"profile {profile!r} has no shared rounding; leave out rounding='shared'")
     wanted = [target or "cpu"] if targets is None else [targets] if isinstance(targets, str) else list(targets)
     if not wanted:
         raise ValidationError("targets is empty; name at least one, such as 'cpu'")

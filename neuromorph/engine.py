@@ -116,6 +116,8 @@ class Target:
         Bytes of program and of working memory; 0 = no limit but the host's.
     features : frozenset of str
         Features of ``docs/image.md`` that it holds.
+    profiles : frozenset of str
+        Profiles that it holds (`neuromorph.profiles`).
     input_max : int
         Largest current, in units of u, that it can take in at a neuron in one step without wrapping; 0 = that of u.
     place : callable, optional
@@ -130,6 +132,7 @@ class Target:
     arena_max: int = 0
     features: frozenset[str] = field(default_factory=frozenset)
     input_max: int = 0
+    profiles: frozenset[str] = frozenset({"loihi2"})
     place: Callable[[Program], Section] | None = field(default=None, compare=False, repr=False)
 
 

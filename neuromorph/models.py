@@ -61,15 +61,24 @@ class Model:
             raise ValidationError(f"model {self.name!r} has neither a network nor a program")
         return found
 
-    def compile(self, targets: Sequence[str], print_after: Sequence[str] = ()) -> Program:
+    def compile(
+        self, targets: Sequence[str], print_after: Sequence[str] = (), profile: str | None = None
+    ) -> Program:
         """The program, one for all `targets`; an image is what it is, or refused if one of them cannot hold it."""
         if self.program is not None:
+            if profile not in (None, self.program.profile):
+                raise ValidationError(
+                    f"model {self.name!r} is an image of profile {self.program.profile!r}; give its network to compile "
+                    f"it to {profile!r}"
+                )
             check_held(self.program, targets)
             return self.program
         from neuromorph.compile import compile as compile_network
 
         network, held = cast("Network", self.source), list(targets)
-        return compile_network(network, targets=held, rounding=rounding_for(held), print_after=print_after)
+        return compile_network(
+            network, targets=held, profile=profile or "loihi2", rounding=rounding_for(held), print_after=print_after
+        )
 
     def seconds(self, asked: float | None) -> float:
         """How long to run: what the user asked, else what the model means, else `DEFAULT_DURATION`."""

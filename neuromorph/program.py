@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromorph.errors import ValidationError
+from neuromorph.profiles import LOIHI2, PROFILES, Profile
 from neuromorph.rule import Rule
 from neuromorph.short_term import ShortTerm
 
@@ -23,7 +24,6 @@ __all__ = ["Modulator", "Population", "Probe", "Program", "Projection", "Schedul
 
 Ints = NDArray[np.int64]
 _Object = TypeVar("_Object", "Population", "Projection", "Modulator")
-SIGN_RANGE = {"mixed": (-256, 255), "exc": (0, 255), "inh": (-255, 0)}
 U = 1 << 23
 VTH_MAX = (1 << 17) - 1
 THETA_MAX = 1 << 30
@@ -32,11 +32,10 @@ GAIN_MAX = 1 << 24
 SOURCES_MAX = 8
 
 
-def held_weights(weights: NDArray[np.int64], sign_mode: str) -> NDArray[np.int64]:
-    """Static weights as 8 bits hold them: clipped to the sign mode, mixed ones even (floor)."""
-    low, high = SIGN_RANGE[sign_mode]
-    clipped = np.clip(np.asarray(weights, dtype=np.int64), low, high)
-    return (clipped >> 1) << 1 if sign_mode == "mixed" else clipped
+def held_weights(weights: NDArray[np.int64], sign_mode: str, profile: Profile = LOIHI2) -> NDArray[np.int64]:
+    """Static weights as the machine holds them: clipped to the sign mode, in 8 bits mixed ones even (floor)."""
+    clipped = np.clip(np.asarray(weights, dtype=np.int64), *profile.weights[sign_mode])
+    return (clipped >> 1) << 1 if sign_mode == "mixed" and profile.even else clipped
 
 
 def _check(name: str, field_name: str, value: object, low: int, high: int, n: int) -> int | Ints:
@@ -140,7 +139,7 @@ class Projection:
     Dense: `weights` has shape (n_pre, n_post). Sparse: `weights` has shape (nnz,), with `indptr` (n_pre + 1,) and
     `indices` (nnz,), targets ascending in each row. `delays` (stored value d = k - 1, 0..63) is a scalar or has the
     shape of `weights`.
-    Static weights are given as they are held (`held_weights`).
+    Static weights are given as they are held (`held_weights`); in profile wide all weights are in 1/128 of the unit.
     """
 
     name: str
@@ -171,10 +170,9 @@ class Projection:
         """Largest stored delay."""
         return int(np.max(self.delays)) if np.size(self.delays) else 0
 
-    @property
-    def shift(self) -> int:
+    def shift(self, numbers: Profile) -> int:
         """By how many bits a sum of weights goes left (right if negative): release has 12 fractional bits."""
-        return self.weight_exp - (0 if self.short_term is None else 12)
+        return self.weight_exp - (numbers.weight_frac if self.short_term is None else 12)
 
     @property
     def slots(self) -> int:
@@ -282,6 +280,8 @@ class Program:
         "shared" (the reference implementation's scalar numbers) or "synapse" (independent, counter-based).
     populations, projections, modulators : mapping
         By name, in the canonical order.
+    profile : str
+        "loihi2" or "wide" (see `neuromorph.profiles`).
     scales : mapping
         For people: physical value of one unit, e.g. ``("cells", "v")`` in units of the writer. Not part of the digest.
     """
@@ -303,6 +303,11 @@ class Program:
         from neuromorph.validate import check_program
 
         check_program(self)
+
+    @property
+    def numbers(self) -> Profile:
+        """Bits and ranges of its profile."""
+        return PROFILES[self.profile]
 
     def values_of(self, modulator: Modulator) -> int:
         """Number of values of a modulator."""
@@ -346,6 +351,7 @@ def build(
     seed: int = 0,
     name: str = "program",
     modulators: tuple[Modulator, ...] | list[Modulator] = (),
+    profile: str = "loihi2",
 ) -> Program:
     """A program directly from integers, no floats involved; static weights are rounded as the machine holds them.
 
@@ -356,14 +362,15 @@ def build(
     """
     from dataclasses import replace
 
-    from neuromorph.validate import check_weights
+    from neuromorph.validate import check_profile, check_weights
 
+    numbers = check_profile(profile)
     for p in projections:
-        check_weights(p)
-    held = [p if p.rule else replace(p, weights=held_weights(p.weights, p.sign_mode)) for p in projections]
+        check_weights(p, numbers)
+    held = [p if p.rule else replace(p, weights=held_weights(p.weights, p.sign_mode, numbers)) for p in projections]
     return Program(
         dt=dt, populations=_named(populations), projections=_named(held), probes=probes, schedule=schedule,
-        rounding=rounding, seed=seed, name=name, modulators=_named(list(modulators)),
+        rounding=rounding, seed=seed, name=name, profile=profile, modulators=_named(list(modulators)),
     )  # fmt: skip
 
 

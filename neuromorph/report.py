@@ -163,7 +163,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """The account of a compile. `text` is for people, `to_dict` and `to_json` have stable keys."""
+    """The account of a compile. `text` is for people, `to_dict` and `to_json` have stable keys.
+
+    `advice` names the rules that another profile (`code`) would hold better, and why.
+    """
 
     name: str
     profile: str
@@ -176,6 +179,7 @@ class Report:
     memory: tuple[MemoryUse, ...] = ()
     cost: Cost = field(default_factory=Cost)
     sections: tuple[Section, ...] = ()
+    advice: tuple[Notice, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -212,6 +216,7 @@ class Report:
         entries = [{k: math.inf if v is None else v for k, v in e.items()} for e in parts.get("entries", [])]
         parts["entries"] = _load(Entry, entries)
         parts["warnings"] = _load(Notice, parts.get("warnings", []))
+        parts["advice"] = _load(Notice, parts.get("advice", []))
         parts["projections"] = _load(ProjectionUse, parts.get("projections", []))
         parts["memory"] = _load(MemoryUse, parts.get("memory", []))
         parts["cost"] = _load(Cost, [parts.get("cost", {})])[0]
@@ -236,6 +241,8 @@ class Report:
              [[m.target, _bytes(m.image), _limit(m.image_max), "?" if m.arena is None else _bytes(m.arena),
                _limit(m.arena_max)] for m in self.memory]),
             ("Worst step", ["work", "count"], cost),
+            ("Would be held better by", ["profile", "projection", "rule and why"],
+             [[a.code, a.object, a.message] for a in self.advice]),
             ("Warnings", ["kind", "object", "message"], [[w.code, w.object, w.message] for w in self.warnings]),
         ]  # fmt: skip
         return [t for t in (*every, *(s.table() for s in self.sections)) if t[2]]

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromorph.errors import ValidationError
+from neuromorph.profiles import PROFILES
 
 __all__ = [
     "FUNCTIONS", "MODULATORS", "TRACES", "VARIABLES", "WIDTHS", "Factor", "Function", "Product", "Rule", "Trace",
-    "decay_table", "modulator_table",
+    "decay_table", "modulator_table", "wide_decay",
 ]  # fmt: skip
 
 TRACES = ("x1", "x2", "y1", "y2", "y3")
@@ -30,6 +31,8 @@ DEPENDENCIES = ("x0", "y0", "u")
 Function = Literal["", "sgn", "pos", "on"]
 FUNCTIONS: tuple[Function, ...] = ("", "sgn", "pos", "on")
 """Functions of a factor in the order of their codes in the image."""
+CONSTANT_FRAC = 6  # bits of `Factor.fine`
+EXP_MIN = min(profile.exp_min for profile in PROFILES.values())
 PERIOD_MAX, OLD_PERIOD_MAX = 15, 9  # of u_k; beyond the second it is an extension
 SUM_SHIFT_MAX = 31
 GRADED_TRACES = ("none", "overwrite", "add_saturate", "add_wrap")
@@ -51,6 +54,8 @@ class Factor:
         Another variable, or "".
     sign : int
         1 or -1: whether `second` is added or subtracted.
+    fine : int
+        0..63, 64ths that are added to the constant (profile wide only).
     """
 
     variable: str
@@ -58,6 +63,7 @@ class Factor:
     function: Function = ""
     second: str = ""
     sign: int = 1
+    fine: int = 0
 
     def __post_init__(self) -> None:
         for name in self.variables:
@@ -65,6 +71,8 @@ class Factor:
                 raise ValidationError(f"factor variable {name!r} is unknown; one of {', '.join(VARIABLES)}")
         if not -512 <= self.constant <= 511:
             raise ValidationError(f"constant {self.constant} of factor {self.variable} is outside -512..511")
+        if not 0 <= self.fine < 1 << CONSTANT_FRAC:
+            raise ValidationError(f"fine {self.fine} of factor {self.variable} is outside 0..63")
         if self.function not in FUNCTIONS:
             raise ValidationError(f"function {self.function!r} of factor {self.variable} is unknown; sgn, pos or on")
         if self.sign not in (1, -1) or (self.sign == -1 and not self.second):
@@ -98,7 +106,10 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """``dependency * mant * 2^exp * factors``; `k` belongs to the dependency "u" (every 2^k epochs)."""
+    """``dependency * mant * 2^exp * factors``; `k` belongs to the dependency "u" (every 2^k epochs).
+
+    mant -8..7, exp -7..8; in profile wide exp -22..8.
+    """
 
     dependency: Literal["x0", "y0", "u"]
     mant: int
@@ -111,8 +122,8 @@ class Product:
             raise ValidationError(f"dependency {self.dependency!r} is unknown; one of x0, y0, u")
         if not -8 <= self.mant <= 7:
             raise ValidationError(f"scale mantissa {self.mant} is outside -8..7")
-        if not -7 <= self.exp <= 8:
-            raise ValidationError(f"scale exponent {self.exp} is outside -7..8")
+        if not EXP_MIN <= self.exp <= 8:
+            raise ValidationError(f"scale exponent {self.exp} is outside {EXP_MIN}..8")
         if not 0 <= self.k <= PERIOD_MAX or (self.k and self.dependency != "u"):
             raise ValidationError(f"u{self.k}: k must be 0..{PERIOD_MAX} and belongs to the dependency u")
         if len(self.factors) > 6:
@@ -136,10 +147,10 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A 7-bit trace: `ii` + `fi`/256 is added at a spike, decay with `tau` steps (0: forgets at once).
+    """A trace: `ii` + `fi`/256 is added at a spike, decay with `tau` steps (0: forgets at once).
 
-    `table` holds the entries of the decay where they are not `decay_table(tau)`: exponentials of another computer, in
-    an image that was made there.
+    `table` holds the entries of the decay where they are not `decay_table(tau)` (in profile wide: `wide_decay(tau)`,
+    as its 4 bytes): exponentials of another computer, in an image that was made there.
     """
 
     ii: int
@@ -158,6 +169,12 @@ class Trace:
         """The 129 entries of its decay (see `decay_table`); `tau` is not 0."""
         return np.frombuffer(self.table, "<u8").astype(np.uint64) if self.table else decay_table(self.tau)
 
+    @property
+    def wide(self) -> tuple[int, int]:
+        """Loss and shift of its decay in profile wide (see `wide_decay`)."""
+        word = int.from_bytes(self.table, "little")
+        return (word & (1 << 24) - 1, word >> 24) if self.table else wide_decay(self.tau)
+
     @classmethod
     def of(cls, impulse: float, tau: float) -> Trace:
         """From a real impulse (0..127): ``ii = floor(impulse)``, ``fi = round(256 * fraction)`` (256: carried)."""
@@ -173,6 +190,18 @@ def decay_table(tau: float) -> NDArray[np.uint64]:
     threshold = np.ceil(fraction * 2.0**53).astype(np.uint64)
     table: NDArray[np.uint64] = (whole.astype(np.uint64) << np.uint64(54)) | threshold
     return table
+
+
+def wide_decay(tau: float) -> tuple[int, int]:
+    """Loss E and shift s of a trace in profile wide: in a step it loses the share ``E / 2^s = 1 - exp(-1/tau)``.
+
+    s is the largest of 16..31 for which E is at most 2^16, so a held tau is right to 16 bits up to 65536 steps.
+    """
+    if not tau:
+        return 1 << 16, 16
+    share = -math.expm1(-1.0 / tau)
+    shift = next(s for s in range(31, 15, -1) if round(share * 2.0**s) <= 1 << 16)
+    return round(share * 2.0**shift), shift
 
 
 def modulator_table() -> NDArray[np.uint64]:

@@ -432,7 +432,9 @@ def _microseconds(seconds: float) -> int:
     return round(seconds * 1e6)
 
 
-def open(program: Program | Network | Graph, target: str = "cpu", *, attach: bool = False) -> Session:  # noqa: A001
+def open(  # noqa: A001
+    program: Program | Network | Graph, target: str = "cpu", *, attach: bool = False, profile: str | None = None
+) -> Session:
     """Start a machine and put a program on it.
 
     Parameters
@@ -444,6 +446,8 @@ def open(program: Program | Network | Graph, target: str = "cpu", *, attach: boo
     attach : bool
         The machine holds this program already, stored on it or left by an earlier session: go on with its state and
         step. A run of its own is stopped.
+    profile : str, optional
+        Numbers that a network is compiled to, "loihi2" if not given (see `neuromorph.compile`).
 
     Returns
     -------
@@ -461,7 +465,7 @@ def open(program: Program | Network | Graph, target: str = "cpu", *, attach: boo
     from neuromorph.targets import find
 
     backend, chosen = find(target)
-    held, graph, sources = _prepared(program, target, chosen.numbers == "float")
+    held, graph, sources = _prepared(program, target, chosen.numbers == "float", profile)
     engine = backend.open(chosen)
     try:
         if attach:
@@ -483,10 +487,15 @@ def _attach(engine: Engine, program: Program) -> None:
 
 
 def _prepared(
-    program: Program | Network | Graph, target: str, floats: bool
+    program: Program | Network | Graph, target: str, floats: bool, profile: str | None
 ) -> tuple[Program, Graph | None, Mapping[str, Any]]:
     """The program, the graph for a machine that computes in floats, and what inputs send by themselves."""
     if isinstance(program, Program):
+        if profile not in (None, program.profile):
+            raise ValidationError(
+                f"{program.name!r} is compiled already, in profile {program.profile!r}; compile its network with "
+                f"profile={profile!r}"
+            )
         if floats:
             raise TargetError(
                 f"{target} computes the network itself in floats: open it with the network, not a program"
@@ -496,7 +505,7 @@ def _prepared(
     from neuromorph.elaborate import elaborate
     from neuromorph.graph import Graph
 
-    held = compile_network(program, target=target)
+    held = compile_network(program, target=target, profile=profile or "loihi2")
     if isinstance(program, Graph):
         return held, program if floats else None, {}
     return held, elaborate(program) if floats else None, program.sources
@@ -510,7 +519,8 @@ def run(
     steps: int | None = None,
     inputs: Mapping[Any, Any] | Stimulus | None = None,
     progress: Progress | None = None,
+    profile: str | None = None,
 ) -> Trace:
     """Run a network or program from step 0 on a machine and return the trace; see `open` and `Session.run`."""
-    with open(program, target) as session:
+    with open(program, target, profile=profile) as session:
         return session.run(duration, steps=steps, inputs=inputs, progress=progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from neuromorph.crc import crc32c
 from neuromorph.errors import ImageError, ValidationError
 from neuromorph.image import PROBE_CODES
-from neuromorph.program import MODULATOR_MAX, SIGN_RANGE, THETA_MAX, U
+from neuromorph.program import MODULATOR_MAX, THETA_MAX, U
 from neuromorph.rule import TRACES
 from neuromorph.short_term import ONE, SINCE_MAX
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from neuromorph.profiles import Profile
     from neuromorph.program import Population, Program, Projection
     from neuromorph.rule import Rule
 
@@ -143,39 +144,41 @@ def _population_items(pop: Population) -> Iterator[Item]:
 
 def _projection_items(proj: Projection, program: Program) -> Iterator[Item]:
     n_pre, n_post = program.populations[proj.pre].n, program.populations[proj.post].n
-    yield _item(proj.name, "ring", (proj.slots, n_post), *_contributions(proj))
+    yield _item(proj.name, "ring", (proj.slots, n_post), *_contributions(proj, program.numbers))
     if proj.rule is not None:
-        yield from _plastic_items(proj, proj.rule, n_pre, n_post)
+        yield from _plastic_items(proj, proj.rule, n_pre, n_post, program.numbers)
     if proj.short_term is not None:
         yield _item(proj.name, "stp_u", proj.weights.shape, 0, ONE)
         yield _item(proj.name, "stp_x", proj.weights.shape, 0, ONE)
         yield _item(proj.name, "since", (n_pre,), 0, SINCE_MAX)
 
 
-def _plastic_items(proj: Projection, rule: Rule, n_pre: int, n_post: int) -> Iterator[Item]:
-    yield _item(proj.name, "w", proj.weights.shape, *SIGN_RANGE[proj.sign_mode])
+def _plastic_items(proj: Projection, rule: Rule, n_pre: int, n_post: int, numbers: Profile) -> Iterator[Item]:
+    yield _item(proj.name, "w", proj.weights.shape, *numbers.weights[proj.sign_mode])
     if rule.has_tag_1:
-        yield _item(proj.name, "tag_1", proj.weights.shape, -257, 255)
+        yield _item(proj.name, "tag_1", proj.weights.shape, *numbers.tag_1)
     if rule.has_tag_2:
-        yield _item(proj.name, "tag_2", proj.weights.shape, 0, 255)
+        yield _item(proj.name, "tag_2", proj.weights.shape, *numbers.tag_2)
     for trace in TRACES:
         if trace in rule.traces:
-            high = 128 if trace == "x1" and rule.graded_trace in ("overwrite", "add_wrap") else 127
-            yield _item(proj.name, trace, (n_pre if trace[0] == "x" else n_post,), 0, high)
+            above = trace == "x1" and rule.graded_trace in ("overwrite", "add_wrap") and not numbers.trace_frac
+            item = _item(proj.name, trace, (n_pre if trace[0] == "x" else n_post,), 0, numbers.trace_max + above)
+            yield replace(item, dtype=np.dtype("<u2")) if numbers.trace_frac else item
     yield _item(proj.name, "tx", (n_pre,), 0, rule.t_epoch)
     yield _item(proj.name, "ty", (n_post,), 0, rule.t_epoch)
     yield _item(proj.name, "plastic", (1,), 0, 1)
 
 
-def _contributions(proj: Projection) -> tuple[int, int, int]:
+def _contributions(proj: Projection, numbers: Profile) -> tuple[int, int, int]:
     """Lowest, highest and unit of what a projection can have on its way."""
     low, high = _I32
-    if proj.shift < 0:
+    shift = proj.shift(numbers)
+    if shift < 0:
         # With one delay for all, a sum of an emission step is shifted as a whole; else shifted sums add up.
-        right = 0 if isinstance(proj.delays, np.ndarray) else -proj.shift
+        right = 0 if isinstance(proj.delays, np.ndarray) else -shift
         return low >> right, high >> right, 1
-    even = proj.rule is None and proj.sign_mode == "mixed"
-    return low, high, 1 << (proj.shift + even)
+    even = proj.rule is None and proj.sign_mode == "mixed" and numbers.even
+    return low, high, 1 << (shift + even)
 
 
 def _padded(data: bytes) -> bytes:

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuromorph.errors import ValidationError
+from neuromorph.profiles import LOIHI2, PROFILES, Profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from neuromorph import graph
     from neuromorph.program import Ints, Modulator, Population, Program, Projection
+    from neuromorph.rule import Rule
 
-__all__ = ["check_ends", "check_program", "check_rows", "check_weights", "nearest", "probe_variables"]
+__all__ = ["check_ends", "check_profile", "check_program", "check_rows", "check_weights", "nearest", "probe_variables"]
 
-SIGN_RANGE = {"mixed": (-256, 255), "exc": (0, 255), "inh": (-255, 0)}
 MODULATOR_MAX = 1 << 30
 MAX_OBJECTS = (1 << 16) - 1
 MAX_U32 = (1 << 32) - 1
@@ -40,18 +41,26 @@ def check_program(program: Program) -> None:
         Names the object, the limit and the value.
     """
     _check_machine(program)
+    numbers = program.numbers
     for name, pop in program.populations.items():
         _check_name("population", name, pop.name)
         _check_population(pop)
     for name, proj in program.projections.items():
         _check_name("projection", name, proj.name)
-        _check_projection(proj, program.populations)
+        _check_projection(proj, program.populations, numbers)
         _check_modulators_of(proj, program)
     for name, modulator in program.modulators.items():
         _check_name("modulator", name, modulator.name)
         _check_modulator(modulator, program.populations)
     _check_schedule(program)
     _check_probes(program)
+
+
+def check_profile(name: str) -> Profile:
+    """The profile of a name; ValidationError if there is none."""
+    if name not in PROFILES:
+        raise ValidationError(f"profile {name!r} is unknown; {nearest(name, PROFILES)}")
+    return PROFILES[name]
 
 
 def _check_machine(program: Program) -> None:
@@ -62,8 +71,9 @@ def _check_machine(program: Program) -> None:
         raise ValidationError(f"seed {program.seed} is outside 0..2^32 - 1")
     if program.rounding not in ("shared", "synapse"):
         raise ValidationError(f"rounding {program.rounding!r} is unknown; one of 'shared', 'synapse'")
-    if program.profile != "loihi2":
-        raise ValidationError(f"profile {program.profile!r} is unknown; this version has 'loihi2'")
+    numbers = check_profile(program.profile)
+    if program.rounding == "shared" and not numbers.shared:
+        raise ValidationError(f"profile {program.profile!r} has no shared rounding; use rounding='synapse'")
     for kind, objects in (
         ("populations", program.populations), ("projections", program.projections), ("modulators", program.modulators),
     ):  # fmt: skip
@@ -143,18 +153,42 @@ def check_ends(where: str, pre: str, post: str, pops: Mapping[str, Population | 
         raise ValidationError(f"{where}: {post!r} is an input and receives nothing")
 
 
-def _check_projection(proj: Projection, pops: Mapping[str, Population]) -> None:
+def _check_projection(proj: Projection, pops: Mapping[str, Population], numbers: Profile) -> None:
     where = f"projection {proj.name!r}"
     check_ends(where, proj.pre, proj.post, pops)
     if not -16 <= proj.weight_exp <= 15:
         raise ValidationError(f"{where}: weight_exp {proj.weight_exp} is outside -16..15")
     _check_shape(proj, pops[proj.pre].n, pops[proj.post].n)
-    _check_values(proj)
+    _check_values(proj, numbers)
     held = proj.short_term
     if held is not None and np.shape(held.use) not in ((), proj.weights.shape):
         raise ValidationError(f"{where}: use of shape {np.shape(held.use)}, needed {proj.weights.shape} or a scalar")
     if held is not None and held.learned_use and not (proj.rule is not None and proj.rule.has_tag_2):
         raise ValidationError(f"{where}: learned_use adds tag_2 to the use, but the projection has no tag_2")
+    if proj.rule is not None:
+        _check_rule(where, proj.rule, numbers)
+
+
+def _check_rule(where: str, rule: Rule, numbers: Profile) -> None:
+    """Check what a rule has that only some profiles hold."""
+    way = "use profile wide" if numbers is LOIHI2 else "make changes rarer and larger"
+    for product in rule.products:
+        if product.exp < numbers.exp_min:
+            raise ValidationError(
+                f"{where}: a scale of {product.mant}*2^{product.exp} is below 2^{numbers.exp_min}, the finest of "
+                f"profile {numbers.name!r}; {way}"
+            )
+        fine = [f for f in product.factors if f.fine]
+        if fine and not numbers.constant_frac:
+            raise ValidationError(
+                f"{where}: the constant beside {fine[0].variable} has a fraction, and profile {numbers.name!r} takes "
+                "whole numbers; use profile wide"
+            )
+    for name, trace in rule.traces.items():
+        if trace.table and len(trace.table) != numbers.decay_bytes:
+            raise ValidationError(f"{where}: the decay of {name} was made for another profile than {numbers.name!r}")
+    if rule.graded_trace == "add_wrap" and not numbers.shared:
+        raise ValidationError(f"{where}: profile {numbers.name!r} has no graded trace that wraps; use 'add_saturate'")
 
 
 def _check_shape(proj: Projection, n_pre: int, n_post: int) -> None:
@@ -194,25 +228,25 @@ def check_rows(where: str, indptr: Ints, indices: Ints, n_post: int) -> None:
         raise ValidationError(f"{where}: targets of source {row} must ascend, no pair twice")
 
 
-def check_weights(proj: Projection) -> None:
+def check_weights(proj: Projection, numbers: Profile = LOIHI2) -> None:
     """Check that the weights are integers within the sign mode: nothing is truncated or cut off in silence."""
     where, weights = f"projection {proj.name!r}", np.asarray(proj.weights)
     if weights.dtype.kind not in "iu":
         raise ValidationError(f"{where}: weights must be integers, not {weights.dtype}")
-    if proj.sign_mode not in SIGN_RANGE:
-        raise ValidationError(f"{where}: sign mode {proj.sign_mode!r} is unknown; one of {', '.join(SIGN_RANGE)}")
-    low, high = SIGN_RANGE[proj.sign_mode]
+    if proj.sign_mode not in numbers.weights:
+        raise ValidationError(f"{where}: sign mode {proj.sign_mode!r} is unknown; one of {', '.join(numbers.weights)}")
+    low, high = numbers.weights[proj.sign_mode]
     if weights.size and (weights.min() < low or weights.max() > high):
         bad = weights.min() if weights.min() < low else weights.max()
         raise ValidationError(f"{where}: weight {bad} is outside {low}..{high} of sign mode {proj.sign_mode!r}")
 
 
-def _check_values(proj: Projection) -> None:
+def _check_values(proj: Projection, numbers: Profile) -> None:
     where, delays = f"projection {proj.name!r}", np.asarray(proj.delays)
-    check_weights(proj)
+    check_weights(proj, numbers)
     if delays.dtype.kind not in "iu":
         raise ValidationError(f"{where}: delays must be integers, not {delays.dtype}")
-    if proj.rule is None and proj.sign_mode == "mixed" and np.any(proj.weights & 1):
+    if proj.rule is None and proj.sign_mode == "mixed" and numbers.even and np.any(proj.weights & 1):
         raise ValidationError(f"{where}: static mixed weights are held even; use held_weights() or program.build()")
     if np.size(proj.delays) and (np.min(proj.delays) < 0 or np.max(proj.delays) > 63):
         raise ValidationError(f"{where}: stored delay {int(np.max(proj.delays))} is outside 0..63")

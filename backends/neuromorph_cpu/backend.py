@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from neuromorph.engine import Engine, Target
 from neuromorph.errors import TargetError
 from neuromorph.image import FEATURES
+from neuromorph.profiles import PROFILES
 
 __all__ = ["CpuBackend"]
 
-_ALL = frozenset(FEATURES)
-_TARGETS = (
-    Target("cpu", "simulator", "integer", "the C engine in process: the default, fast", 0, 1 << 31, _ALL),
-    Target("cpu:ref", "simulator", "integer", "the executable specification: readable, slow", features=_ALL),
-    Target("cpu:float", "simulator", "float", "the ideal model in float64, no rounding", features=_ALL),
+_ALL, _PROFILES = frozenset(FEATURES), frozenset(PROFILES)
+_TARGETS = tuple(
+    Target(name, "simulator", numbers, description, arena_max=most, features=_ALL, profiles=_PROFILES)
+    for name, numbers, description, most in (
+        ("cpu", "integer", "the C engine in process: the default, fast", 1 << 31),
+        ("cpu:ref", "integer", "the executable specification: readable, slow", 0),
+        ("cpu:float", "float", "the ideal model in float64, no rounding", 0),
+    )
 )
 
 

@@ -38,7 +38,7 @@ class FloatTarget:
 
     def load_graph(self, graph: Graph, program: Program) -> None:
         """Take a graph, and the program made from it for its names; step 0."""
-        units = {name: scale["w"] for name, scale in program.scales.items() if "w" in scale}
+        units = {name: scale["w"] * program.numbers.one for name, scale in program.scales.items() if "w" in scale}
         self._engine.load(graph, units)
         self._program = program
 

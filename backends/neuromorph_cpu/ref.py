@@ -6,14 +6,14 @@ Slow and plain on purpose. It shares no code with the C engine; every other engi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromorph.program import SIGN_RANGE, Modulator, Population, Program, Projection
+from neuromorph.program import Modulator, Population, Program, Projection
 from neuromorph.rule import MODULATORS, Factor, Product, Rule, modulator_table
 from neuromorph_cpu.ref_short_term import ONE, release
 
@@ -28,7 +28,7 @@ PAYLOADS_MAX = 1 << 20
 TRACE_MAX = 127
 CODES = {"x1": 0, "x2": 1, "y1": 2, "y2": 3, "y3": 4, "w": 10, "tag_2": 11, "tag_1": 12}
 IMPULSE = 5  # code of a trace's impulse stream = code of its decay stream + IMPULSE
-TAG_RANGE = {"tag_2": (0, 255), "tag_1": (-257, 255)}
+TAG_FLOOR = -257  # a tag_1 below the range of the accumulator
 M32 = 0xFFFFFFFF
 
 
@@ -110,15 +110,19 @@ class Reference:
 
     `state` maps (object, variable) to arrays; variables are the state items of docs/image.md, section 2.
     `seen`, if given, counts every wrap, saturation and rounding, by name: tests ask it what they have reached.
+    Profile wide is `neuromorph_cpu.ref_wide.WideReference`.
     """
+
+    ACC_FRAC = 7  # bits of the accumulator below a step of the weight
 
     def __init__(self, program: Program, seen: Counter[str] | None = None) -> None:
         self.program = program
+        self.numbers = program.numbers
         self.seen = seen
         self.index = {name: k for k, name in enumerate(program.projections)}
         self.tables = {
             trace: trace.decay.astype(np.int64)
-            for proj in program.projections.values() if proj.rule
+            for proj in program.projections.values() if proj.rule and not self.numbers.trace_frac
             for trace in proj.rule.traces.values() if trace.tau
         }  # fmt: skip
         self.delay_groups = {p.name: _delay_groups(p) for p in program.projections.values()}
@@ -296,9 +300,11 @@ class Reference:
         held, state = proj.short_term, self.state
         if held is None:
             return self._weights(proj)
-        tags = state[proj.name, "tag_2"] if held.learned_use else None
+        frac = self.numbers.weight_frac
+        tags = state[proj.name, "tag_2"] << (7 - frac) if held.learned_use else None
         u, x, since = (state[proj.name, key] for key in ("stp_u", "stp_x", "since"))
-        return self._weights(proj) * release(held, u, x, since, sent.payload != 0, self._pairs(proj)[0], tags)
+        released = release(held, u, x, since, sent.payload != 0, self._pairs(proj)[0], tags)
+        return (self._weights(proj) * released) >> frac
 
     def _take_in(self, proj: Projection) -> None:
         """Section 3: contributions into the ring; then the spike times of plastic projections (4.2)."""
@@ -314,7 +320,7 @@ class Reference:
                 acc = np.zeros(n_post, np.int64)
                 np.add.at(acc, proj.indices, here * s[proj.pre_of])
             acc = self._wrap("sum of weights", acc)
-            shift = proj.shift
+            shift = proj.shift(self.numbers)
             contribution = self._wrap("sum << weight_exp", acc << shift) if shift >= 0 else acc >> -shift
             if self.seen is not None:
                 lost = (acc & ((1 << -min(shift, 0)) - 1)) != 0
@@ -452,14 +458,14 @@ class Reference:
             histories[variable] = self._modulator_history(proj, rule, modulator)
         due = self._due(proj, rule)
         # Nothing due, nothing changes; but a tag_1 of -257 lies below the range of acc.
-        below = bool(np.any(state.get((name, "tag_1"), np.zeros(1)) == TAG_RANGE["tag_1"][0]))
+        below = bool(np.any(state.get((name, "tag_1"), np.zeros(1)) == TAG_FLOOR))
         if state[name, "plastic"][0] and (due or below):
             old = {"w": state[name, "w"], "d": state.get((name, "tag_2")), "t": state.get((name, "tag_1"))}
             if "q" in rule.variables:
                 old["q"] = self._resource(proj, rule)[self._pairs(proj)[1]]
             for variable, series in (("w", rule.dw), ("tag_2", rule.dd), ("tag_1", rule.dt)):
                 if (name, variable) in state and series:
-                    acc = self._sum(proj, rule, series, state[name, variable] << 7, old, histories)
+                    acc = self._sum(proj, rule, series, state[name, variable] << self.ACC_FRAC, old, histories)
                     state[name, variable] = self._rounded(proj, variable, acc)
             self.counters["plastic_updates"] += due
         for trace in rule.traces:
@@ -505,35 +511,43 @@ class Reference:
         synaptic: dict[str, Ints | None], histories: dict[str, Ints],
     ) -> Ints:  # fmt: skip
         """The accumulator plus the products (4.3), saturating after each."""
-        i, j = self._pairs(proj)
-        tx, ty = self.state[proj.name, "tx"], self.state[proj.name, "ty"]
         for product in series:
-            if product.dependency == "x0":
-                active, at = (tx > 0)[i], tx[i]
-            elif product.dependency == "y0":
-                active, at = (ty > 0)[j], ty[j]
-            else:
-                active = np.array((self.t // rule.t_epoch) % (1 << product.k) == 0)
-                at = np.array(rule.t_epoch)
+            active, read = self._reader(proj, rule, product, synaptic, histories)
             p = np.zeros_like(acc) + active
-
-            def value_of(variable: str, at: Ints = at) -> Ints:
-                if variable in histories:
-                    return np.asarray(histories[variable][at, i if variable[0] == "x" else j])
-                if variable in ("x0", "y0"):
-                    return (tx > 0)[i].astype(np.int64) if variable == "x0" else (ty > 0)[j].astype(np.int64)
-                return np.asarray(0 if variable == "1" else synaptic[variable])
-
             for factor in product.factors:
-                value = value_of(factor.variable) + factor.constant
+                value = read(factor.variable) + factor.constant
                 if factor.second:
-                    value = value + factor.sign * value_of(factor.second)
+                    value = value + factor.sign * read(factor.second)
                 value, bound = self._function(factor, value), 1 << factor.bits
                 p = self._wrap("product of factors", p * self._clip("factor", value, -bound, bound - 1))
             p = self._wrap("product * mantissa", p * product.mant) >> product.hidden_shift
             p = self._clip("product", p << (product.exp + 7), -32769, 32767)
             acc = self._clip("accumulator", acc + p, -32769, 32767)
         return acc
+
+    def _reader(
+        self, proj: Projection, rule: Rule, product: Product, synaptic: dict[str, Ints | None],
+        histories: dict[str, Ints],
+    ) -> tuple[Ints, Callable[[str], Ints]]:  # fmt: skip
+        """Where a product's dependency is 1, and what its variables are there (4.3)."""
+        i, j = self._pairs(proj)
+        tx, ty = self.state[proj.name, "tx"], self.state[proj.name, "ty"]
+        if product.dependency == "x0":
+            active, at = np.asarray(tx > 0, np.int64)[i], tx[i]
+        elif product.dependency == "y0":
+            active, at = np.asarray(ty > 0, np.int64)[j], ty[j]
+        else:
+            active = np.array((self.t // rule.t_epoch) % (1 << product.k) == 0, np.int64)
+            at = np.array(rule.t_epoch)
+
+        def read(variable: str) -> Ints:
+            if variable in histories:
+                return np.asarray(histories[variable][at, i if variable[0] == "x" else j])
+            if variable in ("x0", "y0"):
+                return (tx > 0)[i].astype(np.int64) if variable == "x0" else (ty > 0)[j].astype(np.int64)
+            return np.asarray(0 if variable == "1" else synaptic[variable])
+
+        return active, read
 
     def _function(self, factor: Factor, value: Ints) -> Ints:
         """sgn, pos or on of a sum (4.3)."""
@@ -549,7 +563,7 @@ class Reference:
 
     def _rounded(self, proj: Projection, variable: str, acc: Ints) -> Ints:
         """Stochastic rounding of the accumulator and the clip to the variable's range."""
-        low, high = SIGN_RANGE[proj.sign_mode] if variable == "w" else TAG_RANGE[variable]
+        low, high = self._range(proj, variable)
         if variable == "tag_2" or (variable == "w" and proj.sign_mode == "exc"):
             acc = self._clip(f"sign of {variable}", acc, 0, 32767)
         elif variable == "w" and proj.sign_mode == "inh":
@@ -561,6 +575,12 @@ class Reference:
             stream = 16 * self.index[proj.name] + CODES[variable]
             r = hashed(self.program.seed, stream, self.t, *self._pairs(proj)) >> 25
         return self._clip(variable, (acc >> 7) + self._round_up(variable, r, acc & 127), low, high)
+
+    def _range(self, proj: Projection, variable: str) -> tuple[int, int]:
+        """Of a weight or a tag."""
+        if variable == "w":
+            return self.numbers.weights[proj.sign_mode]
+        return self.numbers.tag_2 if variable == "tag_2" else self.numbers.tag_1
 
     def _due(self, proj: Projection, rule: Rule) -> int:
         """Synapses that have a product due in this epoch: the count of plastic updates."""

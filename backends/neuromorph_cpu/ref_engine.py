@@ -14,6 +14,7 @@ from neuromorph.program import Program
 from neuromorph.state import Item
 from neuromorph.stepped import Inputs, SteppedEngine
 from neuromorph_cpu.ref import Reference
+from neuromorph_cpu.ref_wide import WideReference
 
 __all__ = ["RefEngine"]
 
@@ -25,7 +26,7 @@ class RefMachine:
 
     def __init__(self, program: Program, seen: Counter[str] | None) -> None:
         self.program = program
-        self.reference = Reference(program, seen)
+        self.reference = (WideReference if program.profile == "wide" else Reference)(program, seen)
 
     @property
     def counters(self) -> dict[str, int]:

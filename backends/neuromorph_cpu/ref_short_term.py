@@ -20,11 +20,11 @@ def release(
     """What each synapse releases at this step, 0..4096; changes `u`, `x` and `since`.
 
     `source` is the source neuron of each synapse, in the shape of u and x or broadcasting to it; `since` and `spiking`
-    are those of the source neurons.
+    are those of the source neurons; `tags` are added to the use.
     """
     since[:] = np.minimum(since + 1, SINCE_MAX)
     of_x, of_u = _left(held.recovery, since)[source], _left(held.facilitation, since)[source]
-    use = held.use if tags is None else np.minimum(held.use + (tags << 7), ONE - 1)
+    use = held.use if tags is None else np.minimum(held.use + tags, ONE - 1)
     missing = ((ONE - x) * of_x + HALF) >> 15
     later_u = (u * of_u + HALF) >> 15
     later_u += (use * (ONE - later_u) + HALF) >> 15

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from neuromorph.engine import Engine, Target
 from neuromorph.image import FEATURES
+from neuromorph.profiles import PROFILES
 from neuromorph_mcu.boards import BOARDS, POSIX_POOL, QEMU, posix_program
 
 __all__ = ["McuBackend"]
 
-_ALL = frozenset(FEATURES)
+_ALL, _PROFILES = frozenset(FEATURES), frozenset(PROFILES)
 _DEFAULT = "m4"
 
 
@@ -40,7 +41,9 @@ class _Own:
 
 
 def _target(name: str, description: str, pool: int) -> Target:
-    return Target(name, "emulator", "integer", description, image_max=pool, arena_max=pool, features=_ALL)
+    return Target(
+        name, "emulator", "integer", description, image_max=pool, arena_max=pool, features=_ALL, profiles=_PROFILES
+    )
 
 
 def _in_process(name: str, core: str) -> _Own:
@@ -84,7 +87,8 @@ class McuBackend:
         port = _port(name)
         if not port:
             return None
-        return Target(name, "hardware", "integer", f"the board at {port}; HELLO tells its limits", features=_ALL)
+        what = f"the board at {port}; HELLO tells its limits"
+        return Target(name, "hardware", "integer", what, features=_ALL, profiles=_PROFILES)
 
     def open(self, target: Target) -> Engine:
         """Open the port and greet the board."""

@@ -1,10 +1,10 @@
 /* The engine: start, inputs, and the order of a step (docs/semantics.md 1). */
-#include "nm_internal.h"
+#include "wide.h"
 #include <string.h>
 
 static void rule_start(nm_engine *e, uint32_t index) {
     nm_rule *r = e->rule + index;
-    r->separable = nm_separable(e, r);
+    r->separable = !e->wide && nm_separable(e, r);
 }
 
 int nm_init(nm_engine **engine, const uint8_t *image, size_t len, void *arena, size_t arena_len) {
@@ -20,6 +20,7 @@ int nm_init(nm_engine **engine, const uint8_t *image, size_t len, void *arena, s
     e->image = m;
     e->seed = nm_u32(machine + 8);
     e->rounding = machine[12];
+    e->wide = (uint8_t)m.wide;
     e->kernels = 1;
     e->pops = (uint16_t)m.sec[SEC_POPS].count;
     e->projs = (uint16_t)m.sec[SEC_PROJS].count;
@@ -30,7 +31,8 @@ int nm_init(nm_engine **engine, const uint8_t *image, size_t len, void *arena, s
     for (uint32_t i = 0; i < m.sec[SEC_FACTORS].count; i++) nm_decode_factor(&m, i, e->factor + i);
     for (uint32_t i = 0; i < m.sec[SEC_PRODUCTS].count; i++) {
         nm_decode_product(&m, i, e->product + i);
-        e->product[i].right = (uint8_t)nm_product_right(&m, e->product + i);
+        if (m.wide) nm_wide_shifts(&m, e->product + i);
+        else e->product[i].right = (uint8_t)nm_product_right(&m, e->product + i);
     }
     for (uint32_t i = 0; i < e->probes; i++) nm_decode_probe(&m, i, e->probe + i);
     for (uint32_t i = 0; i < e->rules; i++) rule_start(e, i);
@@ -73,7 +75,7 @@ static void reset_proj(const nm_engine *e, uint32_t index, nm_proj *p) {
     if (l->tag1) memset(l->tag1, 0, (size_t)p->w_count * 2);
     if (l->tag2) memset(l->tag2, 0, (size_t)p->w_count * 2);
     for (uint32_t k = 0; k < TR_COUNT; k++)
-        if (l->trace[k]) memset(l->trace[k], 0, k < TR_Y1 ? p->n_pre : p->n_post);
+        if (l->trace[k]) memset(l->trace[k], 0, (size_t)(k < TR_Y1 ? p->n_pre : p->n_post) << e->wide);
     memset(l->tx, 0, p->n_pre);
     memset(l->ty, 0, p->n_post);
     l->nrows = l->ncols = 0;

@@ -1,11 +1,12 @@
 /* Records of the image -> decoded structs. Reads bytes with a cursor of fixed offsets inside one record; the verifier
  * has proved that the record lies inside the image before it calls these, and checks the decoded values afterwards. */
-#include "nm_internal.h"
+#include "wide.h"
 #include <string.h>
 
 int nm_sections(nm_image *m, const uint8_t *base) {
     memset(m, 0, sizeof *m);
     m->base = base;
+    m->wide = nm_u32(base + 16);
     const uint32_t n = nm_u16(base + 12);
     for (uint32_t i = 0; i < n; i++) {
         const uint8_t *p = base + 160 + 24 * i;
@@ -59,9 +60,10 @@ void nm_decode_proj(const nm_image *m, uint32_t i, nm_proj *p) {
     p->row0 = nm_u32(b + 28);
     p->target0 = nm_u32(b + 32);
     p->slots = (uint8_t)(p->delay + 1u);
-    p->flip = p->sign == SIGN_INH ? 0xFFFFFFFFu : 0u;
+    p->flip = p->sign == SIGN_INH && p->element == ELEM_U8 ? 0xFFFFFFFFu : 0u;
     const uint32_t half = p->element == ELEM_I8;   /* stored as w/2 */
-    const int32_t shift = p->exp - (p->release ? 12 : 0);      /* a release has 12 fractional bits */
+    /* A release has 12 fractional bits. */
+    const int32_t shift = p->exp - (p->release ? 12 : m->wide ? WIDE_WEIGHT_FRAC : 0);
     p->left = (uint8_t)((shift > 0 ? (uint32_t)shift : 0u) + half);
     p->right = (uint8_t)(shift < 0 ? -shift : 0);
     p->staged = p->delay_kind == 1 && shift < 0;

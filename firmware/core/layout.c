@@ -48,16 +48,16 @@ static void place_pop(const nm_image *m, nm_alloc *a, nm_pop *p) {
         if (p->options & (OPT_INIT_U << k)) p->init[k] = init + p->init_off[k];
 }
 
-static void place_plastic(nm_alloc *a, const nm_proj *p, const nm_rule *r, nm_plastic *l) {
+static void place_plastic(nm_alloc *a, const nm_proj *p, const nm_rule *r, nm_plastic *l, uint32_t wide) {
     for (uint32_t k = 0; k < TR_COUNT; k++)
-        if (r->traces & (1u << k)) l->trace[k] = take(a, k < TR_Y1 ? p->n_pre : p->n_post, 1);
+        if (r->traces & (1u << k)) l->trace[k] = take(a, k < TR_Y1 ? p->n_pre : p->n_post, 1 + wide);
     if (r->flags & FLAG_TAG1) l->tag1 = take(a, p->w_count, 2);
     if (r->flags & FLAG_TAG2) l->tag2 = take(a, p->w_count, 2);
     l->tx = take(a, p->n_pre, 1);
     l->ty = take(a, p->n_post, 1);
     l->rows = take(a, p->n_pre, 4);
     l->cols = take(a, p->n_post, 4);
-    if (p->layout == 0 && r->count[SUM_W] == 2 && !r->count[SUM_D] && !r->count[SUM_T])
+    if (p->layout == 0 && !wide && r->count[SUM_W] == 2 && !r->count[SUM_D] && !r->count[SUM_T])
         l->by_value = take(a, 2 * NM_DECAY_ENTRIES, 4);
 }
 
@@ -104,12 +104,12 @@ static void place_proj(const nm_image *m, nm_alloc *a, nm_proj *p, nm_scratch *s
     nm_decode_rule(m, p->rule - 1u, &rule);
     p->plastic = take(a, 1, sizeof(nm_plastic));
     p->w = take(a, p->w_count, p->element == ELEM_I16 ? 2 : 1);
-    place_plastic(a, p, &rule, &local);
+    place_plastic(a, p, &rule, &local, m->wide);
     if (a->base && a->used != UINT32_MAX) *p->plastic = local;
     uint64_t history = 0;
     for (uint32_t k = 0; k < TR_COUNT; k++)
         if (rule.traces & (1u << k)) history += k < TR_Y1 ? p->n_pre : p->n_post;
-    history *= rule.t_epoch - 1u;
+    history *= (rule.t_epoch - 1u) * (1u + m->wide);
     s->history = u32_max(s->history, history > 0x80000000u ? UINT32_MAX : (uint32_t)history);
     if (nm_feature(m, FEATURE_SUMS)) s->sums = u32_max(s->sums, p->n_post);
     if (p->layout == 0) {
@@ -124,10 +124,12 @@ static void place_rule(const nm_image *m, nm_alloc *a, uint32_t i, nm_rule *r, u
     for (uint32_t k = 0; k < TR_COUNT; k++) {
         if (!(r->traces & (1u << k))) continue;
         const uint8_t *b = nm_rec(m, SEC_TRACES, r->trace_ref[k] - 1u);
-        const uint32_t table = nm_u16(b + 2);
+        const uint32_t table = nm_u16(b + 2), decay = nm_u32(b + 4);
         r->trace[k].ii = b[0];
         r->trace[k].fi = b[1];
-        r->trace[k].table = table ? nm_rec(m, SEC_DECAYS, table - 1u) : NULL;
+        r->trace[k].shift = (uint8_t)(decay >> 24);
+        if (m->wide) r->trace[k].loss = decay & 0xFFFFFFu;
+        else r->trace[k].table = table ? nm_rec(m, SEC_DECAYS, table - 1u) : NULL;
     }
     const uint32_t decay = nm_u16(nm_rec(m, SEC_RULES, i) + 62);
     if (decay) r->modulator_decay = nm_rec(m, SEC_DECAYS, decay - 1u);

@@ -70,7 +70,11 @@ enum { KIND_POP, KIND_PROJ, KIND_MODULATOR, KIND_COUNT };   /* of objects: of pr
 enum { RULE_MODULATORS = 4 };
 
 typedef struct { uint32_t off, count, stride; } nm_section;
-typedef struct { const uint8_t *base; nm_section sec[SEC_COUNT]; } nm_image;
+typedef struct {
+    const uint8_t *base;
+    uint32_t wide;                      /* numeric profile: 0 loihi2, 1 wide */
+    nm_section sec[SEC_COUNT];
+} nm_image;
 
 typedef struct {
     uint8_t kind, arrays, options, adapt;
@@ -101,7 +105,13 @@ typedef struct {
     uint8_t factors;
     uint16_t first;
 } nm_product;
-typedef struct { uint8_t ii, fi; const uint8_t *table; } nm_trace;   /* table null: forgets at once */
+typedef struct {
+    uint8_t ii, fi, shift;              /* shift: wide */
+    union {
+        const uint8_t *table;           /* null: forgets at once */
+        uint32_t loss;                  /* wide: in 2^shift */
+    };
+} nm_trace;
 typedef struct { uint64_t pos; uint32_t s[4], out[2]; } nm_stream;   /* pos: outputs drawn so far */
 
 typedef struct {
@@ -182,6 +192,7 @@ struct nm_engine {
     uint32_t now, seed;
     uint16_t pops, projs, rules, probes, modulators;
     uint8_t rounding;                   /* 0 shared, 1 synapse */
+    uint8_t wide;                       /* numeric profile: weights, tags and traces of 16 bits */
     uint8_t kernels;                    /* specialised kernels are allowed */
     uint32_t entry, entries;            /* schedule: next one, all */
     nm_pop *pop;
@@ -215,6 +226,7 @@ NM_INLINE int32_t nm_tz(int32_t x, int32_t k) {
     const uint32_t h = (uint32_t)(x >> 12), l = (uint32_t)x & 4095u, up = (uint32_t)(x >> 31) >> 20, q = (uint32_t)k;
     return (int32_t)(h * q + ((l * q + up) >> 12));
 }
+NM_INLINE int32_t nm_add(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_t)b); }    /* with wrap */
 NM_INLINE uint32_t nm_min(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 /* Raw ring cell <-> contribution. */
@@ -316,7 +328,8 @@ void nm_probes_step(nm_engine *e);
 
 /* state.c */
 /* Of items of 16 bits: without a sign. */
-NM_INLINE int nm_unsigned(uint32_t code) { return code == ITEM_REFR || (code >= ITEM_STP_U && code <= ITEM_SINCE); }
+/* Of the items with 16 bits; traces have them in profile wide. */
+NM_INLINE int nm_unsigned(uint32_t code) { return code == ITEM_REFR || (code >= ITEM_TRACE && code <= ITEM_SINCE); }
 int nm_item_find(const nm_engine *e, uint8_t kind, uint16_t object, uint8_t code, nm_item *info);
 /* The item after `item` in canonical order: 1, or 0 at the end; of one that is all zeros, the first. */
 int nm_item_next(const nm_engine *e, nm_item *item);

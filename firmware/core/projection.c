@@ -14,21 +14,21 @@
 /* One set of kernels per element type. `scale` is the payload of a graded spike. */
 #define KERNELS(T, name)                                                                                               \
     static void dense_##name(int32_t *restrict acc, const T *restrict w, uint32_t n) {                                 \
-        NM_UNROLL8 for (uint32_t j = 0; j < n; j++) acc[j] += w[j];                                                    \
+        NM_UNROLL8 for (uint32_t j = 0; j < n; j++) acc[j] = nm_add(acc[j], w[j]);                                     \
     }                                                                                                                  \
     static void dense2_##name(int32_t *restrict acc, const T *restrict w0, const T *restrict w1, uint32_t n) {         \
-        NM_UNROLL4 for (uint32_t j = 0; j < n; j++) acc[j] += w0[j] + w1[j];                                           \
+        NM_UNROLL4 for (uint32_t j = 0; j < n; j++) acc[j] = nm_add(acc[j], w0[j] + w1[j]);                            \
     }                                                                                                                  \
     static void dense4_##name(int32_t *restrict acc, const T *restrict w0, const T *restrict w1,                       \
                               const T *restrict w2, const T *restrict w3, uint32_t n) {                                \
-        for (uint32_t j = 0; j < n; j++) acc[j] += w0[j] + w1[j] + w2[j] + w3[j];                                      \
+        for (uint32_t j = 0; j < n; j++) acc[j] = nm_add(acc[j], w0[j] + w1[j] + w2[j] + w3[j]);                       \
     }                                                                                                                  \
     static void dense_scaled_##name(int32_t *restrict acc, const T *restrict w, uint32_t n, uint32_t scale) {          \
         for (uint32_t j = 0; j < n; j++) acc[j] = (int32_t)((uint32_t)acc[j] + (uint32_t)w[j] * scale);                \
     }                                                                                                                  \
     static void sparse_##name(int32_t *restrict acc, const T *restrict w, const uint32_t *restrict target,             \
                               uint32_t n) {                                                                            \
-        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) acc[target[k]] += w[k];                                            \
+        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) acc[target[k]] = nm_add(acc[target[k]], w[k]);                     \
     }                                                                                                                  \
     static void sparse_scaled_##name(int32_t *restrict acc, const T *restrict w, const uint32_t *restrict target,      \
                                      uint32_t n, uint32_t scale) {                                                     \

@@ -1,6 +1,6 @@
 /* Short-term plasticity: what a synapse releases depends on its last spikes, docs/semantics.md 3.1. A row costs only when
  * its source spikes; how long that was silent is the difference of two steps. */
-#include "nm_internal.h"
+#include "wide.h"
 
 #define ONE 32768u
 #define USE_MAX 32767u
@@ -47,7 +47,8 @@ NM_INLINE uint32_t weight(const uint8_t *w, uint32_t element, uint32_t k) {
     return element == ELEM_U8 ? w[k] : (uint32_t)(int8_t)w[k];
 }
 
-NM_INLINE void row(const nm_row *r, uint32_t element) {
+/* `frac`: fractional bits of weights and tags. */
+NM_INLINE void row(const nm_row *r, uint32_t element, uint32_t frac) {
     const nm_proj *p = r->p;
     const nm_short_term *s = p->short_term;
     const uint32_t fits = p->slots - r->slot, rest_x = r->rest_x, rest_u = r->rest_u;
@@ -56,7 +57,7 @@ NM_INLINE void row(const nm_row *r, uint32_t element) {
     const int16_t *tag = s->learned ? p->plastic->tag2 + r->start : 0;
     for (uint32_t k = 0; k < r->n; k++) {
         uint32_t use = each ? each[k] : s->use;
-        if (tag) use = nm_min(use + ((uint32_t)tag[k] << 7), USE_MAX);
+        if (tag) use = nm_min(use + ((uint32_t)tag[k] << (7 - frac)), USE_MAX);
         const uint32_t full = ONE - part(ONE - x[k], rest_x);
         uint32_t now = part(u[k], rest_u);
         now += part(use, ONE - now);
@@ -66,7 +67,8 @@ NM_INLINE void row(const nm_row *r, uint32_t element) {
         uint32_t at = r->target ? r->target[k] : k;
         if (r->delay) at += (r->delay[k] < fits ? r->slot + r->delay[k] : r->slot + r->delay[k] - p->slots) * p->n_post;
         int32_t *cell = r->ring + at;
-        *cell = (int32_t)((uint32_t)*cell + weight(p->w, element, r->start + k) * (released >> 3) * r->scale);
+        const int32_t sent = (int32_t)(weight(p->w, element, r->start + k) * (released >> 3)) >> frac;
+        *cell = (int32_t)((uint32_t)*cell + (uint32_t)sent * r->scale);
     }
 }
 
@@ -86,8 +88,9 @@ void nm_release(nm_engine *e, nm_proj *p, const nm_pop *pre, int32_t *ring, uint
         }
         if (p->delay_kind) r.delay = p->delays + r.start;
         if (p->graded && pre->payload) r.scale = (uint32_t)pre->payload[k];
-        if (p->element == ELEM_I16) row(&r, ELEM_I16);
-        else if (p->element == ELEM_U8) row(&r, ELEM_U8);
-        else row(&r, ELEM_I8);
+        if (e->wide) row(&r, ELEM_I16, WIDE_WEIGHT_FRAC);
+        else if (p->element == ELEM_I16) row(&r, ELEM_I16, 0);
+        else if (p->element == ELEM_U8) row(&r, ELEM_U8, 0);
+        else row(&r, ELEM_I8, 0);
     }
 }

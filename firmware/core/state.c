@@ -1,5 +1,5 @@
 /* State items in canonical order and form (docs/image.md 2), whatever the layout inside. */
-#include "nm_internal.h"
+#include "wide.h"
 
 #include <string.h>
 
@@ -21,7 +21,7 @@ static int pop_item(const nm_pop *p, nm_item *info) {
     }
 }
 
-static int proj_item(const nm_proj *p, nm_item *info) {
+static int proj_item(const nm_proj *p, nm_item *info, uint32_t wide) {
     const nm_plastic *l = p->plastic;
     if (info->code == ITEM_RING) return set(info, 4, (uint32_t)p->slots * p->n_post);
     if (info->code == ITEM_STP_U || info->code == ITEM_STP_X) return p->short_term ? set(info, 2, p->w_count) : 0;
@@ -37,7 +37,7 @@ static int proj_item(const nm_proj *p, nm_item *info) {
     default: break;
     }
     const uint32_t k = (uint32_t)info->code - ITEM_TRACE;
-    return k < TR_COUNT && l->trace[k] ? set(info, 1, k < TR_Y1 ? p->n_pre : p->n_post) : 0;
+    return k < TR_COUNT && l->trace[k] ? set(info, (uint8_t)(1u + wide), k < TR_Y1 ? p->n_pre : p->n_post) : 0;
 }
 
 /* The item `code` of an object, if it has it: 1, else 0. */
@@ -48,7 +48,7 @@ int nm_item_find(const nm_engine *e, uint8_t kind, uint16_t object, uint8_t code
     info->width = 0;
     info->count = 0;
     if (kind == KIND_MODULATOR) return code == ITEM_M ? set(info, 4, e->modulator[object].n) : 0;
-    return kind == KIND_PROJ ? proj_item(e->proj + object, info) : pop_item(e->pop + object, info);
+    return kind == KIND_PROJ ? proj_item(e->proj + object, info, e->wide) : pop_item(e->pop + object, info);
 }
 
 /* Codes ascend in canonical order. */
@@ -110,7 +110,9 @@ static int32_t value(const nm_engine *e, const nm_item *item, uint32_t k) {
     case ITEM_STP_X: return p->short_term->x[k];
     case ITEM_SINCE: return (int32_t)nm_since(e, p->short_term, k);
     case ITEM_M: return e->modulator[item->object].value[k];
-    default: return p->plastic->trace[item->code - ITEM_TRACE][k];
+    default:
+        if (e->wide) return nm_wide_trace(p->plastic, (uint32_t)item->code - ITEM_TRACE)[k];
+        return p->plastic->trace[item->code - ITEM_TRACE][k];
     }
 }
 
@@ -151,11 +153,18 @@ static int32_t raw_of(const nm_proj *p, int32_t x, int *ok) {
     return result;
 }
 
+static int valid_wide(const nm_proj *p, uint32_t code, int32_t x) {
+    if (code >= ITEM_TRACE) return x <= WIDE_TRACE_MAX;
+    if (code == ITEM_W) return x >= nm_wide_low(p->sign) && x <= nm_wide_high(p->sign);
+    return x <= WIDE_TOP && (code == ITEM_TAG1 || x >= 0);
+}
+
 static int valid(const nm_engine *e, const nm_item *item, uint32_t k, int32_t x) {
     static const int16_t weights[3][2] = {{-256, 255}, {0, 255}, {-255, 0}};
     const nm_pop *q = e->pop + (item->kind == KIND_POP ? item->object : 0);
     const nm_proj *p = e->proj + (item->kind == KIND_PROJ ? item->object : 0);
     int ok = 1;
+    if (e->wide && item->kind == KIND_PROJ && item->code >= ITEM_W && item->code < ITEM_TX) return valid_wide(p, item->code, x);
     switch (item->code) {
     case ITEM_U: return 1;              /* a single wrap may leave any 32-bit value */
     case ITEM_V: return x > -NM_U && x < NM_U;
@@ -195,7 +204,7 @@ static void write(nm_engine *e, const nm_item *item, uint32_t k, int32_t x) {
         break;
     case ITEM_TAG1:
         p->plastic->tag1[k] = (int16_t)x;
-        p->plastic->floor_tag |= x == -257;
+        p->plastic->floor_tag |= x == -257 && !e->wide;
         break;
     case ITEM_TAG2: p->plastic->tag2[k] = (int16_t)x; break;
     case ITEM_TX: p->plastic->tx[k] = (uint8_t)x; break;
@@ -205,7 +214,10 @@ static void write(nm_engine *e, const nm_item *item, uint32_t k, int32_t x) {
     case ITEM_STP_X: p->short_term->x[k] = (uint16_t)x; break;
     case ITEM_SINCE: p->short_term->last[k] = e->now - (uint32_t)x; break;
     case ITEM_M: e->modulator[item->object].value[k] = x; break;
-    default: p->plastic->trace[item->code - ITEM_TRACE][k] = (uint8_t)x; break;
+    default:
+        if (e->wide) nm_wide_trace(p->plastic, (uint32_t)item->code - ITEM_TRACE)[k] = (uint16_t)x;
+        else p->plastic->trace[item->code - ITEM_TRACE][k] = (uint8_t)x;
+        break;
     }
 }
 

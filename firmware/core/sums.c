@@ -1,7 +1,7 @@
 /* The interpreter of sums of products, docs/semantics.md 4.3, on lanes of synapses that share one neuron. Dispatch is
  * paid once per product and batch. All factors multiply with 32-bit wrap, which commutes: what does not vary along the
  * lanes folds into one scalar. */
-#include "lanes.h"
+#include "wide.h"
 
 void nm_line_start(nm_line *c, nm_engine *e, uint32_t index, nm_proj *p) {
     const nm_line fresh = {.e = e, .p = p, .l = p->plastic, .r = p->plastic->rule};
@@ -456,6 +456,10 @@ static void run_sum(nm_line *c, uint32_t sum, const nm_lanes *a) {
 
 /* The three sums of some synapses, all from their old values. */
 void nm_run_lanes(nm_line *c, const nm_lanes *a) {
+    if (c->e->wide) {
+        nm_wide_lanes(c, a);
+        return;
+    }
     for (uint32_t sum = 0; sum < 3; sum++)
         if (c->r->reads & (1u << sum)) load(c, sum, a);
     for (uint32_t sum = 0; sum < 3; sum++)

@@ -1,5 +1,5 @@
 /* Traces: what is noted in a step and what an epoch makes of it, docs/semantics.md 4.2. */
-#include "nm_internal.h"
+#include "wide.h"
 #include <string.h>
 
 static const uint8_t *stream_image(const nm_engine *e, const nm_rule *r, uint32_t which) {
@@ -31,6 +31,10 @@ NM_INLINE uint8_t impulse(uint8_t v, const nm_trace *q, uint32_t r) {
 static void bump(nm_engine *e, uint32_t index, nm_plastic *l, uint32_t trace, uint32_t i) {
     const nm_rule *r = l->rule;
     if (!l->trace[trace]) return;
+    if (e->wide) {
+        nm_wide_bump(l, trace, i);
+        return;
+    }
     uint32_t number = 0;                       /* shared, source side: any fraction rounds up */
     if (e->rounding) number = nm_mix(key_of(e, index, HASH_IMPULSE + trace, e->now) + i * NM_GOLDEN) >> 24;
     else if (trace >= TR_Y1) number = number7(e, r, STREAM_YI, e->now - 1, 1);   /* yi[2t - 1] */
@@ -38,7 +42,11 @@ static void bump(nm_engine *e, uint32_t index, nm_plastic *l, uint32_t trace, ui
 }
 
 /* Graded spikes act on x1; true if the spike counts for t_x and x2. */
-static int graded_spike(nm_plastic *l, uint32_t i, int32_t payload) {
+static int graded_spike(const nm_engine *e, nm_plastic *l, uint32_t i, int32_t payload) {
+    if (e->wide) {
+        nm_wide_graded(l, i, payload);
+        return 1;
+    }
     uint8_t *x = l->trace[TR_X1] + i;
     const int32_t half = payload >> 1;         /* payload / 2, ties to even */
     const uint32_t q = (uint32_t)(half + (payload & half & 1)) & 255u, total = (*x + q) & 255u;
@@ -64,7 +72,7 @@ static void note_sources(nm_engine *e, uint32_t index, nm_proj *p, const nm_pop 
         const uint32_t i = pre->index[k];
         if (wrap) wrap_silent(l, next, i);
         next = i + 1;
-        if (graded && !graded_spike(l, i, p->graded && pre->payload ? pre->payload[k] : 1)) continue;
+        if (graded && !graded_spike(e, l, i, p->graded && pre->payload ? pre->payload[k] : 1)) continue;
         if (l->tx[i]) {
             if (!graded) bump(e, index, l, TR_X1, i);
             bump(e, index, l, TR_X2, i);
@@ -181,6 +189,10 @@ static void history(nm_engine *e, uint32_t index, nm_proj *p, uint32_t trace) {
 
 void nm_histories(nm_engine *e, uint32_t index, nm_proj *p) {
     const nm_rule *r = p->plastic->rule;
+    if (e->wide) {
+        nm_wide_histories(e, index, p);
+        return;
+    }
     if (!e->rounding) {
         nm_stream_at(r->stream + STREAM_XD, stream_image(e, r, STREAM_XD), 2 * (uint64_t)e->now);
         nm_stream_at(r->stream + STREAM_YD, stream_image(e, r, STREAM_YD), 2 * (uint64_t)e->now);

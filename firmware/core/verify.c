@@ -1,6 +1,6 @@
 /* The verifier: rules R1..R9 of an image. Everything that the engine later takes for granted is checked here, in one
  * pass without recursion; lengths are compared in 64 bits or by subtraction from what is left. */
-#include "nm_internal.h"
+#include "wide.h"
 #include <string.h>
 
 typedef struct {
@@ -61,7 +61,7 @@ static int check_header(nm_check *c, const nm_limits *limits, size_t len) {
     nm_blake2s_final(&hash, digest);
     if (memcmp(digest, p + 96, 32) != 0) return bad(c, 3, 96);
 #endif
-    if (nm_u32(p + 16) != 0) return bad(c, 4, 16);
+    if (nm_u32(p + 16) > 1) return bad(c, 4, 16);
     if (nm_u32(p + 20) & ~(limits ? limits->features : NM_FEATURES_ALL)) return bad(c, 4, 20);
     if (nm_u32(p + 24) != 0) return bad(c, 4, 24);
     if (nm_u16(p + 28) != NM_SEMANTICS || nm_u16(p + 30) != 0) return bad(c, 4, 28);
@@ -121,6 +121,7 @@ static int check_sections(nm_check *c) {
     const uint32_t n = nm_u16(c->image + 12);
     if (n < 1 || n > 64 || nm_u16(c->image + 14) != 24 || 24 * n > c->len - 160) return bad(c, 5, 12);
     c->m.base = c->image;
+    c->m.wide = nm_u32(c->image + 16);
     uint32_t end = 160 + 24 * n;
     for (uint32_t i = 0; i < n; i++)
         if (check_entry(c, c->image + 160 + 24 * i, &end)) return 1;
@@ -134,7 +135,8 @@ static int check_machine(nm_check *c) {
     if (zeros(p, 8) || (p[7] & 0x80u)) return bad_at(c, 8, p);
     c->rounding = p[12];
     if (c->rounding > 1) return bad_at(c, 8, p + 12);
-    if (!zeros(p + 13, 3) || !zeros(p + 22, 10)) return bad_at(c, 8, p + 13);
+    if (p[13] != c->m.wide || !zeros(p + 14, 2) || !zeros(p + 22, 10)) return bad_at(c, 8, p + 13);
+    if (c->m.wide && !c->rounding) return bad_at(c, 8, p + 12);
     static const uint8_t types[3] = {SEC_POPS, SEC_PROJS, SEC_RULES};
     for (uint32_t k = 0; k < 3; k++)
         if (nm_u16(p + 16 + 2 * k) != count_of(c, types[k])) return bad_at(c, 6, p + 16 + 2 * k);
@@ -286,7 +288,9 @@ static int check_sparse(nm_check *c, const nm_proj *p, uint32_t n_pre, uint32_t 
 
 static int check_weights(nm_check *c, const nm_proj *p, const uint8_t *b) {
     const uint32_t size = p->element == ELEM_I16 ? 2 : 1, pool = count_of(c, SEC_WEIGHTS);
-    const uint32_t element = p->sign != SIGN_MIXED ? ELEM_U8 : p->rule ? ELEM_I16 : ELEM_I8;
+    const uint32_t narrow = p->sign != SIGN_MIXED ? ELEM_U8 : p->rule ? ELEM_I16 : ELEM_I8;
+    const uint32_t element = c->m.wide ? ELEM_I16 : narrow;
+    const int32_t low = c->m.wide ? nm_wide_low(p->sign) : -256, high = c->m.wide ? nm_wide_high(p->sign) : 255;
     if (p->element != element) return bad_at(c, 8, b + 8);
     if ((p->w_off & (size - 1)) != 0 || p->w_off > pool || (uint64_t)p->w_count * size > pool - p->w_off)
         return bad_at(c, 7, b + 16);
@@ -294,7 +298,7 @@ static int check_weights(nm_check *c, const nm_proj *p, const uint8_t *b) {
     if (spend(c, p->w_count, b + 20)) return 1;
     for (uint32_t k = 0; k < p->w_count; k++) {
         const uint8_t *at = nm_rec(&c->m, SEC_WEIGHTS, p->w_off + 2 * k);
-        if (!in_range((int16_t)nm_u16(at), -256, 255)) return bad_at(c, 8, at);
+        if (!in_range((int16_t)nm_u16(at), low, high)) return bad_at(c, 8, at);
     }
     return 0;
 }
@@ -391,7 +395,7 @@ static int check_factor(nm_check *c, uint32_t i) {
     const uint8_t *b = nm_rec(&c->m, SEC_FACTORS, i);
     nm_factor f;
     nm_decode_factor(&c->m, i, &f);
-    if (f.var >= VAR_COUNT || f.second > VAR_COUNT || !in_range(f.add, -512, 511)) return bad_at(c, 8, b);
+    if (f.var >= VAR_COUNT || f.second > VAR_COUNT || (!c->m.wide && !in_range(f.add, -512, 511))) return bad_at(c, 8, b);
     const uint32_t fn = f.form & FN_MASK, minus = f.form & FN_MINUS;
     int good = f.second != VAR_ONE + 1 && (f.second || !minus);
     if (f.var == VAR_ONE) good = good && (f.second ? minus && fn >= FN_POS : fn == FN_NONE);
@@ -408,7 +412,7 @@ static int check_product(nm_check *c, uint32_t i) {
     nm_decode_product(&c->m, i, &q);
     if (q.dep > DEP_U || q.k > 15 || (q.k && q.dep != DEP_U)) return bad_at(c, 8, b);
     if (q.k > 9) c->features |= 1u << 13;
-    if (!in_range(q.mant, -8, 7) || q.left > 15) return bad_at(c, 8, b + 2);
+    if (!in_range(q.mant, -8, 7) || !in_range((int8_t)b[3], c->m.wide ? -22 : -7, 8)) return bad_at(c, 8, b + 2);
     if (q.factors > 6 || b[7] != 0) return bad_at(c, 8, b + 6);
     return inside(q.first, q.factors, count_of(c, SEC_FACTORS)) ? 0 : bad_at(c, 7, b + 4);
 }
@@ -453,12 +457,15 @@ static int check_trace(nm_check *c, const nm_rule *r, uint32_t k, const uint8_t 
     if ((ref != 0) != (r->traces >> k & 1u) || ref > count_of(c, SEC_TRACES)) return bad_at(c, 7, at);
     if (ref == 0) return 0;
     const uint8_t *b = nm_rec(&c->m, SEC_TRACES, ref - 1u);
-    if (b[0] > 127 || !zeros(b + 4, 4)) return bad_at(c, 8, b);
+    const uint32_t decay = nm_u32(b + 4), loss = decay & 0xFFFFFFu, shift = decay >> 24;
+    const int good = c->m.wide ? loss <= UINT32_C(1) << 16 && shift >= 16 && shift <= 31 : decay == 0;
+    if (b[0] > 127 || !good) return bad_at(c, 8, b);
     if (k == TR_X1 && r->graded && (b[0] || b[1])) return bad_at(c, 8, b);
     const uint32_t table = nm_u16(b + 2), lo = nm_u32(b + 8), hi = nm_u32(b + 12);
-    if (table > count_of(c, SEC_DECAYS)) return bad_at(c, 7, b + 2);
+    if (c->m.wide ? table != 0 : table > count_of(c, SEC_DECAYS)) return bad_at(c, 7, b + 2);
     /* The bits of tau: finite, not negative, and 0 where there is no table. */
-    return hi >= 0x7FF00000u || (table != 0) != ((lo | hi) != 0) ? bad_at(c, 8, b + 8) : 0;
+    if (hi >= 0x7FF00000u) return bad_at(c, 8, b + 8);
+    return !c->m.wide && (table != 0) != ((lo | hi) != 0) ? bad_at(c, 8, b + 8) : 0;
 }
 
 static int check_rule(nm_check *c, uint32_t i) {
@@ -466,7 +473,7 @@ static int check_rule(nm_check *c, uint32_t i) {
     nm_rule r;
     nm_decode_rule(&c->m, i, &r);
     if (r.t_epoch < 1 || r.t_epoch > 64) return bad_at(c, 8, b);
-    if (r.graded > GRADED_WRAP || (r.graded && !(r.traces & 1u))) return bad_at(c, 8, b + 1);
+    if (r.graded > GRADED_WRAP - c->m.wide || (r.graded && !(r.traces & 1u))) return bad_at(c, 8, b + 1);
     if (r.traces > 31) return bad_at(c, 8, b + 2);
     if (r.flags > (FLAG_TAG1 | FLAG_TAG2)) return bad_at(c, 8, b + 3);
     if ((r.count[SUM_D] && !(r.flags & FLAG_TAG2)) || (r.count[SUM_T] && !(r.flags & FLAG_TAG1)))

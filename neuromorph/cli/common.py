@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-__all__ = ["Progress", "json_option", "print_json", "progress", "seed_option"]
+__all__ = ["Progress", "json_option", "print_json", "profile_option", "progress", "seed_option"]
 
 Progress = Callable[[str, int, int], None]
 
@@ -19,6 +19,10 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 seed_option = click.option(
     "--seed", type=click.IntRange(0, 2**32 - 4), default=None, help="Seed for network(seed) and inputs(net, seed)."
 )
+profile_option = click.option(
+    "--profile", type=click.Choice(["loihi2", "wide"]), default=None,
+    help="Bits of the machine that a network is compiled for: loihi2 (8-bit weights, the default) or wide (16 bits).",
+)  # fmt: skip
 
 
 def print_json(data: object) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from neuromorph.cli.common import json_option, print_json, progress, seed_option
+from neuromorph.cli.common import json_option, print_json, profile_option, progress, seed_option
 
 if TYPE_CHECKING:
     from neuromorph.lockstep import Outcome, Run
@@ -47,6 +47,7 @@ def _read_patches(ctx: click.Context, param: click.Parameter, values: tuple[str,
 @click.argument("model", nargs=-1, required=True)
 @click.option("--targets", default="cpu:ref,cpu", show_default=True, help="Machines, separated by commas.")
 @click.option("--duration", type=float, help="Seconds of the network's time; the model's own by default, else 1.")
+@profile_option
 @seed_option
 @click.option("--inputs", type=click.Path(dir_okay=False), help="Replay the inputs recorded in a trace (.npz).")
 @click.option("--report", type=click.Path(dir_okay=False), help="Write a report (.html).")
@@ -71,7 +72,7 @@ def command(
 
     names = [name.strip() for name in targets.split(",") if name.strip()]
     found = [models.find(name, seed) for name in model]
-    runs = _runs(found, names, patches)
+    runs = _runs(found, names, patches, options["profile"])
     first = found[0]
     program = runs[0].program
     steps = steps_of(first.seconds(options["duration"]), program.dt)
@@ -88,7 +89,7 @@ def command(
     return 0 if outcome.equal else 1
 
 
-def _runs(found: list[Model], targets: list[str], patches: tuple[Patch, ...]) -> list[Run]:
+def _runs(found: list[Model], targets: list[str], patches: tuple[Patch, ...], profile: str | None) -> list[Run]:
     """Every model on every target, compiled once for all of them."""
     from neuromorph.lockstep import Run
     from neuromorph.session import open as open_session
@@ -102,7 +103,7 @@ def _runs(found: list[Model], targets: list[str], patches: tuple[Patch, ...]) ->
             raise click.UsageError(f"{name} computes in floats: it has no bits to compare with an integer machine")
     runs = []
     for model in found:
-        program = model.compile(targets)
+        program = model.compile(targets, profile=profile)
         for target in targets:
             patched, marks = _patched(program, target, patches)
             label = f"{model.name}@{target}" if len(found) > 1 else target
@@ -128,7 +129,7 @@ def _replay(
     words = ["neuromorph", "compare", *model, "--targets", targets]
     if seed is not None:
         words += ["--seed", str(seed)]
-    for key in ("duration", "inputs"):
+    for key in ("profile", "duration", "inputs"):
         if options[key] is not None:
             words += [f"--{key}", str(options[key])]
     for p in patches:

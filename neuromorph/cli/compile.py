@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from neuromorph.cli.common import json_option, print_json, seed_option
+from neuromorph.cli.common import json_option, print_json, profile_option, seed_option
 
 if TYPE_CHECKING:
     from neuromorph.program import Program
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.option(
     "--target", "targets", multiple=True, default=("cpu",), show_default=True, help="Whose limits to respect."
 )
+@profile_option
 @seed_option
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write the image (.nmi).")
 @click.option("--print-after", multiple=True, metavar="PASS", help="Print the network after this pass.")
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 def command(
     model: str,
     targets: tuple[str, ...],
+    profile: str | None,
     seed: int | None,
     output: str | None,
     print_after: tuple[str, ...],
@@ -35,7 +37,7 @@ def command(
     if as_json and print_after:
         raise click.UsageError("--print-after prints text; leave out --json")
     found = models.find(model, seed)
-    program = found.compile(targets, print_after=print_after)
+    program = found.compile(targets, print_after, profile)
     if output:
         program.save(output)
     if as_json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from neuromorph.cli.common import json_option, print_json, progress, seed_option
+from neuromorph.cli.common import json_option, print_json, profile_option, progress, seed_option
 
 if TYPE_CHECKING:
     from neuromorph.models import Model
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.argument("model", required=False)
 @click.option("--target", default="cpu", show_default=True, help="Machine to run on (neuromorph targets).")
 @click.option("--duration", type=float, help="Seconds of the network's time; the model's own by default, else 1.")
+@profile_option
 @seed_option
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write the trace (.npz).")
 @click.option("--plot", type=click.Path(dir_okay=False), help="Plot the trace (.png, .svg, .pdf).")
@@ -57,7 +58,7 @@ def _run(model: Model, as_json: bool, options: dict[str, Any]) -> None:
         check_plot(options["plot"])
     state = State.load(options["load_state"]) if options["load_state"] else None
     began = time.perf_counter()
-    with open_session(model.source, options["target"]) as session:
+    with open_session(model.source, options["target"], profile=options["profile"]) as session:
         if state is not None:
             session.restore(state)
         steps = steps_of(model.seconds(options["duration"]), session.program.dt)

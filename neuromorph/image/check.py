@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromorph.errors import ImageError
+from neuromorph.image.layout import SIGNS
+from neuromorph.profiles import LOIHI2, WIDE
 
 if TYPE_CHECKING:
     from neuromorph.image.sections import Section
@@ -32,6 +34,8 @@ _TRACE_VARIABLES, _D, _T, _ONE, _MODULATOR_VARIABLES = range(2, 7), 8, 9, 10, ra
 _VARIABLES = 16
 _VALUE_MAX, _GAIN_MAX = 1 << 30, 1 << 24
 _TAG_1, _TAG_2 = 1, 2
+_RANGES = (*(WIDE.weights[sign] for sign in SIGNS), LOIHI2.weights["mixed"])
+"""Of weights with 16 bits: by sign mode in profile wide, then those of profile loihi2."""
 _FINITE = 0x7FF0 << 48
 """Bits of the first double that is no number >= 0."""
 
@@ -73,6 +77,7 @@ class _Checker:
     def __init__(self, image: bytes, found: Mapping[int, Section]) -> None:
         self.image, self.found = image, found
         self.rounding = 0
+        (self.wide,) = struct.unpack_from("<I", image, 16)
         self.work = 0
 
     def spend(self, n: int, at: int) -> None:
@@ -111,7 +116,9 @@ class _Checker:
         self.need(1 <= int.from_bytes(b[:8], "little") < 1 << 63, 8, at, "dt is outside 1..2^63 - 1 ns")
         self.rounding = b[12]
         self.need(self.rounding <= 1, 8, at + 12, f"rounding {self.rounding} is unknown")
-        self.need(not any(b[13:16]) and not any(b[22:32]), 8, at + 13, "reserved bytes are not 0")
+        good = b[13] == self.wide and not any(b[14:16]) and not any(b[22:32])
+        self.need(good, 8, at + 13, "the profile is not that of the header, or reserved bytes are not 0")
+        self.need(self.rounding or not self.wide, 8, at + 12, "profile wide has no shared rounding")
         counts = struct.unpack_from("<3H", b, 16)
         for k, kind in enumerate((_POPS, _PROJS, _RULES)):
             said = f"the machine record says {counts[k]} records in section {kind}, it has {self.count(kind)}"
@@ -193,7 +200,7 @@ class _Checker:
         at = self.at(_FACTORS, k)
         variable, form, constant = struct.unpack_from("<BBh", self.image, at)
         function, minus, second = form & 3, form >> 2 & 1, form >> 3
-        good = variable < _VARIABLES and second <= _VARIABLES and -512 <= constant <= 511
+        good = variable < _VARIABLES and second <= _VARIABLES and (self.wide or -512 <= constant <= 511)
         self.need(good, 8, at, "a factor is out of range")
         right = second != _ONE + 1 and (second or not minus)
         if variable == _ONE:  # alone, or subtracted from in pos and on
@@ -205,7 +212,8 @@ class _Checker:
         dependency, every, mant, exp, first, factors, zero = struct.unpack_from("<BBbbHBB", self.image, at)
         good = dependency <= 2 and every <= 15 and (dependency == 2 or not every)
         self.need(good, 8, at, "the dependency of a product is out of range")
-        self.need(-8 <= mant <= 7 and -7 <= exp <= 8, 8, at + 2, "the scale of a product is out of range")
+        good = -8 <= mant <= 7 and (-22 if self.wide else -7) <= exp <= 8
+        self.need(good, 8, at + 2, "the scale of a product is out of range")
         self.need(factors <= 6 and not zero, 8, at + 6, f"{factors} factors; at most 6")
         self.need(self.inside(_FACTORS, first, factors), 7, at + 4, "a factor lies outside its section")
 
@@ -214,7 +222,8 @@ class _Checker:
         epoch, graded, traces, flags, seed, *rest = struct.unpack_from("<BBBBI3H3H5H2x5I", b)
         first, count, refs, streams = rest[:3], rest[3:6], rest[6:11], rest[11:]
         self.need(1 <= epoch <= 64, 8, at, f"epoch of {epoch} steps; the limits are 1 and 64")
-        self.need(graded <= 3 and (not graded or traces & 1), 8, at + 1, "a graded trace needs x1")
+        good = graded <= 3 - self.wide and (not graded or traces & 1)
+        self.need(good, 8, at + 1, "a graded trace needs x1, and in profile wide it does not wrap")
         self.need(traces < 32, 8, at + 2, "a trace is unknown")
         self.need(flags < 4, 8, at + 3, "a flag is unknown")
         self.need(flags & 2 or not count[1], 7, at + 3, "dd without tag_2")
@@ -269,11 +278,15 @@ class _Checker:
         if ref == 0:
             return
         at = self.at(_TRACES, ref - 1)
-        ii, fi, table, zero, tau = struct.unpack_from("<BBHIQ", self.image, at)
-        self.need(ii <= 127 and zero == 0, 8, at, "the impulse of a trace is out of range")
+        ii, fi, table, decay, tau = struct.unpack_from("<BBHIQ", self.image, at)
+        loss, shift = decay & (1 << 24) - 1, decay >> 24
+        good = loss <= 1 << 16 and 16 <= shift <= 31 if self.wide else decay == 0
+        self.need(ii <= 127 and good, 8, at, "the impulse or the decay of a trace is out of range")
         self.need(not (graded and t == 0 and (ii or fi)), 8, at, "a graded x1 has no impulse of its own")
-        self.need(table <= self.count(_TABLES), 7, at + 2, "a decay table lies outside its section")
-        self.need(tau < _FINITE and bool(tau) == bool(table), 8, at + 8, "tau is no time, or contradicts the table")
+        good = not table if self.wide else table <= self.count(_TABLES)
+        self.need(good, 7, at + 2, "a decay table lies outside its section, or is not needed")
+        good = tau < _FINITE and (self.wide or bool(tau) == bool(table))
+        self.need(good, 8, at + 8, "tau is no time, or contradicts the table")
 
     # ------------------------------------------------------------------------------------------- projections
 
@@ -297,14 +310,15 @@ class _Checker:
         start, count, delays, rows, targets = struct.unpack_from("<5I", b, 16)
         n_pre, n_post = (struct.unpack_from("<I", self.bytes(_POPS, p), 4)[0] for p in (pre, post))
         self.need(layout or n_pre * n_post == count, 6, at + 20, f"{count} weights of {n_pre} x {n_post} neurons")
-        right = 1 if sign else 2 if rule else 0
+        right = 2 if self.wide else 1 if sign else 2 if rule else 0
         self.need(element == right, 8, at + 8, "the type of the weights does not fit sign mode and rule")
         size = 2 if element == 2 else 1
         self.need(start % size == 0 and self.inside(_WEIGHTS, start, count * size), 7, at + 16, "weights outside pool")
         if element == 2:
             self.spend(count, at + 20)
             weights = self.pool(_WEIGHTS, "<i2", start, count)
-            wrong = (weights < -256) | (weights > 255)
+            low, high = _RANGES[sign if self.wide else -1]
+            wrong = (weights < low) | (weights > high)
             self.need(not wrong.any(), 8, self._place(_WEIGHTS, start, 2, wrong), "a weight is out of range")
         if each:
             self.need(self.inside(_DELAYS, delays, count), 7, at + 24, "delays lie outside their pool")

@@ -15,7 +15,6 @@ FEATURES = (
     "refractory", "ternary", "scheduled_reset", "tags", "schedule", "modulators", "extended_factors", "resource_sums",
     "short_term", "threshold_drift",
 )  # fmt: skip
-PROFILES = ("loihi2", "wide")
 KINDS = ("input", "lif", "ternary")
 SIGNS = ("mixed", "exc", "inh")
 OPERATIONS = ("plasticity", "adaptation", "modulator")
@@ -30,14 +29,14 @@ VARIABLE_OF = {code: name for name, code in PROBE_CODES.items()}
 ARRAY_FIELDS = ("du", "dv", "vth", "bias", "refractory", "vth_lo", "theta_inc")
 
 ENTRY = struct.Struct("<HHIIIII")
-MACHINE = struct.Struct("<QIB3xHHH10x")
+MACHINE = struct.Struct("<QIBB2xHHH10x")
 POPULATION = struct.Struct("<BBBxI7iIIHBBIII4x")
 DRIFT = struct.Struct("<Ii")  # behind it, in records of 72 bytes
 PROJECTION = struct.Struct("<HHBBBbBBBBHHIIIII28x")
 RULE = struct.Struct("<BBBBI3H3H5Hxx5I4HBxH")
 PRODUCT = struct.Struct("<BBbbHBx")
 FACTOR = struct.Struct("<BBh")
-TRACE = struct.Struct("<BBHxxxxd")
+TRACE = struct.Struct("<BBHId")
 SCHEDULE = struct.Struct("<IBBHi")
 PROBE = struct.Struct("<BBHIIxxxx")
 MODULATOR = struct.Struct("<BBHHBBIHxxi12x")

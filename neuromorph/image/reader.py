@@ -37,6 +37,7 @@ from neuromorph.image.layout import (
 )
 from neuromorph.image.sections import sections
 from neuromorph.image.writer import features
+from neuromorph.profiles import PROFILES
 from neuromorph.program import Modulator, Population, Probe, Program, Projection, ScheduleEntry
 from neuromorph.rule import (
     DEPENDENCIES,
@@ -51,6 +52,7 @@ from neuromorph.rule import (
     Trace,
     decay_table,
     modulator_table,
+    wide_decay,
 )
 from neuromorph.short_term import FACTORS, ShortTerm
 
@@ -65,6 +67,8 @@ class _Reader:
 
     def __init__(self, image: bytes) -> None:
         self.sections = sections(image)
+        code = struct.unpack_from("<I", image, 16)[0]
+        self.numbers = next(profile for profile in PROFILES.values() if profile.code == code)
 
     def records(self, kind: int, form: struct.Struct) -> list[tuple[Any, ...]]:
         section = self.sections.get(kind)
@@ -108,7 +112,7 @@ def _check_features(program: Program, reader: _Reader, image: bytes) -> None:
     need = sum(1 << FEATURES.index(name) for name in features(program))
     if any(record[3] for record in reader.records(10, RULE)):
         need |= 1 << FEATURES.index("tags")
-    factors = [_factor(*record) for record in reader.records(12, FACTOR)]
+    factors = [_factor(reader, *record) for record in reader.records(12, FACTOR)]
     if any(f.extended for f in factors) or any(record[1] > OLD_PERIOD_MAX for record in reader.records(11, PRODUCT)):
         need |= 1 << FEATURES.index("extended_factors")
     if any("q" in f.variables for f in factors):
@@ -142,7 +146,7 @@ def _metadata_of(reader: _Reader) -> dict[str, Any]:
 
 
 def _decode(reader: _Reader) -> Program:
-    ((dt_ns, seed, rounding, n_pops, n_projs, _),) = reader.records(1, MACHINE)
+    ((dt_ns, seed, rounding, _, n_pops, n_projs, _),) = reader.records(1, MACHINE)
     meta = _metadata_of(reader)
     pop_names = meta.get("populations") or [f"population{i}" for i in range(n_pops)]
     proj_names = meta.get("projections") or [f"projection{i}" for i in range(n_projs)]
@@ -180,6 +184,7 @@ def _decode(reader: _Reader) -> Program:
         rounding=cast("Any", ("shared", "synapse")[rounding]),
         seed=seed,
         name=str(meta.get("name", "program")),
+        profile=reader.numbers.name,
         scales=_scales(meta),
         report=_report(meta),
         modulators={m.name: m for m in modulators},
@@ -229,9 +234,10 @@ def _decode_modulator(reader: _Reader, record: tuple[Any, ...], name: str, pops:
     )  # fmt: skip
 
 
-def _factor(variable: int, form: int, constant: int) -> Factor:
+def _factor(reader: _Reader, variable: int, form: int, constant: int) -> Factor:
     second = VARIABLES[(form >> 3) - 1] if form >> 3 else ""
-    return Factor(VARIABLES[variable], constant, FUNCTIONS[form & 3], second, -1 if form & 4 else 1)
+    whole, fine = divmod(constant, 1 << reader.numbers.constant_frac)
+    return Factor(VARIABLES[variable], whole, FUNCTIONS[form & 3], second, -1 if form & 4 else 1, fine)
 
 
 def _decode_rule(reader: _Reader, record: tuple[Any, ...], modulators: list[str], shared: bool) -> Rule:
@@ -243,15 +249,16 @@ def _decode_rule(reader: _Reader, record: tuple[Any, ...], modulators: list[str]
 
     def product(index: int) -> Product:
         dependency, k, mant, exp, start, n = products[index]
-        held = tuple(_factor(*record) for record in factors[start : start + n])
+        held = tuple(_factor(reader, *record) for record in factors[start : start + n])
         return Product(cast('Literal["x0", "y0", "u"]', DEPENDENCIES[dependency]), mant, exp, held, k)
 
     dw, dd, dt = (tuple(product(f + i) for i in range(n)) for f, n in zip(first, count, strict=True))
     held = {}
     for name, index in zip(TRACES, traces, strict=True):
         if index:
-            ii, fi, table, tau = records[index - 1]
-            held[name] = Trace(ii, fi, tau, _table(reader, table, tau))
+            ii, fi, table, loss, tau = records[index - 1]
+            entries = _wide(loss, tau) if reader.numbers.trace_frac else _table(reader, table, tau)
+            held[name] = Trace(ii, fi, tau, entries)
     if shared:
         _check_streams(reader, seed, streams)
     if decay and _table_bytes(reader, decay) != modulator_table().astype("<u8").tobytes():
@@ -261,6 +268,12 @@ def _decode_rule(reader: _Reader, record: tuple[Any, ...], modulators: list[str]
         dw, dd, dt, traces=held, t_epoch=t_epoch, seed=seed, graded_trace=GRADED_TRACES[graded], modulators=names,
         sum_shift=sum_shift,
     )  # fmt: skip
+
+
+def _wide(decay: int, tau: float) -> bytes:
+    """The decay of a trace in profile wide, empty if it is that of `tau`."""
+    loss, shift = wide_decay(tau)
+    return b"" if decay == loss | shift << 24 else decay.to_bytes(4, "little")
 
 
 def _table(reader: _Reader, index: int, tau: float) -> bytes:
@@ -290,7 +303,7 @@ def _decode_projection(
     delays, rows, targets = rest
     n_pre, n_post = pops[pre].n, pops[post].n
     weights = reader.pool(8, ("i1", "u1", "<i2")[element], start, count)
-    weights = weights * 2 if element == 0 else -weights if SIGNS[sign] == "inh" else weights
+    weights = weights * 2 if element == 0 else -weights if element == 1 and SIGNS[sign] == "inh" else weights
     held_delays: int | NDArray[np.int64] = reader.pool(9, "u1", delays, count) if per_synapse else delay
     short_term = _decode_short_term(reader, release, count)
     indptr = indices = None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from neuromorph.crc import crc32c
 from neuromorph.errors import ImageError
 from neuromorph.image.layout import ENTRY, FEATURES, GROWING, HEADER, MAGIC, MAJOR, SECTIONS, SEMANTICS, STRIDE_MAX
+from neuromorph.profiles import PROFILES
 
 __all__ = ["Section", "sections"]
 
@@ -45,7 +46,7 @@ def sections(image: bytes) -> dict[int, Section]:
     if hashlib.blake2s(image[:96] + image[HEADER:]).digest() != image[96:128]:
         raise ImageError("hash of the contents does not match: the file is damaged", 3, 96)
     profile, bits, family, semantics, zero = struct.unpack_from("<IIIHH", image, 16)
-    if profile or bits >> len(FEATURES) or family or semantics != SEMANTICS or zero:
+    if profile >= len(PROFILES) or bits >> len(FEATURES) or family or semantics != SEMANTICS or zero:
         what = f"profile {profile}, features {bits:#x}, family {family}, semantics {semantics}"
         raise ImageError(f"{what}: made by a newer version", 4, 16)
     if any(image[32:64]) or any(image[128:156]):

@@ -28,7 +28,6 @@ from neuromorph.image.layout import (
     PROBE,
     PROBE_CODES,
     PRODUCT,
-    PROFILES,
     PROJECTION,
     RULE,
     SCHEDULE,
@@ -41,6 +40,7 @@ from neuromorph.image.layout import (
     stream_bytes,
 )
 from neuromorph.image.sections import sections
+from neuromorph.profiles import Profile
 from neuromorph.program import Modulator, Population, Program, Projection
 from neuromorph.rule import DEPENDENCIES, FUNCTIONS, GRADED_TRACES, TRACES, VARIABLES, Factor, Rule, modulator_table
 
@@ -100,7 +100,7 @@ def encode(program: Program) -> bytes:
     pools.add(
         1,
         MACHINE.pack(
-            round(program.dt * 1e9), program.seed, ("shared", "synapse").index(program.rounding),
+            round(program.dt * 1e9), program.seed, ("shared", "synapse").index(program.rounding), program.numbers.code,
             len(pop_index), len(proj_index), len(rules),
         ),
     )  # fmt: skip
@@ -110,7 +110,7 @@ def encode(program: Program) -> bytes:
         _encode_population(pools, pop, drifting)
     tables: dict[tuple[float, bytes], int] = {}
     for proj in program.projections.values():
-        _encode_projection(pools, proj, pop_index, modulator_index, program.rounding, tables)
+        _encode_projection(pools, proj, pop_index, modulator_index, program, tables)
     for entry in program.schedule:
         code, sets = OPERATIONS.index(entry.operation) + 1, entry.operation == "modulator"
         place = index[entry.operation][entry.object]
@@ -124,7 +124,7 @@ def encode(program: Program) -> bytes:
     pools.add(2, _metadata(program))
     bits = sum(1 << FEATURES.index(name) for name in features(program))
     made = {kind: (pools.stride[kind], bytes(data)) for kind, data in pools.data.items()}
-    return _assemble(made, PROFILES.index(program.profile), bits)
+    return _assemble(made, program.numbers.code, bits)
 
 
 def without_metadata(image: bytes) -> bytes:
@@ -172,7 +172,8 @@ def _metadata(program: Program) -> bytes:
     if program.modulators:
         meta["modulators"] = list(program.modulators)
     if program.report is not None:
-        meta["report"] = program.report.to_dict()
+        report = program.report.to_dict()
+        meta["report"] = report if report["advice"] else {k: v for k, v in report.items() if k != "advice"}
     return json.dumps(meta, separators=(",", ":"), sort_keys=True).encode()
 
 
@@ -219,8 +220,10 @@ def _encode_modulator(pools: _Pools, modulator: Modulator, pops: dict[str, int])
     )  # fmt: skip
 
 
-def _weight_bytes(proj: Projection) -> tuple[int, int, bytes]:
+def _weight_bytes(proj: Projection, numbers: Profile) -> tuple[int, int, bytes]:
     """Element code, alignment and bytes of the weights."""
+    if numbers.weight_frac:
+        return 2, 2, proj.weights.astype("<i2").tobytes()
     if proj.sign_mode != "mixed":
         return 1, 1, np.abs(proj.weights).astype(np.uint8).tobytes()
     if proj.rule is None:
@@ -229,10 +232,10 @@ def _weight_bytes(proj: Projection) -> tuple[int, int, bytes]:
 
 
 def _encode_projection(
-    pools: _Pools, proj: Projection, pops: dict[str, int], modulators: dict[str, int], rounding: str,
+    pools: _Pools, proj: Projection, pops: dict[str, int], modulators: dict[str, int], program: Program,
     tables: dict[tuple[float, bytes], int],
 ) -> None:  # fmt: skip
-    element, align, data = _weight_bytes(proj)
+    element, align, data = _weight_bytes(proj, program.numbers)
     weights = pools.add(8, data, align)
     per_synapse = isinstance(proj.delays, np.ndarray)
     delays = pools.add(9, np.asarray(proj.delays, dtype=np.uint8).tobytes()) if per_synapse else 0
@@ -241,7 +244,7 @@ def _encode_projection(
         length = np.diff(proj.indptr)
         rows = pools.add(6, np.stack([proj.indptr[:-1], length, length], axis=1).astype("<u4").tobytes())
         targets = pools.add(7, proj.indices.astype("<u4").tobytes())
-    rule = 0 if proj.rule is None else _encode_rule(pools, proj.rule, modulators, rounding, tables) + 1
+    rule = 0 if proj.rule is None else _encode_rule(pools, proj.rule, modulators, program, tables) + 1
     pools.add(
         4,
         PROJECTION.pack(
@@ -264,23 +267,25 @@ def _encode_short_term(pools: _Pools, proj: Projection) -> int:
     return pools.add(21, SHORT_TERM.pack(flags, use, at, *held.recovery, *held.facilitation)) + 1
 
 
-def _encode_factor(factor: Factor) -> bytes:
+def _encode_factor(factor: Factor, numbers: Profile) -> bytes:
     second = VARIABLES.index(factor.second) + 1 if factor.second else 0
     form = FUNCTIONS.index(factor.function) | (factor.sign < 0) << 2 | second << 3
-    return FACTOR.pack(VARIABLES.index(factor.variable), form, factor.constant)
+    constant = factor.constant << numbers.constant_frac | factor.fine
+    return FACTOR.pack(VARIABLES.index(factor.variable), form, constant)
 
 
 def _encode_rule(
-    pools: _Pools, rule: Rule, modulators: dict[str, int], rounding: str, tables: dict[tuple[float, bytes], int]
+    pools: _Pools, rule: Rule, modulators: dict[str, int], program: Program, tables: dict[tuple[float, bytes], int]
 ) -> int:
     first, count = [], []
+    rounding, numbers = program.rounding, program.numbers
     for series in (rule.dw, rule.dd, rule.dt):
         first.append(len(pools.data[11]) // 8)
         count.append(len(series))
         for product in series:
             factor = len(pools.data[12]) // 4
             for f in product.factors:
-                pools.add(12, _encode_factor(f))
+                pools.add(12, _encode_factor(f, numbers))
             dependency = DEPENDENCIES.index(product.dependency)
             pools.add(
                 11, PRODUCT.pack(dependency, product.k, product.mant, product.exp, factor, len(product.factors))
@@ -291,10 +296,14 @@ def _encode_rule(
         if trace is None:
             traces.append(0)
             continue
+        if numbers.trace_frac:
+            loss, shift = trace.wide
+            traces.append(pools.add(13, TRACE.pack(trace.ii, trace.fi, 0, loss | shift << 24, trace.tau)) + 1)
+            continue
         key = trace.tau, trace.table
         if trace.tau and key not in tables:
             tables[key] = pools.add(14, trace.decay.astype("<u8").tobytes()) + 1
-        traces.append(pools.add(13, TRACE.pack(trace.ii, trace.fi, tables.get(key, 0), trace.tau)) + 1)
+        traces.append(pools.add(13, TRACE.pack(trace.ii, trace.fi, tables.get(key, 0), 0, trace.tau)) + 1)
     streams = [0] * 5
     if rounding == "shared":
         seeds = (*range(rule.seed, rule.seed + 4), 2)

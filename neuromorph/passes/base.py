@@ -31,7 +31,7 @@ class State:
         After quantise: integers, and the physical value of one unit of each variable.
     program
         After legalise: the draft of the program; after emit: the program with its report.
-    entries, warnings, memory, sections
+    entries, warnings, advice, memory, sections
         What the report will say.
     """
 
@@ -47,6 +47,7 @@ class State:
     program: Program | None = None
     entries: tuple[Entry, ...] = ()
     warnings: tuple[Notice, ...] = ()
+    advice: tuple[Notice, ...] = ()
     memory: tuple[MemoryUse, ...] = ()
     sections: tuple[Section, ...] = ()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from neuromorph.profiles import LOIHI2, Profile
 from neuromorph.report import Cost, ProjectionUse
 
 if TYPE_CHECKING:
@@ -54,19 +55,21 @@ def is_pair_rule(rule: Rule) -> bool:
     return all(reads_only(p, TRACES_Y if p.dependency == "x0" else TRACES_X) for p in rule.dw)
 
 
-def kernel(proj: Projection) -> str:
+def kernel(proj: Projection, numbers: Profile = LOIHI2) -> str:
     """The path that a projection takes through the engines."""
+    if numbers is not LOIHI2 and proj.rule is not None:
+        return "interpreter, 16 bits"
     if proj.rule is None:
         return f"static {proj.layout}"
     return "separable pair kernel" if proj.layout == "dense" and is_pair_rule(proj.rule) else "interpreter"
 
 
-def projection_use(proj: Projection, unit: float | None) -> ProjectionUse:
+def projection_use(proj: Projection, unit: float | None, numbers: Profile = LOIHI2) -> ProjectionUse:
     """The report's line of a projection."""
-    width = 2 if proj.rule is not None and proj.sign_mode == "mixed" else 1
+    width = 2 if numbers.weight_frac or (proj.rule is not None and proj.sign_mode == "mixed") else 1
     return ProjectionUse(
         proj.name, proj.synapses, proj.layout, proj.sign_mode, proj.weight_exp, unit, proj.synapses * width,
-        kernel(proj), 0 if proj.rule is None else proj.rule.t_epoch,
+        kernel(proj, numbers), 0 if proj.rule is None else proj.rule.t_epoch,
     )  # fmt: skip
 
 
@@ -75,7 +78,9 @@ def program_cost(program: Program) -> Cost:
     projs = list(program.projections.values())
     neurons = sum(p.n for p in program.populations.values() if p.kind != "input")
     plastic = [p for p in projs if p.rule is not None]
-    products = sum(p.synapses * len(p.rule.products) for p in plastic if p.rule and kernel(p) == "interpreter")
+    numbers = program.numbers
+    interpreted = {p.name for p in plastic if kernel(p, numbers).startswith("interpreter")}
+    products = sum(p.synapses * len(p.rule.products) for p in plastic if p.rule and p.name in interpreted)
     instructions = {}
     for name, core in CORES.items():
         work = neurons * core.neuron
@@ -83,7 +88,7 @@ def program_cost(program: Program) -> Cost:
             event = core.delayed if p.max_delay else core.dense if p.layout == "dense" else core.sparse
             work += p.synapses * event
             if p.rule is not None:
-                if kernel(p) == "interpreter":
+                if p.name in interpreted:
                     work += p.synapses * len(p.rule.products) * core.interpreted
                 else:
                     work += 2 * p.synapses * core.pair

@@ -24,10 +24,12 @@ class Emit(Pass):
         draft = state.program
         if draft is None:
             raise ValueError("emit runs after legalise")
-        uses = tuple(projection_use(p, state.scales.get(p.name, {}).get("w")) for p in draft.projections.values())
+        uses = tuple(
+            projection_use(p, state.scales.get(p.name, {}).get("w"), draft.numbers) for p in draft.projections.values()
+        )
         report = Report(
             draft.name, draft.profile, draft.rounding, draft.dt, state.entries, state.warnings, uses,
-            state_bytes(draft), state.memory, program_cost(draft), state.sections,
+            state_bytes(draft), state.memory, program_cost(draft), state.sections, state.advice,
         )  # fmt: skip
         program = replace(draft, report=report)
         return replace(state, program=program, memory=check_capacity(program, state.targets))

@@ -74,6 +74,11 @@ def check_features(program: Program, target: Target) -> None:
     """Raise UnsupportedError, with who needs it and the nearest alternative, for a feature that a target lacks."""
     if target.numbers != "integer":
         return
+    if program.profile not in target.profiles:
+        raise UnsupportedError(
+            f"target {target.name!r} does not hold profile {program.profile!r}, it has {', '.join(target.profiles)}; "
+            "compile with profile='loihi2', or run on cpu, cpu:ref or mcu"
+        )
     for feature in features(program):
         if feature not in target.features:
             what, instead = ALTERNATIVES[feature]

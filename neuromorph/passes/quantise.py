@@ -14,6 +14,7 @@ from neuromorph.passes.hold import BIAS_MAX, check_tau, compact, hold_adaptation
 from neuromorph.passes.modulator import hold_modulator
 from neuromorph.passes.scale import CURRENT_MAX, Incoming, Scale, choose_scale, column_sums, peak_current
 from neuromorph.passes.short_term import hold_short_term
+from neuromorph.profiles import PROFILES
 from neuromorph.report import Entry, Notice, compare_values
 from neuromorph.short_term import ONE
 
@@ -54,7 +55,7 @@ class Quantise(Pass):
 
     def run(self, state: State) -> State:
         """Choose scales, then hold every parameter and weight."""
-        book = _Book([], [])
+        book = _Book([], [], [])
         pops: dict[str, integer.Population] = {}
         projs: dict[str, integer.Projection] = {}
         scales: dict[str, dict[str, float]] = {}
@@ -74,7 +75,7 @@ class Quantise(Pass):
             self._warn_wrap(pop, held, incoming, scale, book)
             _warn_input(pop, incoming, scale, limited, book)
             for proj in arrows:
-                projs[proj.name], unit = self._projection(proj, held, scale, state.graph.dt, book, coarse)
+                projs[proj.name], unit = self._projection(proj, held, scale, state, book, coarse)
                 if unit is not None:
                     scales[proj.name] = {"w": unit}
                 if proj.short_term is not None:
@@ -88,6 +89,7 @@ class Quantise(Pass):
         return replace(
             state, populations=pops, projections={p.name: projs[p.name] for p in state.graph.projections},
             modulators={name: modulator.made for name, modulator in modulators.items()}, scales=scales,
+            advice=(*state.advice, *book.advice),
         ).noting(book.entries, book.warnings)  # fmt: skip
 
     def _incoming(
@@ -142,15 +144,15 @@ class Quantise(Pass):
         )  # fmt: skip
 
     def _projection(
-        self, proj: graph.Projection, held: _Held, scale: Scale, dt: float, book: _Book, coarse: Mapping[str, float]
+        self, proj: graph.Projection, held: _Held, scale: Scale, state: State, book: _Book, coarse: Mapping[str, float]
     ) -> tuple[integer.Projection, float | None]:
-        """Integer weights, delays and rule, and the physical weight of one unit (None: it differs over the targets)."""
-        sign, exponent = _sign(proj), scale.exponents[proj.name]
-        unit = 64 * 2.0**exponent / (scale.k_scale * held.per_target(proj))
+        """Integer weights, delays and rule, and the physical weight of one step (None: it differs over the targets)."""
+        sign, exponent, numbers = _sign(proj), scale.exponents[proj.name], PROFILES[state.profile]
+        unit = 64 * 2.0**exponent / (scale.k_scale * held.per_target(proj)) / numbers.one
         weights = np.asarray(proj.weights, float)
-        step = 2 if proj.rule is None and sign == "mixed" else 1
+        step = 2 if proj.rule is None and sign == "mixed" and numbers.even else 1
         raw = np.rint(weights / unit / step) * step
-        low, high = integer.SIGN_RANGE[sign]
+        low, high = numbers.weights[sign]
         ints = np.clip(raw, low, high - high % step).astype(np.int64)
         entry = compare_values(
             proj.name, "weights", weights, ints * unit, saturated=int(np.sum(raw != ints)), beside_largest=True
@@ -166,7 +168,7 @@ class Quantise(Pass):
                       f"largest that can be held ({high * np.max(unit):.4g}): raise w_max or lower "
                       "the weights")  # fmt: skip
         one = float(np.max(unit)) if np.ptp(unit) <= 1e-9 * np.max(unit) else None
-        rule = None if one is None else _rule(proj, one, dt, book, coarse)
+        rule = None if one is None else _rule(proj, one * numbers.one, state, book, coarse)
         stored = np.asarray(proj.delays) - 1
         made = integer.Projection(
             proj.name, proj.pre, proj.post, ints, exponent, sign, compact(stored) if stored.size else 0,
@@ -181,6 +183,7 @@ class _Book:
 
     entries: list[Entry]
     warnings: list[Notice]
+    advice: list[Notice]
 
     def warn(self, code: str, where: str, message: str) -> None:
         self.warnings.append(Notice(code, where, message))
@@ -227,15 +230,18 @@ def _w_max(proj: graph.Projection) -> float:
 
 
 def _rule(
-    proj: graph.Projection, unit: float, dt: float, book: _Book, coarse: Mapping[str, float]
+    proj: graph.Projection, unit: float, state: State, book: _Book, coarse: Mapping[str, float]
 ) -> Rule | None:  # fmt: skip
     if proj.rule is None:
         return None
     book.entries.append(compare_values(proj.name, "w_max", _w_max(proj), 255 * unit))
-    lowered = proj.rule.lower(unit, dt, {name: coarse[name] for name in proj.rule.reads})
+    read = {name: coarse[name] for name in proj.rule.reads}
+    lowered = proj.rule.lower(unit, state.graph.dt, read, PROFILES[state.profile])
     book.entries.extend(compare_values(proj.name, f"rule {n.name}", n.asked, n.held, n.unit) for n in lowered.notes)
     for message in lowered.warnings:
         book.warn("rule", proj.name, message)
+    if lowered.wide:
+        book.advice.append(Notice("wide", proj.name, f"{type(proj.rule).__name__}: {'; '.join(lowered.wide)}"))
     return lowered.rule
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from neuromorph.errors import ValidationError
+from neuromorph.profiles import LOIHI2, Profile
 from neuromorph.rule import Function, Rule
 
 if TYPE_CHECKING:
@@ -50,11 +51,15 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """A rule in integers, with what became of each parameter and what the user should know."""
+    """A rule in integers, with what became of each parameter and what the user should know.
+
+    `wide`: why it needs profile wide to be held well; empty where this profile does.
+    """
 
     rule: Rule
     notes: tuple[Held, ...] = ()
     warnings: tuple[str, ...] = ()
+    wide: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +220,9 @@ class PlasticityRule(ABC):
 
         return Sum((self, other)) if isinstance(other, PlasticityRule) else NotImplemented
 
-    def lower(self, w_unit: float, dt: float, modulators: Mapping[str, float] | None = None) -> Lowered:
+    def lower(
+        self, w_unit: float, dt: float, modulators: Mapping[str, float] | None = None, profile: Profile = LOIHI2
+    ) -> Lowered:
         """Quantise the rule for the integer machine.
 
         Parameters
@@ -226,6 +233,8 @@ class PlasticityRule(ABC):
             Step in seconds.
         modulators : mapping of str to float, optional
             Machine units per physical unit of each modulator that the rule reads.
+        profile : Profile
+            Numbers of the machine (`neuromorph.profiles`).
 
         Raises
         ------
@@ -236,7 +245,7 @@ class PlasticityRule(ABC):
         """
         from neuromorph.plasticity.lowering import quantise
 
-        return quantise(type(self).__name__, self.ideal(dt), w_unit, dt, self.bound, modulators or {})
+        return quantise(type(self).__name__, self.ideal(dt), w_unit, dt, self.bound, modulators or {}, profile)
 
 
 def require(

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuromorph.plasticity.scales import TAG_MAX, TRACE_MAX, WEIGHT_MAX
+from neuromorph.plasticity.scales import TAG_MAX, TRACE_MAX, WEIGHT_MAX, WIDE_ROOM
+from neuromorph.plasticity.wide import WIDE_STEP, wide_change
+from neuromorph.profiles import LOIHI2, Profile
 from neuromorph.rule import MODULATORS, Factor, Product
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ __all__ = ["Effect", "largest_factor"]
 
 CHANGE_MAX = 256  # weight steps: 2^15 in 128ths
 STEPS = 128  # of the accumulator per weight step
+SMALL = 1 / 16  # weight steps: what is smaller moves the weight by rare random steps
 OFF = 0.1  # of the effective rate that is worth a warning
 LEVELS = (0.25, 0.5, 0.75)
 SPIKE_LEVELS = (1.0, 2 / 3, 1 / 3)
@@ -61,11 +64,12 @@ class Effect:
     largest: float
     resolution: float
     wraps: bool
+    profile: Profile = LOIHI2
 
     @classmethod
     def of(
         cls, product: Product, term: Term, wanted: float, scales: Mapping[str, float], ideal: IdealRule,
-        bound: float | None,
+        bound: float | None, profile: Profile = LOIHI2,
     ) -> Effect:  # fmt: skip
         """Judge a product that stands for a term with the coefficient `wanted` in machine units."""
         levels = _levels(term, scales, ideal, bound)
@@ -75,7 +79,7 @@ class Effect:
             at = dict(zip(names, values, strict=True))
             want = wanted * math.prod(_ideal(factor, at, scales) for factor in term.factors)
             asked.append(want)
-            made.append(_held(product, at))
+            made.append(_held(product, at) if profile is LOIHI2 else wide_change(product, at))
         sizes = [abs(want) for want in asked]
         total = sum(sizes)
         agreed = sum(got * math.copysign(1.0, want) for got, want in zip(made, asked, strict=True) if want)
@@ -83,15 +87,17 @@ class Effect:
         # The largest change has one factor at its end and the others at typical values.
         middle = {name: sorted(values)[len(values) // 2] for name, values in levels.items()}
         usual = [max(1.0, abs(_value(factor, middle))) for factor in product.factors]
-        ends = [_end(factor) for factor in product.factors]
+        peak = TRACE_MAX if profile is LOIHI2 else TRACE_MAX / WIDE_ROOM
+        ends = [_end(factor, peak) for factor in product.factors]
         reach = max((end / one for end, one in zip(ends, usual, strict=True)), default=1.0) * math.prod(usual)
         most = math.prod(map(largest_factor, product.factors))
         return cls(
             (agreed / total if total else 1.0) if product.mant else 0.0,
             typical,
             reach * abs(product.gain),
-            2.0**product.exp,
-            most * abs(product.mant) >= 2**31,
+            2.0**product.exp if profile is LOIHI2 else WIDE_STEP,
+            most * abs(product.mant) >= 2**31 and profile is LOIHI2,
+            profile,
         )
 
     def warnings(self, w_unit: float, target: str) -> list[str]:
@@ -103,7 +109,7 @@ class Effect:
                 "longer period or epoch), or choose a smaller w_max"
             ]
         found = []
-        if self.typical < max(1 / STEPS, self.resolution):
+        if self.typical < (max(1 / STEPS, self.resolution) if self.profile is LOIHI2 else WIDE_STEP):
             found.append(
                 f"after one spike the change, {self.typical:.2g} of the {step}, is too small: it rounds to zero or to "
                 f"its sign (effective rate {self.ratio:.0%} of the one asked for); make changes rarer and larger"
@@ -118,6 +124,21 @@ class Effect:
         if self.wraps:
             found.append("the product of the factors can exceed 32 bits and would wrap")
         return found
+
+
+    def needs_wide(self, product: Product, target: str) -> list[str]:
+        """Why the term needs profile wide; empty where the 8 bits of loihi2 hold it."""
+        if self.profile is not LOIHI2:
+            return []
+        step = "a step of the weight" if target == "w" else "a step of its tag"
+        if self.typical < SMALL:
+            decays = product.dependency == "u" and any(target in f.variables for f in product.factors)
+            if decays:
+                return [f"the decay is slower than the resolution: {self.typical:.2g} of {step} each time it is due"]
+            return [f"a change is {self.typical:.2g} of {step}, under 1/16: mostly rounding noise"]
+        if abs(self.ratio - 1) > OFF:
+            return [f"rounding leaves an effective rate of {self.ratio:.0%}"]
+        return []
 
 
 def _levels(
@@ -150,16 +171,16 @@ def _ideal(factor: IdealFactor, at: Mapping[str, int], scales: Mapping[str, floa
     return _applied(factor.function, value + (factor.sign * at[factor.second] if factor.second else 0.0))
 
 
-def _value(factor: Factor, at: Mapping[str, int]) -> int:
+def _value(factor: Factor, at: Mapping[str, float]) -> int:
     """A factor of the machine."""
     value = at.get(factor.variable, 0) + factor.constant
     value += factor.sign * at[factor.second] if factor.second else 0
     return round(_applied(factor.function, value))
 
 
-def _end(factor: Factor) -> float:
-    """The largest size of a factor with its variables at 0 or at the end of their range."""
-    ends = [(0, 0 if name == "1" else RANGES.get(name, TRACE_MAX)) for name in factor.variables]
+def _end(factor: Factor, peak: float) -> float:
+    """The largest size of a factor with its variables at 0 or at the end of their range, traces at their peak."""
+    ends = [(0.0, 0.0 if name == "1" else RANGES.get(name, peak)) for name in factor.variables]
     values = (_value(factor, dict(zip(factor.variables, at, strict=True))) for at in itertools.product(*ends))
     return float(max(1, *map(abs, values)))
 

@@ -18,6 +18,7 @@ from neuromorph.plasticity.base import (
     require,
 )
 from neuromorph.plasticity.lowering import nearest_scale
+from neuromorph.profiles import LOIHI2, Profile
 
 __all__ = ["InstarSTDP"]
 
@@ -91,11 +92,17 @@ class InstarSTDP(PlasticityRule):
             graded_trace="overwrite" if self.graded else "none",
         )
 
-    def lower(self, w_unit: float, dt: float, modulators: Mapping[str, float] | None = None) -> Lowered:
+    def lower(
+        self, w_unit: float, dt: float, modulators: Mapping[str, float] | None = None, profile: Profile = LOIHI2
+    ) -> Lowered:
         """Quantise with the held eta in both terms: the weight's goal, their ratio, matters more than the rate."""
+        if profile is not LOIHI2:  # fine enough for both terms
+            return PlasticityRule.lower(self, w_unit, dt, modulators, profile)
         mant, exp = nearest_scale(self.eta)
         if not mant:
-            raise ValidationError(f"InstarSTDP.eta = {self.eta:g} is below the machine's smallest scale, 1/128")
+            raise ValidationError(
+                f"InstarSTDP.eta = {self.eta:g} is below the machine's smallest scale, 1/128; profile wide holds it"
+            )
         held = replace(self, eta=mant * 2.0**exp)
         lowered = PlasticityRule.lower(held, w_unit, dt, modulators)
         return replace(lowered, notes=(Held("learning rate", self.eta, held.eta), *lowered.notes))

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from neuromorph.errors import UnsupportedError, ValidationError
 from neuromorph.plasticity.base import Held, IdealFactor, IdealRule, Lowered, Term
 from neuromorph.plasticity.effect import Effect, largest_factor
 from neuromorph.plasticity.scales import CLOSE, MANY, WEIGHT_MAX, coefficient, nearest_scale, rule_scales, step_offset
-from neuromorph.rule import Factor, Product, Rule, Trace
+from neuromorph.plasticity.wide import wide_product
+from neuromorph.profiles import LOIHI2, Profile
+from neuromorph.rule import CONSTANT_FRAC, Factor, Product, Rule, Trace
 
 __all__ = ["nearest_scale", "quantise"]
 
 MODULATORS_MAX = 4
 CONSTANT_MAX = 255
 FINEST = -7  # exponent
+FINE_STEPS = 1 << CONSTANT_FRAC
 TARGETS = {"w": "dw", "d": "dd", "t": "dt"}
 
 
@@ -27,6 +30,7 @@ def quantise(
     dt: float,
     bound: float | None,
     modulators: Mapping[str, float] | None = None,
+    profile: Profile = LOIHI2,
 ) -> Lowered:
     """Hold an ideal rule in physical units as products; see `PlasticityRule.lower`."""
     if not (math.isfinite(w_unit) and w_unit > 0):
@@ -34,33 +38,35 @@ def quantise(
     if ideal.machine_units:
         raise UnsupportedError(f"{name}: its numbers are those of the machine already; write the rule as Custom")
     _check_reads(name, ideal, modulators or {})
-    scales, shift = rule_scales(name, ideal, w_unit, modulators or {})
+    scales, shift = rule_scales(name, ideal, w_unit, modulators or {}, profile)
     products: dict[str, list[Product]] = {"dw": [], "dd": [], "dt": []}
     notes: list[Held] = []
     warnings: list[str] = []
+    wide: list[str] = []
     for target, key in TARGETS.items():
         for term in getattr(ideal, key):
             wanted = coefficient(term, target, scales)
             if not wanted:
                 continue
-            factors = tuple(_factor(f, scales, name) for f in term.factors)
-            product, gain = _product(term, wanted, factors)
-            product = _rounded(product)
-            effect = Effect.of(product, term, wanted, scales, ideal, bound)
-            if len(factors) >= MANY and abs(effect.ratio - 1) > CLOSE and effect.ratio > 0.5:
-                # What the floor of the hidden shift takes or adds on average, the gain can give back.
-                other, other_gain = _product(term, wanted / effect.ratio, factors)
-                tuned = Effect.of(_rounded(other), term, wanted, scales, ideal, bound)
-                if abs(tuned.ratio - 1) < abs(effect.ratio - 1):
-                    product, gain, effect = _rounded(other), other_gain, tuned
+            factors = tuple(_factor(f, scales, name, profile) for f in term.factors)
+
+            def judged(product: Product, term: Term = term, wanted: float = wanted) -> Effect:
+                return Effect.of(product, term, wanted, scales, ideal, bound, profile)
+
+            if profile is LOIHI2:
+                product, gain, effect = _held(term, wanted, factors, judged)
+            else:
+                product, gain = wide_product(term, wanted, factors)
+                effect = judged(product)
             size = abs(term.coefficient)
             notes.append(Held(term.name, size, size * abs(gain / wanted)))
             if product.mant:
                 if abs(effect.ratio - abs(gain / wanted)) > CLOSE / 10:
                     notes.append(Held(f"{term.name}, effective", size, size * effect.ratio))
                 products[key].append(product)
-            notes += _constants(term, factors, scales)
+            notes += _constants(term, factors, scales, profile)
             warnings += [f"{name}.{term.name}: {text}" for text in effect.warnings(w_unit, target)]
+            wide += [f"{term.name}: {why}" for why in effect.needs_wide(product, target)]
     traces = {}
     for trace_name, trace in ideal.traces.items():
         impulse = 0.0 if trace.payload else trace.impulse * scales[trace_name]
@@ -84,7 +90,23 @@ def quantise(
         modulators=ideal.modulators,
         sum_shift=shift,
     )
-    return Lowered(rule, tuple(notes), tuple(warnings))
+    return Lowered(rule, tuple(notes), tuple(warnings), tuple(wide))
+
+
+def _held(
+    term: Term, wanted: float, factors: tuple[Factor, ...], judged: Callable[[Product], Effect]
+) -> tuple[Product, float, Effect]:
+    """The product of profile loihi2 that does best what the term says, its gain, and its effect."""
+    product, gain = _product(term, wanted, factors)
+    product = _rounded(product)
+    effect = judged(product)
+    if len(factors) >= MANY and abs(effect.ratio - 1) > CLOSE and effect.ratio > 0.5:
+        # What the floor of the hidden shift takes or adds on average, the gain can give back.
+        other, other_gain = _product(term, wanted / effect.ratio, factors)
+        tuned = judged(_rounded(other))
+        if abs(tuned.ratio - 1) < abs(effect.ratio - 1):
+            return _rounded(other), other_gain, tuned
+    return product, gain, effect
 
 
 def _check_reads(name: str, ideal: IdealRule, modulators: Mapping[str, float]) -> None:
@@ -105,12 +127,14 @@ def _check_reads(name: str, ideal: IdealRule, modulators: Mapping[str, float]) -
             raise ValidationError(f"{name}: the modulator {modulator!r} has no unit; it belongs to no network here")
 
 
-def _constants(term: Term, factors: tuple[Factor, ...], scales: Mapping[str, float]) -> list[Held]:
+def _constants(
+    term: Term, factors: tuple[Factor, ...], scales: Mapping[str, float], profile: Profile
+) -> list[Held]:
     """Constants beside variables, where they are not held exactly."""
     found = []
     for asked, held in zip(term.factors, factors, strict=True):
-        offset = step_offset(asked, asked.constant * scales[asked.measure])
-        held_constant = abs((held.constant - offset) / scales[asked.measure])
+        offset = step_offset(asked, asked.constant * scales[asked.measure], profile)
+        held_constant = abs((held.constant + held.fine / FINE_STEPS - offset) / scales[asked.measure])
         note = Held(f"{term.name}, constant beside {asked.measure}", abs(asked.constant), held_constant)
         if abs(note.error) > CLOSE / 10:
             found.append(note)
@@ -168,12 +192,14 @@ def _rounded(product: Product) -> Product:
     return replace(product, factors=tuple(factors))
 
 
-def _factor(factor: IdealFactor, scales: Mapping[str, float], rule: str) -> Factor:
+def _factor(factor: IdealFactor, scales: Mapping[str, float], rule: str, profile: Profile) -> Factor:
     """A factor in machine units."""
     exact = factor.constant * scales[factor.measure]
-    constant = round(exact + step_offset(factor, exact))
+    steps = 1 << profile.constant_frac
+    constant, part = divmod(round((exact + step_offset(factor, exact, profile)) * steps), steps)
+    fine = part * FINE_STEPS // steps
     try:
-        return Factor(factor.variable, constant, factor.function, factor.second, factor.sign)
+        return Factor(factor.variable, constant, factor.function, factor.second, factor.sign, fine)
     except ValidationError as error:
         way = f"with w_max = {WEIGHT_MAX / scales['w']:g} or less it fits" if factor.measure == "w" else (
             "raise the peak, or the full scale, that its unit comes from"

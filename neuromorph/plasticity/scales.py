@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from neuromorph.errors import ValidationError
 from neuromorph.plasticity.base import IdealFactor, IdealRule, IdealTrace, Term
+from neuromorph.profiles import LOIHI2, Profile
 from neuromorph.rule import MODULATORS, Factor, Product
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "TAG_MAX",
     "TRACE_MAX",
     "WEIGHT_MAX",
+    "WIDE_ROOM",
     "coefficient",
     "hidden_shift",
     "nearest_scale",
@@ -31,6 +33,8 @@ TAG_MAX = 255
 TOTAL_MAX = 511
 SUM_SHIFT_MAX = 20
 MODULATOR_END = 126.5
+WIDE_ROOM = 4
+"""Times its peak that a trace of profile wide holds: bits enough to saturate later than was asked."""
 CLOSE = 0.01
 """Relative error of a coefficient up to which a cheaper form is kept."""
 
@@ -62,12 +66,15 @@ def hidden_shift(factors: tuple[IdealFactor, ...]) -> int:
     return Product("u", 1, 0, held).hidden_shift
 
 
-def step_offset(factor: IdealFactor, constant: float = 0.0) -> float:
+def step_offset(factor: IdealFactor, constant: float = 0.0, profile: Profile = LOIHI2) -> float:
     """What is added to a constant (in machine units) before it is rounded, so that it is right on average.
 
     A whole number that was rounded at random is above a step from half a unit below it on. A modulator is read rounded
-    down, so half a unit is missing, but for one that is set to its end.
+    down, so half a unit is missing, but for one that is set to its end. Profile wide has steps so fine that neither
+    matters.
     """
+    if profile is not LOIHI2:
+        return 0.0
     offset = 0.5 if factor.function == "on" else 0.0
     if factor.measure in MODULATORS and 0 < abs(constant) < MODULATOR_END:
         offset += -0.5 if factor.variable == "1" else 0.5
@@ -84,11 +91,12 @@ def coefficient(term: Term, target: str, scales: Mapping[str, float]) -> float:
 
 
 def rule_scales(
-    rule: str, ideal: IdealRule, w_unit: float, modulators: Mapping[str, float]
+    rule: str, ideal: IdealRule, w_unit: float, modulators: Mapping[str, float], profile: Profile = LOIHI2
 ) -> tuple[dict[str, float], int]:
     """Machine units per physical unit of each variable, and the shift of q.
 
-    Weights and modulators have theirs; tags and traces use their bits, and hold coefficients and constants best.
+    Weights and modulators have theirs; tags and traces use their bits, and hold coefficients and constants best (in
+    profile wide traces hold four times their peak: coefficients and constants are fine enough everywhere).
     Variables that are added to each other share one.
 
     Raises
@@ -110,7 +118,8 @@ def rule_scales(
     fixed = {name: value for name, trace in ideal.traces.items() if (value := _fixed_scale(trace)) is not None}
     scales |= fixed
     groups = _groups(ideal)
-    start = {name: _largest_scale(trace) for name, trace in ideal.traces.items() if name not in scales}
+    room = 1 if profile is LOIHI2 else WIDE_ROOM
+    start = {name: _largest_scale(trace) / room for name, trace in ideal.traces.items() if name not in scales}
     start |= {name: TAG_MAX / tag.peak for name, tag in ideal.tags.items()}
     for group in groups:
         given = {scales[name] for name in group if name in scales and name != "1"}
@@ -124,6 +133,9 @@ def rule_scales(
     free = [name for name in ideal.traces if name not in scales]
     scales = {**start, **scales}
     for name in sorted(free, key=lambda name: not _beside_constant(name, ideal)):
+        if profile is not LOIHI2:
+            scales[name] = start[name]
+            continue
         group = next((g for g in groups if name in g), frozenset((name,)))
         chosen = _choose_scale(name, group, ideal, scales)
         scales |= {member: chosen for member in group if member != "1"}

@@ -23,6 +23,7 @@ from neuromorph.plasticity.base import (
     require,
 )
 from neuromorph.plasticity.effect import Effect, largest_factor
+from neuromorph.profiles import LOIHI2, Profile
 from neuromorph.rule import MODULATORS, TRACES, VARIABLES, Product, Rule, Trace
 
 if TYPE_CHECKING:
@@ -161,13 +162,20 @@ class Custom(PlasticityRule):
             sum_shift=self.sum_shift,
         )
 
-    def lower(self, w_unit: float, dt: float, modulators: Mapping[str, float] | None = None) -> Lowered:  # noqa: ARG002
+    def lower(
+        self,
+        w_unit: float,
+        dt: float,
+        modulators: Mapping[str, float] | None = None,  # noqa: ARG002
+        profile: Profile = LOIHI2,
+    ) -> Lowered:
         """The products as written; the notes say the gain of each after the hidden shift."""
         if not w_unit > 0:
             raise ValidationError(f"Custom: weight unit {w_unit!r} must be > 0")
         traces = {name: Trace.of(spec.impulse, spec.tau / dt) for name, spec in self.traces.items()}
         notes = []
         warnings = []
+        wide = []
         ideal = self.ideal(dt)
         units = dict.fromkeys(VARIABLES, 1.0)
         for key, products in self.products.items():
@@ -175,9 +183,11 @@ class Custom(PlasticityRule):
                 asked = product.mant * 2.0**product.exp
                 text = format_products([product], tuple(self.modulators))
                 notes.append(Held(f"{key} {text}", asked, product.gain, "gain"))
-                effect = Effect.of(product, _term(key, product), product.gain, units, ideal, None)
-                found = effect.warnings(w_unit, {"dw": "w", "dd": "d", "dt": "t"}[key])
+                effect = Effect.of(product, _term(key, product), product.gain, units, ideal, None, profile)
+                target = {"dw": "w", "dd": "d", "dt": "t"}[key]
+                found = effect.warnings(w_unit, target)
                 warnings += [f"Custom.{key}, {text}: {warning}" for warning in found]
+                wide += [f"{text}: {why}" for why in effect.needs_wide(product, target)]
         for name, spec in self.traces.items():
             held = traces[name]
             notes.append(Held(f"{name} impulse", spec.impulse, held.ii + held.fi / 256, "trace units"))
@@ -192,7 +202,7 @@ class Custom(PlasticityRule):
             modulators=self.reads,
             sum_shift=self.sum_shift,
         )
-        return Lowered(rule, tuple(notes), tuple(warnings))
+        return Lowered(rule, tuple(notes), tuple(warnings), tuple(wide))
 
 
 def _check_wrap(text: str, products: tuple[Product, ...]) -> None:

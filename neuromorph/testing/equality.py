@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     from neuromorph.trace import Trace
 
 __all__ = [
-    "COUNTERS", "DIRECTED", "UNREACHABLE", "Case", "active", "disagreement", "engine_for", "is_active", "random_case",
-    "trace_of",
+    "COUNTERS", "DIRECTED", "UNREACHABLE", "WIDE", "Case", "active", "disagreement", "engine_for", "is_active",
+    "random_case", "trace_of",
 ]  # fmt: skip
 
 COUNTERS = ("spikes", "synaptic_events", "plastic_updates")
 ATTEMPTS = 200
+WIDE = 1_000_000
+"""From this seed on programs are those of profile wide."""
 DIRECTED: Mapping[int, Callable[[], Draw]] = {
     -1: large,
     **{-2 - number: partial(columns, number) for number in range(COLUMNS)},
+    **{-2 - COLUMNS - number: partial(columns, number, "wide") for number in range(COLUMNS) if number // 3 % 2},
 }
 """Programs made on purpose, by seeds that random ones do not have."""
 UNREACHABLE = {
@@ -95,11 +98,15 @@ def random_case(seed: int, steps: int = STEPS, seen: Counter[str] | None = None)
 def active(seed: int, engine: Callable[[], Engine], steps: int = STEPS) -> tuple[Draw, Trace]:
     """The first program of a seed that is worth comparing, and its uninterrupted run on an engine."""
     for attempt in range(ATTEMPTS):
-        drawn = DIRECTED[seed]() if seed in DIRECTED else draw(seed, attempt, steps)
+        drawn = DIRECTED[seed]() if seed in DIRECTED else draw(seed, attempt, steps, profile=_profile(seed))
         trace = trace_of(replace(drawn, pause=0), engine())
         if is_active(drawn, trace):
             return drawn, trace
     raise RuntimeError(f"no active program found for seed {seed}")  # the generator is at fault, not its user
+
+
+def _profile(seed: int) -> str:
+    return "wide" if seed >= WIDE else "loihi2"
 
 
 def is_active(drawn: Draw, trace: Trace) -> bool:

@@ -8,17 +8,19 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from neuromorph.profiles import WIDE
 from neuromorph.program import Population, Probe, Program, Projection, ScheduleEntry, build
 from neuromorph.rule import GRADED_TRACES, TRACES, Factor, Product, Rule, Trace
 from neuromorph.state import items
 from neuromorph.testing.extensions import extended, large_payloads
 from neuromorph.testing.slow import drifting, releasing
+from neuromorph.testing.widened import widened
 
 __all__ = ["COLUMNS", "STEPS", "Draw", "Events", "columns", "draw", "large"]
 
 Events = dict[str, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]
 STEPS = 200
-WIDE, WIDE_SIZES = 0.25, (32, 33, 65, 127, 128, 129, 140, 200, 256, 257)
+LONG, LONG_SIZES = 0.25, (32, 33, 65, 127, 128, 129, 140, 200, 256, 257)
 """Share of programs with one population of such a size: engines work in blocks, and have ways of their own for many."""
 LAST = 2**32 - 1
 """The last step there is."""
@@ -59,7 +61,9 @@ class Draw:
     state: dict[tuple[str, str], NDArray[np.int64]] = field(default_factory=dict)
 
 
-def draw(seed: int, attempt: int = 0, steps: int = STEPS, *, extensions: bool = True) -> Draw:
+def draw(
+    seed: int, attempt: int = 0, steps: int = STEPS, *, extensions: bool = True, profile: str = "loihi2"
+) -> Draw:
     """A random program; whether it is active shows only when it runs (`neuromorph.testing.equality.random_case`).
 
     Without `extensions` no rule is beyond what the reference implementation of the profile holds.
@@ -75,6 +79,8 @@ def draw(seed: int, attempt: int = 0, steps: int = STEPS, *, extensions: bool = 
         program, first = extended(program, more, first, steps)
         program = drifting(program, np.random.default_rng([seed, attempt, 3]))
         program = releasing(program, np.random.default_rng([seed, attempt, 4]))
+    if profile == "wide":
+        program = widened(program, np.random.default_rng([seed, attempt, 9]))
     drawn = Draw(_with_probes(begin, program), events, steps, pause, restart, first, _state(begin, program))
     return large_payloads(drawn, more)
 
@@ -95,7 +101,7 @@ def large() -> Draw:
     return Draw(_with_probes(np.random.default_rng(0), program), events, steps)
 
 
-def columns(number: int) -> Draw:
+def columns(number: int, profile: str = "loihi2") -> Draw:
     """Columns of more synapses than run at once: all their targets spike in every step.
 
     `number` (0 .. `COLUMNS` - 1) tells the sign mode, the rounding, what the weights' products read, and whether no,
@@ -118,10 +124,13 @@ def columns(number: int) -> Draw:
     )  # fmt: skip
     cells = Population("cells", n_post, du=741, dv=200, vth=1, bias=100_000)
     program = build([Population("input", n_pre, "input"), cells], [projection], rounding=roundings[rounding])
+    state = {("p", "x1"): np.arange(n_pre) % 128}
+    if profile == "wide":
+        program = widened(program, np.random.default_rng(6))
+        state = {("p", "x1"): np.arange(n_pre) * 97 % (WIDE.trace_max + 1)}
     spiking = np.arange(0, n_pre, 23 if gaps == 1 else 3)
     step = np.repeat(np.arange(1, steps + 1, 2), spiking.size)
     events = {"input": (step, np.tile(spiking, steps // 2), np.ones(step.size, np.int64))} if gaps else {}
-    state = {("p", "x1"): np.arange(n_pre) % 128}
     return Draw(_with_probes(np.random.default_rng(0), program), events, steps, state=state)
 
 
@@ -170,8 +179,8 @@ def _program(rng: np.random.Generator, seed: int, first: int, steps: int) -> Pro
     inputs = [f"input{k}" for k in range(rng.integers(1, 3))]
     cells = [f"cells{k}" for k in range(rng.integers(1, 4))]
     sizes = {name: int(rng.integers(2, 13)) for name in (*inputs, *cells)}
-    if rng.random() < WIDE:
-        sizes[str(rng.choice([*sizes]))] = int(rng.choice(WIDE_SIZES))
+    if rng.random() < LONG:
+        sizes[str(rng.choice([*sizes]))] = int(rng.choice(LONG_SIZES))
     populations = [Population(name, sizes[name], "input", graded=bool(rng.random() < 0.4)) for name in inputs]
     graded = {p.name: p.graded for p in populations}
     projections: list[Projection] = []
@@ -214,7 +223,7 @@ def _projection(
     weights = rng.integers(low, high, (n_pre, n_post))
     if rng.random() < 0.2:  # near the limits of the range
         weights = rng.choice([low, high - 1, 0], (n_pre, n_post))
-    rule = _rule(rng) if rng.random() < (0.8 if n_pre >= min(WIDE_SIZES) else 0.55) else None
+    rule = _rule(rng) if rng.random() < (0.8 if n_pre >= min(LONG_SIZES) else 0.55) else None
     kind = rng.choice(["none", "uniform", "each"], p=[0.5, 0.2, 0.3])
     top = int(rng.choice([3, 9, 63]))
     delays: Any = {"none": 0, "uniform": int(rng.integers(1, top + 1))}.get(str(kind))

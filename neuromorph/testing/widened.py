@@ -9,7 +9,7 @@ import numpy as np
 
 from neuromorph.profiles import WIDE
 from neuromorph.program import Program
-from neuromorph.rule import Factor, Product, Rule, Trace
+from neuromorph.rule import Factor, Product, Rule, Trace, wide_decay
 
 if TYPE_CHECKING:
     from neuromorph.program import Projection
@@ -58,5 +58,5 @@ def _trace(trace: Trace, rng: np.random.Generator) -> Trace:
     table = b""
     if rng.random() < 0.2:
         loss, shift = _DECAYS[rng.integers(len(_DECAYS))]
-        table = (loss | shift << 24).to_bytes(4, "little")
+        table = b"" if (loss, shift) == wide_decay(trace.tau) else (loss | shift << 24).to_bytes(4, "little")
     return replace(trace, table=table)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from neuromorph.testing.equality import WIDE
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS, BATCH = 100, 50
 
@@ -28,10 +30,11 @@ def library() -> Path:
 
 
 @pytest.mark.parametrize(
-    "first", [pytest.param(k, marks=pytest.mark.slow if k else ()) for k in range(0, PROGRAMS, BATCH)]
+    "first", [pytest.param(k, marks=pytest.mark.slow if k % WIDE else ()) for k in (*range(0, PROGRAMS, BATCH), WIDE)]
 )
 def test_checks_find_nothing(library: Path, first: int) -> None:
-    command = [sys.executable, "-m", "neuromorph.testing.checked", str(library), str(first), str(BATCH)]
+    count = BATCH if first < WIDE else 12
+    command = [sys.executable, "-m", "neuromorph.testing.checked", str(library), str(first), str(count)]
     runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout
     env = {**os.environ, "LD_PRELOAD": runtime.strip(), "ASAN_OPTIONS": "detect_leaks=0"}
     done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=500, check=False)

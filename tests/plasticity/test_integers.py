@@ -92,7 +92,7 @@ RULES = {
 }  # fmt: skip
 
 
-def learned(rule, target):
+def learned(rule, target, profile=None):
     """Weights after 2 s of random spikes on both sides, over w_max, and the rates of the cells."""
     net = nm.Network(name="net", dt=1 * ms, seed=3)
     source = net.input(N_PRE, name="source", source=nm.Poisson(20 * Hz))
@@ -106,7 +106,7 @@ def learned(rule, target):
     start = -0.5 * W if rule.sign == "inh" else 0.5 * W
     syn = net.connect(source, cells, weights=start, plasticity=rule, name="syn")
     net.probe(cells, "spikes")
-    with nm.open(net, target) as session:
+    with nm.open(net, target, profile=profile) as session:
         trace = session.run(2.0)
         assert not session.program.report.warnings
         return (session.read(syn, "w", physical=True) - start) / W, trace.rates("cells").tolist()
@@ -121,3 +121,12 @@ def test_integers_learn_what_floats_learn_on_average(name):
     assert np.abs(ideal).max() < 0.5  # no bound was met, which would hide a difference
     error = (held - ideal).std() / np.sqrt(ideal.size)
     assert held.mean() == pytest.approx(ideal.mean(), abs=SHARE * abs(ideal.mean()) + 3 * error)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_wide_integers_learn_what_floats_learn_at_each_synapse(name):
+    """8 bits are right on average; 16 bits are right at every synapse, within 1.5% of the largest change."""
+    ideal, spikes = learned(RULES[name], "cpu:float")
+    held, same_spikes = learned(RULES[name], "cpu", "wide")
+    assert spikes == same_spikes
+    assert np.abs(held - ideal).max() < 0.015 * np.abs(ideal).max()

@@ -136,7 +136,8 @@ def main(mode: str, seed: int, count: int) -> None:
     rng = random.Random(seed)
     rules: Counter[int] = Counter()
     result: dict[str, Any] = {"accepted": 0, "refused": 0, "disagree": [], "differ": []}
-    images = [encode(draw(k).program) for k in range(seed * 12, seed * 12 + 12)]
+    seeds = range(seed * 12, seed * 12 + 12)
+    images = [encode(draw(k, profile="wide" if k % 3 == 2 else "loihi2").program) for k in seeds]
     for k in range(count):
         image = bytearray(images[k % len(images)])
         note = MODES[mode](rng, image)

@@ -47,7 +47,7 @@ sealed = fuzz_module().sealed
 def test_images_come_back_byte_by_byte() -> None:
     """What was read is encoded anew, not remembered."""
     for seed in range(120):
-        image = encode(draw(seed).program)
+        image = encode(draw(seed, profile="wide" if seed % 4 == 3 else "loihi2").program)
         again = decode(image)
         assert encode(replace(again)) == image, seed
         assert again.image == image
@@ -56,7 +56,7 @@ def test_images_come_back_byte_by_byte() -> None:
 
 def test_everything_in_a_program_comes_back() -> None:
     for seed in range(40):
-        program = draw(seed).program
+        program = draw(seed, profile="wide" if seed % 4 == 3 else "loihi2").program
         again = decode(encode(program))
         for name in ("dt", "seed", "rounding", "profile", "name", "probes", "schedule"):
             assert getattr(again, name) == getattr(program, name)
@@ -73,7 +73,7 @@ def test_items_and_memory_are_those_of_the_c_engine() -> None:
     """Same items in the same order, of the same sizes; the verifier's bound is what the engine takes."""
     lib = native.library()
     for seed in range(60):
-        program = draw(seed).program
+        program = draw(seed, profile="wide" if seed % 4 == 3 else "loihi2").program
         image = program.image
         need = native.verify(image)
         held, arena = ctypes.create_string_buffer(image, len(image)), (ctypes.c_uint64 * (need // 8 + 1))()
@@ -102,7 +102,7 @@ def test_ranges_of_values_are_those_of_the_c_engine() -> None:
     """Both ends of each item's range are taken, what lies beyond is not, by the engine and by the session's check."""
     engine = native.NativeEngine()
     for seed in range(40):
-        program = draw(seed).program
+        program = draw(seed, profile="wide" if seed % 4 == 3 else "loihi2").program
         engine.load(program.image)
         for k, item in enumerate(items(program)):
             limits = np.iinfo(item.dtype)
@@ -465,7 +465,9 @@ FIELDS: dict[str, tuple[int, int, int, str, int, int]] = {
     "format 2.0": (0, 0, 6, "<B", 2, 1),
     "total length": (0, 0, 8, "<I", 168, 2),
     "length over 2^31": (0, 0, 8, "<I", 0xFFFFFFFF, 2),
-    "profile wide": (0, 0, 16, "<I", 1, 4),
+    "a profile that is none": (0, 0, 16, "<I", 2, 4),
+    "profile wide in the header alone": (0, 0, 16, "<I", 1, 8),
+    "profile wide in the machine record alone": (1, 0, 13, "<B", 1, 8),
     "an unknown feature": (0, 0, 20, "<I", 1 << 17, 4),
     "features not named": (0, 0, 20, "<I", 0, 4),
     "a target family": (0, 0, 24, "<I", 1, 4),
@@ -648,20 +650,46 @@ FIELDS_DRIFT: dict[str, tuple[int, int, int, str, int, int]] = {
     "a threshold that can fall to 0": (3, 1, 68, "<i", -64 * 120 * 16, 8),
     "theta starts below theta_min": (18, 4, 0, "<i", -500, 8),
 }
+FIELDS_WIDE: dict[str, tuple[int, int, int, str, int, int]] = {
+    "wide: profile loihi2 in the header": (0, 0, 16, "<I", 0, 8),
+    "wide: profile loihi2 in the machine record": (1, 0, 13, "<B", 0, 8),
+    "wide: shared rounding": (1, 0, 12, "<B", 0, 8),
+    "wide: weights of 8 bits": (4, 0, 8, "<B", 1, 8),
+    "wide: an excitatory weight below 0": (8, 0, 0, "<h", -1, 8),
+    "wide: a weight over 255": (8, 0, 0, "<h", 255 * 128 + 1, 8),
+    "wide: a graded trace that wraps": (10, 0, 1, "<B", 3, 8),
+    "wide: exponent -23": (11, 0, 3, "<b", -23, 8),
+    "wide: exponent 9": (11, 0, 3, "<b", 9, 8),
+    "wide: impulse 128": (13, 0, 0, "<B", 128, 8),
+    "wide: a decay table": (13, 0, 2, "<H", 1, 7),
+    "wide: more is lost than there is": (13, 0, 4, "<I", 16 << 24 | 1 << 16 | 1, 8),
+    "wide: shift 15": (13, 0, 4, "<I", 15 << 24, 8),
+    "wide: shift 32": (13, 0, 4, "<I", 32 << 24, 8),
+    "wide: tau nan": (13, 0, 8, "<Q", 0x7FF8 << 48, 8),
+}
 INEXACT = {"a probe of u", "schedule of a static projection", "a variable that is none", "a probe of an input's v"}
 """The reader finds these as a program that makes no sense: R8 instead of R7."""
 
 
-@pytest.mark.parametrize("name", [*FIELDS, *FIELDS_SLOW, *FIELDS_DRIFT, *FIELDS_SHORT])
+def with_fields(name: str) -> Program:
+    """The program whose field is made wrong."""
+    if name in FIELDS_SLOW:
+        return slow()
+    if name in FIELDS_WIDE:
+        return whole(profile="wide", rounding="synapse")
+    if name in FIELDS_SHORT:
+        return short()
+    drift = replace(CELLS, theta_drift=7, theta_min=-400)
+    return whole(cells=drift if name in FIELDS_DRIFT else CELLS)
+
+
+@pytest.mark.parametrize("name", [*FIELDS, *FIELDS_SLOW, *FIELDS_DRIFT, *FIELDS_SHORT, *FIELDS_WIDE])
 def test_a_wrong_field_is_refused_by_its_rule(name: str) -> None:
     """Though digest, hash and checksum are right."""
-    section, k, byte, form, value, rule_expected = (FIELDS | FIELDS_SLOW | FIELDS_DRIFT | FIELDS_SHORT)[name]
-    program = slow() if name in FIELDS_SLOW else whole()
-    if name in FIELDS_DRIFT:
-        program = whole(cells=replace(CELLS, theta_drift=7, theta_min=-400))
-    if name in FIELDS_SHORT:
-        program = short()
-    image = bytearray(program.image)
+    section, k, byte, form, value, rule_expected = (
+        FIELDS | FIELDS_SLOW | FIELDS_DRIFT | FIELDS_SHORT | FIELDS_WIDE
+    )[name]
+    image = bytearray(with_fields(name).image)
     at = byte if section == 0 else byte + (entry_at(image, -section) if section < 0 else record_at(image, section, k))
     assert struct.unpack_from(form, image, at)[0] != value
     struct.pack_into(form, image, at, value)

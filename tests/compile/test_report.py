@@ -57,7 +57,7 @@ def test_json_is_strict_and_comes_back(report: Report) -> None:
     data = json.loads(report.to_json())
     assert set(data) == {
         "name", "profile", "rounding", "dt", "entries", "warnings", "projections", "state_bytes", "memory", "cost",
-        "sections", "summary",
+        "sections", "advice", "summary",
     }  # fmt: skip
     assert Report.from_dict(data) == report
 

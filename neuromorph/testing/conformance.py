@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromorph.inputs import SpikeTrain
+from neuromorph.profiles import PROFILES
 from neuromorph.program import (
     THETA_MAX,
     VTH_MAX,
@@ -46,7 +47,7 @@ class Case:
     Parameters
     ----------
     source, cells, syn : mapping
-        Parameters of the input, the population and the projection that are not the usual ones.
+        Parameters of the input, the population and the projection that are not the usual ones, in machine units.
     more : tuple of Projection
         Further projections.
     schedule : tuple
@@ -81,6 +82,8 @@ class Case:
         shape = (source.n, cells.n)
         weights = np.random.default_rng(crc32(name.encode())).integers(20, 200, shape)
         syn = Projection(**{"name": "syn", "pre": "input", "post": "cells", "weights": weights, **self.syn})
+        one = PROFILES[self.build.get("profile", "loihi2")].one
+        syn = replace(syn, weights=syn.weights * one)
         bare = build([source, cells], [syn, *self.more], name=name, schedule=self.schedule, **{"seed": 7, **self.build})
         probes = [Probe(f"{name}.spikes", name, "spikes", self.every) for name in ("input", "cells")]
         probes += [Probe(i.name, i.object, i.variable, self.every, self.every // 2) for i in items(bare)]
@@ -225,8 +228,31 @@ _LEARNING = {
     ),
     "probes at every seventh step": Case(every=7),
 }  # fmt: skip
+def _in_wide(case: Case) -> Case:
+    """The same in profile wide, with fractions in constants and small scales."""
+    return replace(case, build={**case.build, "profile": "wide", "rounding": "synapse"})
+
+
+_FINE = _rule((
+    _product("y0", "x1", Factor("w", -60, fine=33), exp=-12), _product("x0", "y1", mant=-1, exp=-10),
+    _product("u", "w", mant=-1, exp=-20),
+))  # fmt: skip
+_WIDE = {
+    "weights of both signs": Case(syn={"weights": _EACH * 40 - 220}),
+    "a delay for each, weight_exp right": Case(syn={"weight_exp": -3, "delays": _EACH}, cells={"vth": 60}),
+    "changes far below a step of 8 bits": _learning(_FINE),
+    "synapses that tire": Case(syn={"short_term": ShortTerm(9000, factors(300.0), factors(40.0)), "weight_exp": 3}),
+    **{name: _LEARNING[name] for name in (
+        "pair STDP", "pair STDP, sparse", "pair STDP, weights of both signs", "pair STDP, inhibitory", "both tags",
+        "at y0: three factors", "every 8 epochs", "epochs of 7 steps", "graded trace, overwrite",
+        "graded trace, add_saturate", "the sum of a neuron's weights", "a modulator for each neuron, which holds",
+    )},
+}  # fmt: skip
 OPERATIONS: Mapping[str, Case] = MappingProxyType(
-    _NEURONS | {f"synapses: {k}": c for k, c in _SYNAPSES.items()} | {f"learning: {k}": c for k, c in _LEARNING.items()}
+    _NEURONS
+    | {f"synapses: {k}": c for k, c in _SYNAPSES.items()}
+    | {f"learning: {k}": c for k, c in _LEARNING.items()}
+    | {f"profile wide: {k}": _in_wide(c) for k, c in _WIDE.items()}
 )
 """By name: what a machine must be able to do."""
 
@@ -312,6 +338,11 @@ LIMITS: Mapping[str, Case] = MappingProxyType({
         _STRONG, rate=0.6, syn={"sign_mode": "inh", "weights": -_EACH * 9}, cells={"bias": 9000},
         edges=("sign of w: at the upper end",),
     ),
+    "profile wide: products, accumulator and weights at their ends": _in_wide(_learning(
+        _STRONG, rate=0.6, syn={"sign_mode": "mixed"},
+        edges=("product: at the upper end", "product: at the lower end", "accumulator: at the upper end",
+               "accumulator: at the lower end", "w: at the upper end", "w: at the lower end"),
+    )),
     "changes below one": _learning(_ODD, edges=("w: rounded up", "w: rounded down")),
     "factors at their ends": _learning(
         _rule((_product("x0", Factor("x1", 511), exp=-5),

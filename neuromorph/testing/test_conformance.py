@@ -10,7 +10,7 @@ import pytest
 
 from neuromorph.errors import CapacityError, UnsupportedError
 from neuromorph.testing.conformance import LIMITS, OPERATIONS, STEPS
-from neuromorph.testing.equality import COUNTERS, disagreement, random_case
+from neuromorph.testing.equality import COUNTERS, WIDE, disagreement, random_case
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,7 @@ def cases() -> Callable[[int], Any]:
     return cache(random_case)
 
 
-@pytest.mark.parametrize("seed", range(RANDOM))
+@pytest.mark.parametrize("seed", [*range(RANDOM), WIDE, WIDE + 1])
 def test_random_program(board: Any, cases: Callable[[int], Any], seed: int) -> None:
     """Programs that nobody thought of, interrupted, saved, restored and started again (`testing.programs`)."""
     case = cases(seed)

@@ -101,6 +101,21 @@ def test_equal_machines_exit_0(model: str, capsys: pytest.CaptureFixture[str]) -
     assert data["values_compared"] > 6 * 200 + 3 * 200
 
 
+def test_a_network_is_compiled_for_the_profile_that_is_asked_for(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = tmp_path / "wide.nmi"
+    assert output(capsys, "compile", model, "--profile", "wide", "-o", image)["report"]["profile"] == "wide"
+    compared = output(capsys, "compare", model, "--profile", "wide", "--targets", "cpu:ref,cpu", "--duration", 0.05)
+    assert compared["equal"] is True
+    column = output(capsys, "run", model, "--profile", "wide", "--duration", 0.05)["probes"]["syn.w"]
+    assert column["max"] > 255  # of 128 to a unit
+    assert main(["run", str(image), "--profile", "loihi2"]) == 2
+    assert "is compiled already, in profile 'wide'" in capsys.readouterr().err
+    assert main(["compile", str(image), "--profile", "loihi2"]) == 2
+    assert "is an image of profile 'wide'" in capsys.readouterr().err
+
+
 def test_a_changed_weight_exits_1_and_is_named(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = tmp_path / "out.html"
     arguments = ("compare", model, "--targets", "cpu:ref,cpu", "--patch-weight", "syn:2:1:0@cpu", "--report", report)

@@ -250,7 +250,7 @@ def targets() -> str:
     )
     parts.append(_matrix(RULES, found))
     parts.append(
-        "### Profile wide\n\n16-bit weights, tags and traces: `compile(net, profile=\"wide\")`, `--profile wide`. Other "
+        "### Profile wide\n\n16-bit weights, tags and traces: `compile(net, profile='wide')`, `--profile wide`. Other "
         "targets refuse it by name. The report of a compile to `loihi2` names the rules that it would hold better, and "
         "why."
     )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import click
 
 from neuromorph.cli.common import print_json, progress
+
+if TYPE_CHECKING:
+    from neuromorph.examples.digits import Digits
 
 __all__ = ["command"]
 
@@ -21,31 +25,46 @@ PART = {"train": 1000, "test": 540}
 @click.option("--split", default="0", show_default=True, help="Train/test split, or several as 0-4 (with --score).")
 @click.option("--score", "score_only", is_flag=True, help="Only the accuracy, on each target; cpu:float is one, too.")
 @click.option("--cells", default=100, show_default=True, type=click.IntRange(1, 1000), help="Cells (with --score).")
+@click.option("--raw", is_flag=True, help="Images as they are, not at one contrast: homeostasis has to do that.")
+@click.option(
+    "--homeostasis", type=click.Choice(["on", "off"]), default="on", show_default=True, help="Whether thresholds adapt."
+)
 @click.option("-o", "--output", default="digits.png", show_default=True, help="Picture of the receptive fields.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
-    targets: str, whole: bool, passes: int, split: str, score_only: bool, cells: int, output: str, as_json: bool
+    targets: str,
+    whole: bool,
+    passes: int,
+    split: str,
+    score_only: bool,
+    cells: int,
+    raw: bool,
+    homeostasis: str,
+    output: str,
+    as_json: bool,
 ) -> int:
     """Learn handwritten digits without labels, on the emulated board and on the other machines.
 
     Ends with exit status 0 if all machines gave the same spikes and the same weights, 1 if not.
     """
+    from neuromorph.examples.digits import Digits
+
     names = [name.strip() for name in targets.split(",") if name.strip()]
     first, _, last = split.partition("-")
-    splits = range(int(first), int(last or first) + 1)
-    if score_only:
-        return _scores(names, splits, whole, passes, cells, as_json)
-    return _compare(names, splits[0], whole, passes, output, as_json)
+    part = {} if whole else PART
+    shown = [
+        Digits(split=k, passes=passes, raw=raw, homeostasis=homeostasis == "on", **part)
+        for k in range(int(first), int(last or first) + 1)
+    ]
+    return _scores(names, shown, cells, as_json) if score_only else _compare(names, shown[0], output, as_json)
 
 
-def _compare(names: list[str], split: int, whole: bool, passes: int, output: str, as_json: bool) -> int:
+def _compare(names: list[str], digits: Digits, output: str, as_json: bool) -> int:
     from neuromorph.cli.compare import text
     from neuromorph.demo import show
-    from neuromorph.examples.digits import Digits
     from neuromorph.plots import check_plot
 
     check_plot(output)
-    digits = Digits(split=split, passes=passes) if whole else Digits(split=split, passes=passes, **PART)
     if not as_json:
         click.echo(
             f"Learning {digits.learning_images} handwritten digits without labels, then reading "
@@ -66,22 +85,20 @@ def _compare(names: list[str], split: int, whole: bool, passes: int, output: str
     return 0 if shown.outcome.equal else 1
 
 
-def _scores(names: list[str], splits: range, whole: bool, passes: int, cells: int, as_json: bool) -> int:
+def _scores(names: list[str], shown: list[Digits], cells: int, as_json: bool) -> int:
     from neuromorph.demo import learn
-    from neuromorph.examples.digits import Digits
 
     found: dict[str, list[float]] = {}
     with progress(as_json) as bar:
         for name in names:
-            for split in splits:
-                digits = Digits(split=split, passes=passes) if whole else Digits(split=split, passes=passes, **PART)
+            for digits in shown:
                 score = learn(digits, name, cells, bar)
                 found.setdefault(name, []).append(score.accuracy)
                 if not as_json:
-                    click.echo(f"{name}  split {split}  {score.accuracy:.1%}  ({score.silent} silent)")
+                    click.echo(f"{name}  split {digits.split}  {score.accuracy:.1%}  ({score.silent} silent)")
     summary = {name: {"mean": sum(v) / len(v), "min": min(v), "splits": v} for name, v in found.items()}
     if as_json:
-        print_json({"cells": cells, "passes": passes, "targets": summary})
+        print_json({"cells": cells, "passes": shown[0].passes, "targets": summary})
     else:
         for name, row in summary.items():
             click.echo(f"{name}: mean {row['mean']:.1%}, lowest {row['min']:.1%}")

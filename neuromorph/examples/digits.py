@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Digits", "Score", "inputs", "network"]
 
-STEPS = 19  # per image
+STEPS, RAW_STEPS = 19, 28  # per image; raw ones take longer where they are faint
 PIXELS = 64
 PAYLOAD_MAX = 254
 NORM = 740.0  # of an image's payloads: contrast normalisation, as in the retina
+RAW = 12.0  # payload per grey level (0..16) of images that are not normalised: on average the same norm
 W_MAX = 4.427e-4  # of the threshold, per unit of payload
+ADAPTATION, RAW_ADAPTATION = 0.0028, 0.015  # step of a winner's threshold, of the threshold
 CLASSES = 10
 TRAIN, TEST = 1257, 540  # images of a 70/30 split
 
@@ -49,12 +51,19 @@ class Digits:
         Held-out images (None: all 540).
     passes : int
         How often the training images are shown while learning.
+    raw : bool
+        Show the images as they are, not at one contrast. Then cells with large weights answer to everything, unless
+        homeostasis holds them back.
+    homeostasis : bool
+        Whether thresholds adapt.
     """
 
     split: int = 0
     train: int | None = None
     test: int | None = None
     passes: int = 1
+    raw: bool = False
+    homeostasis: bool = True
 
     @cached_property
     def _data(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
@@ -81,13 +90,15 @@ class Digits:
     def payloads(self) -> NDArray[np.int64]:
         """Graded spikes of all images in the order shown, shape (images, 64): learning, then labelling, then test.
 
-        ``p = clip(round(NORM x / |x|), 1, 254)``: a payload of 1 clears the trace of a dark pixel.
+        ``p = clip(round(NORM x / |x|), 1, 254)``, of raw images ``clip(round(RAW x), 1, 254)``: a payload of 1 clears
+        the trace of a dark pixel.
         """
         train, test = self._data[:2]
         order = np.random.default_rng([self.split, 1])
         shown = [train[order.permutation(len(train))] for _ in range(self.passes)]
         images = np.concatenate([*shown, train, test])
-        scaled = np.rint(NORM * images / np.linalg.norm(images, axis=1, keepdims=True))
+        gain = RAW if self.raw else NORM / np.linalg.norm(images, axis=1, keepdims=True)
+        scaled = np.rint(gain * images)
         return np.asarray(np.clip(scaled, 1, PAYLOAD_MAX), dtype=np.int64)
 
     @property
@@ -101,23 +112,30 @@ class Digits:
         return self.learning_images + min(self.train or TRAIN, TRAIN) + min(self.test or TEST, TEST)
 
     @property
+    def image_steps(self) -> int:
+        """Steps of one image."""
+        return RAW_STEPS if self.raw else STEPS
+
+    @property
     def steps(self) -> int:
         """Steps of the whole protocol, and one to see the last image's spikes."""
-        return self.images * STEPS + 1
+        return self.images * self.image_steps + 1
 
     def spikes(self) -> nm.SpikeTrain:
         """The input: all 64 pixels at the first step of each image."""
-        steps = np.repeat(np.arange(self.images) * STEPS + 1, PIXELS)
+        steps = np.repeat(np.arange(self.images) * self.image_steps + 1, PIXELS)
         return nm.SpikeTrain(steps, np.tile(np.arange(PIXELS), self.images), self.payloads.ravel())
 
     def network(self, cells: int = 100, seed: int | None = None) -> nm.Network:
         """The network; learning ends after the last pass; `seed` (default: the split) draws its weights."""
         net = nm.Network(name="digits", dt=1 * ms, seed=self.split if seed is None else seed)
         pixels = net.input(PIXELS, name="pixels", graded=True)
+        step = RAW_ADAPTATION if self.raw else ADAPTATION
+        adaptation = ThresholdAdaptation(increment=step, tau=4.096) if self.homeostasis else None
         # tau_m: no leak to speak of within an image; bias: the ramp, 2.2% of the threshold per step.
         cell = nm.LIF(
-            tau_m=4.096, v_th=1.0, bias=91.0, reset_every=STEPS * ms, reset_offset=2 * ms,
-            homeostasis=ThresholdAdaptation(increment=0.0028, tau=4.096),
+            tau_m=4.096, v_th=1.0, bias=91.0, reset_every=self.image_steps * ms, reset_offset=2 * ms,
+            homeostasis=adaptation,
         )  # fmt: skip
         winners = net.population(cells, cell, name="cells")
         relay = net.population(1, nm.LIF(tau_m=10 * ms, v_th=0.5), name="relay")
@@ -128,9 +146,10 @@ class Digits:
         net.connect(winners, winners, weights=-0.0567, name="inhibition")
         net.connect(winners, relay, weights=1.0, name="to_relay")
         net.connect(relay, winners, weights=-0.4533, name="from_relay")
-        net.phase(start=self.learning_images * STEPS * ms, plasticity={syn: False}, adaptation={winners: False})
+        learned = self.learning_images * self.image_steps * ms
+        net.phase(start=learned, plasticity={syn: False}, adaptation={winners: False} if adaptation else None)
         net.probe(winners, "spikes")
-        net.probe(syn, "w", every=50 * STEPS * ms)
+        net.probe(syn, "w", every=50 * self.image_steps * ms)
         return net
 
     def score(self, trace: Trace) -> Score:
@@ -139,7 +158,7 @@ class Digits:
         Each cell votes with its share of each digit among the labelling images that it answered to.
         """
         spikes = trace.spikes("cells.spikes")
-        image = (np.asarray(spikes.steps) - 2) // STEPS
+        image = (np.asarray(spikes.steps) - 2) // self.image_steps
         kept = (image >= 0) & (image < self.images)
         counts = np.zeros((self.images, spikes.n), np.int64)
         np.add.at(counts, (image[kept], np.asarray(spikes.indices)[kept]), 1)

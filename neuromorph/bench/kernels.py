@@ -17,13 +17,14 @@ from neuromorph.bench.counting import count, of_the_engine, of_the_learning
 from neuromorph.bench.measure import records
 from neuromorph.bench.networks import benchmark
 from neuromorph.engine import Engine
+from neuromorph.profiles import PROFILES
 from neuromorph.program import Population, Program, Projection, build
 from neuromorph.records import Events, encode_records
 from neuromorph.rule import Factor, Product, Rule, Trace
 from neuromorph.state import items
 from neuromorph.targets import find
 
-__all__ = ["kernel_costs", "pair_costs", "product_costs"]
+__all__ = ["kernel_costs", "pair_costs", "product_costs", "wide_costs"]
 
 STEPS = 40
 PAIR_SCALE, PAIR_STEPS = 0.5, 40  # of N3: two programs must fit a board while one follows the other
@@ -54,7 +55,7 @@ def kernel_costs(target: str = "mcu:m4") -> dict[str, float]:
     engine = backend.open(found)
     try:
         costs = {name: cost(engine) for name, cost in _KERNELS.items()}
-        return {**costs, **pair_costs(engine), **product_costs(engine)}
+        return {**costs, **pair_costs(engine), **product_costs(engine), **wide_costs(engine)}
     finally:
         engine.close()
 
@@ -163,26 +164,47 @@ def product_costs(engine: Engine) -> dict[str, float]:
     return costs
 
 
-def _interpreted(engine: Engine, rounding: str, sign: tuple[Any, int], dw: tuple[Product, ...]) -> float:
+def wide_costs(engine: Engine) -> dict[str, float]:
+    """Instructions per synapse of a product in profile wide: the dearest factor of each."""
+    costs = {}
+    for where, dependency, trace in LINES:
+        first = [(Product(dependency, -1, -2, (f,)),) for f in (Factor("w"), Factor(trace, 3))]
+        costs[f"profile wide, the first product, {where}"] = max(
+            _interpreted(engine, "synapse", SIGNS[0], dw, "wide") for dw in first
+        )
+    one = (Product("x0", -1, -2, (Factor("w"),)),)
+    for name, factors in (("a trace", (Factor("y1", 3),)), ("a trace and the weight", (Factor("y1", 3), Factor("w")))):
+        more = one + 3 * (Product("x0", 1, -2, factors),)
+        both = [_interpreted(engine, "synapse", SIGNS[0], dw, "wide") for dw in (more, one)]
+        costs[f"profile wide, each further product of {name}"] = (both[0] - both[1]) / 3
+    return costs
+
+
+def _interpreted(
+    engine: Engine, rounding: str, sign: tuple[Any, int], dw: tuple[Product, ...], profile: str = "loihi2"
+) -> float:
     """Per synapse: a rule's run minus that of a rule which has nothing to do."""
     columns = dw[0].dependency == "y0"
     idle = (Product("u", 1, 0, (Factor("w"),), k=9),)
-    more, less = (_Run(_plastic(rule, rounding, sign, columns), 0 if columns else 24) for rule in (dw, idle))
+    more, less = (_Run(_plastic(rule, rounding, sign, columns, profile), 0 if columns else 24) for rule in (dw, idle))
     updates = N_IN * N * PRODUCT_STEPS if columns else 24 * N * (PRODUCT_STEPS + 1 - FIRST)
     return (_count(engine, more, PRODUCT_STEPS) - _count(engine, less, PRODUCT_STEPS)) / updates
 
 
-def _plastic(dw: tuple[Product, ...], rounding: Any, sign: tuple[Any, int], columns: bool) -> Program:
+def _plastic(
+    dw: tuple[Product, ...], rounding: Any, sign: tuple[Any, int], columns: bool, profile: str
+) -> Program:
     """Rows: inputs that are given spikes to silent neurons. Columns: silent inputs to neurons that always spike."""
     traces = {"x1": Trace(20, 0, 20.0), "y1": Trace(20, 0, 1e6)}
     inputs, n = (N, N_IN) if columns else (N_IN, N)
     cells = Population("cells", n, du=741, dv=200, vth=1 if columns else 131071, bias=100000 if columns else 0)
     rule = Rule(dw=dw, traces=traces)
-    weights = np.full((inputs, n), 100 * sign[1])
+    weights = np.full((inputs, n), 100 * sign[1] * PROFILES[profile].one)
     return build(
         [Population("input", inputs, "input"), cells],
         [Projection("p", "input", "cells", weights, -8, sign[0], rule=rule)],
         rounding=rounding,
+        profile=profile,
     )
 
 

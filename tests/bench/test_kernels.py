@@ -15,6 +15,8 @@ MOST = {
     "synaptic event, static dense": 5,
     "plastic update, pair STDP": 15,
     "interpreted product": 25,
+    "profile wide, the first product": 90,
+    "profile wide, each further product of": 66,
 }
 """By beginning of the name: whatever the size of the steps, the rounding, the epoch, the sign mode and the factor."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from neuromorph.profiles import PROFILES
 from neuromorph.program import Population, Program, Projection, build
 from neuromorph.records import Events, encode_records
 from neuromorph.rule import Factor, Product, Rule, Trace
+from neuromorph.short_term import ShortTerm, factors
 from neuromorph.state import items
 from neuromorph.targets import find
 
@@ -112,6 +114,15 @@ def _sparse() -> Program:
     indptr = np.concatenate([[0], np.cumsum(mask.sum(1))])
     weights = rng.integers(-20, 20, int(mask.sum()))
     return build(_silent(), [Projection("p", "input", "cells", weights, indptr=indptr, indices=np.nonzero(mask)[1])])
+
+
+def _release(sparse: bool, delays: bool = False) -> Program:
+    """Synapses that tire and facilitate, each with its own use."""
+    made = _sparse() if sparse else _static(_delays() if delays else 0)
+    proj = made.projections["p"]
+    use = np.full(proj.weights.shape, 12_000)
+    held = replace(proj, short_term=ShortTerm(use, factors(800.0), factors(300.0)))
+    return build(list(made.populations.values()), [held])
 
 
 # ------------------------------------------------------------------------------------------------------- learning
@@ -213,4 +224,7 @@ _KERNELS: dict[str, Callable[[Engine], float]] = {
     "synaptic event, static dense": _event(_static, N),
     "synaptic event, static dense, delays": _event(lambda: _static(_delays()), N),
     "synaptic event, static sparse": _event(_sparse, N / 2),
+    "synaptic event, short-term plasticity, dense": _event(partial(_release, False), N),
+    "synaptic event, short-term plasticity, delays": _event(partial(_release, False, True), N),
+    "synaptic event, short-term plasticity, sparse": _event(partial(_release, True), N / 2),
 }

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from neuromorph.compare import compare as compare_traces
 from neuromorph.program import Modulator, Population, Projection, ScheduleEntry, build
 from neuromorph.rule import GRADED_TRACES, TRACES, Rule, Trace
 from neuromorph.testing.equality import Case, disagreement, trace_of
@@ -100,6 +101,22 @@ def test_rules_with_modulators(lava, name: str, mode: str, epoch: int) -> None:
     ]
     schedule = (ScheduleEntry(0, "modulator", "reward", value=50), ScheduleEntry(60, "modulator", "gate", value=-7))
     check_learning(rule, lava(mode), modulators, schedule)
+
+
+@pytest.mark.parametrize("mode", ["loihi:lava-fast", "loihi:lava"])
+def test_thresholds_that_drift(lava, mode: str) -> None:
+    """Some fall to their least value, others rise."""
+    cells = Population(
+        "cells", 6, du=2000, dv=300, vth=200, bias=np.arange(6) * 400, adaptive=True, theta_inc=9000, theta_drift=300,
+        theta_min=-20_000, theta_period=1, theta_frac=4, refractory=2,
+    )  # fmt: skip
+    program = build([cells], [], schedule=(ScheduleEntry(150, "adaptation", "cells", False),))
+    drawn = Draw(replace(program, probes=all_probes(program)), {}, 200)
+    reference = trace_of(drawn, RefEngine())
+    theta = reference.states("cells.theta").values
+    assert theta.min() == -20_000
+    assert theta.max() > 0
+    assert compare_traces(reference, trace_of(drawn, lava(mode))).equal
 
 
 def check_learning(

@@ -115,6 +115,28 @@ def test_a_lasting_change_of_use_changes_the_ratio_of_two_pulses(target: str) ->
     assert ratio_halved == pytest.approx(ratio_before, rel=0.03)
 
 
+@pytest.mark.parametrize("topology", [nm.AllToAll(), nm.FixedProbability(0.6)], ids=["dense", "sparse"])
+def test_floats_and_integers_agree_where_synapses_differ(topology: nm.AllToAll | nm.FixedProbability) -> None:
+    """Each with a use and a delay of its own."""
+    net = nm.Network(seed=2)
+    source = net.input(5, name="source")
+    cells = net.population(4, nm.LIF(tau_m=20 * ms, tau_s=3 * ms, v_th=10.0), name="cells")
+    rule = ShortTermPlasticity(U=nm.Uniform(0.1, 0.9), tau_rec=60 * ms, tau_facil=30 * ms)
+    net.connect(
+        source, cells, weights=nm.Uniform(0.2, 0.5), topology=topology, delay=nm.Uniform(1 * ms, 6 * ms),
+        short_term=rule, name="syn",
+    )  # fmt: skip
+    net.probe(cells, "v")
+    net.probe(net.projections[0], "stp_x", every=40 * ms)
+    rng = np.random.default_rng(3)
+    step, index = np.nonzero(rng.random((200, 5)) < 0.1)
+    spikes = nm.SpikeTrain(step + 1, index)
+    ideal, held = (nm.run(net, target, steps=200, inputs={"source": spikes}) for target in ("cpu:float", "cpu"))
+    for name, error in (("cells.v", 0.02), ("syn.stp_x", 0.001)):
+        a, b = (t.states(name).values * t.states(name).scale for t in (ideal, held))
+        np.testing.assert_allclose(b, a, atol=error * np.abs(a).max())
+
+
 def test_probes_and_sessions_read_and_write_release() -> None:
     net = network(DEPRESSING)
     net.probe(net.projections[0], "stp_x", every=10 * ms)

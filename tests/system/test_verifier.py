@@ -18,12 +18,13 @@ from neuromorph.errors import ImageError
 from neuromorph.image import decode
 from neuromorph.program import Modulator, Population, Probe, Program, Projection, ScheduleEntry, build
 from neuromorph.rule import Factor, Product, Rule, Trace
+from neuromorph.short_term import ShortTerm, factors
 from neuromorph_cpu import native
 from tests.system import test_images as images
 from tests.system.test_images import LOOP, RULE, SLOW_RULE, SYN, entry_at, record_at, sealed, slow, whole
 
 MACHINE, POPS, PROJS, ROWS, TARGETS, WEIGHTS, DELAYS, RULES, PRODUCTS, FACTORS = 1, 3, 4, 6, 7, 8, 9, 10, 11, 12
-TRACES, DECAYS, SCHEDULE, PROBES = 13, 14, 16, 17
+TRACES, DECAYS, SCHEDULE, PROBES, SHORT_TERM, USES = 13, 14, 16, 17, 21, 22
 
 Change = tuple[int, int, int, str, int]
 """Section (0 the header, -k the table's entry of section k), record, byte, format, value."""
@@ -82,8 +83,24 @@ def with_dd() -> Program:
     return whole(syn=replace(SYN, rule=replace(RULE, dd=RULE.dt, dt=())))
 
 
+def with_release() -> Program:
+    """A tag_2 that is added to U, and a U for each synapse of a sparse projection."""
+    learned = ShortTerm(9, factors(5.0), factors(0.0), learned_use=True)
+    each = ShortTerm(np.array([7, 8]), factors(5.0), factors(0.0))
+    tagged = replace(SYN, rule=replace(RULE, dd=RULE.dt, dt=()), short_term=learned)
+    return whole(syn=tagged, loop=replace(LOOP, short_term=each))
+
+
+def with_floor() -> Program:
+    """A threshold of each neuron that may fall."""
+    return whole(cells=replace(images.CELLS, vth=np.array([120, 3]), theta_min=-400))
+
+
 CASES: dict[str, tuple[Callable[[], Program], tuple[Change, ...], int]] = {
     "minor version of the semantics": (whole, ((0, 0, 30, "<H", 1),), 4),
+    "learned use, but another tag": (with_release, ((RULES, 0, 3, "<B", 1),), 7),
+    "learned use of a rule without tag_2": (with_release, ((SHORT_TERM, 1, 0, "<B", 3),), 7),
+    "the lowest of all thresholds could fall to 0": (with_floor, ((POPS, 1, 68, "<i", -64 * 3 * 16),), 8),
     "a section of type 0": (whole, ((-DELAYS, 0, 0, "<H", 0),), 5),
     "a stride under the least": (whole, ((-SCHEDULE, 0, 12, "<I", 2), (-SCHEDULE, 0, 16, "<I", 8),
                                          (-SCHEDULE, 0, 20, "<I", 3)), 6),
@@ -132,7 +149,8 @@ CASES: dict[str, tuple[Callable[[], Program], tuple[Change, ...], int]] = {
 PROBED: dict[str, tuple[str, int, int]] = {
     "a trace of a static projection": ("loop", 20, 7),
     "a variable under the first": ("syn", 15, 7),
-    "a variable over the last": ("syn", 28, 7),
+    "a variable over the last": ("syn", 31, 7),
+    "release, which is not there": ("syn", 28, 7),
     "a ring": ("loop", 16, 0),
     "whether it learns": ("syn", 27, 0),
     "pending pre spikes": ("syn", 25, 0),
@@ -182,6 +200,20 @@ def test_room_in_a_row_holds_zeros() -> None:
     assert verdict(changed(program, *ROOM, (WEIGHTS, 0, 5, "<B", 2)))[1] == 8
     assert verdict(changed(program, *ROOM, (DELAYS, 5, 0, "<B", 1)))[1] == 8
     assert verdict(changed(whole(loop=replace(LOOP, delays=0)), *ROOM))[:2] == (0, 0)
+
+
+def test_room_in_a_row_has_no_use() -> None:
+    release = ShortTerm(np.array([7, 0]), factors(5.0), factors(0.0))
+    program = whole(loop=replace(LOOP, short_term=release))
+    assert both_rules(changed(program, *ROOM)) == (0, 0)
+    assert both_rules(changed(program, *ROOM, (USES, 1, 0, "<H", 1))) == (8, 8)
+
+
+def test_probes_see_release_where_it_changes() -> None:
+    program = replace(with_release(), probes=(Probe("p", "loop", "stp_u"),))
+    assert both_rules(program.image) == (0, 0)
+    assert verdict(changed(program, (PROBES, 0, 1, "<B", 30)))[1] == 0
+    assert verdict(changed(program, (PROBES, 0, 1, "<B", 31)))[1] == 7
 
 
 def test_a_constant_minus_a_variable_needs_a_function() -> None:
@@ -234,6 +266,12 @@ def delays() -> bytes:
     return many(big, Population("a", 1), Population("b", 4000))
 
 
+def uses() -> bytes:
+    release = ShortTerm(np.full((1, 4000), 9), factors(5.0), factors(0.0))
+    big = Projection("big", "a", "b", np.full((1, 4000), 2), short_term=release)
+    return many(big, Population("a", 1), Population("b", 4000))
+
+
 def parameters() -> bytes:
     pops = [Population(f"p{k}", 3000, bias=np.zeros(3000, np.int64) if k == 0 else 0) for k in range(12)]
     image = bytearray(build(pops, []).image)
@@ -256,7 +294,7 @@ def products() -> bytes:
     return copied(build([Population("one", 1)], projections), RULES, 64, 150)
 
 
-@pytest.mark.parametrize("make", [parameters, rows, targets, weights, delays, products])
+@pytest.mark.parametrize("make", [parameters, rows, targets, weights, delays, products, uses])
 def test_pools_are_not_shared_so_often_that_checking_takes_for_ever(make: Callable[[], bytes]) -> None:
     """Work is bounded by eight times the bytes of an image."""
     assert both_rules(make()) == (6, 6)

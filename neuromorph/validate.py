@@ -49,10 +49,6 @@ def check_program(program: Program) -> None:
         _check_name("projection", name, proj.name)
         _check_projection(proj, program.populations, numbers)
         _check_modulators_of(proj, program)
-        if proj.short_term is not None and program.profile != "loihi2":
-            raise ValidationError(
-                f"projection {name!r}: profile {program.profile!r} has no short-term plasticity; use profile 'loihi2'"
-            )
     for name, modulator in program.modulators.items():
         _check_name("modulator", name, modulator.name)
         _check_modulator(modulator, program.populations)

@@ -191,6 +191,14 @@ def test_use_of_each_synapse_is_drawn_and_comes_back_from_the_image() -> None:
     assert "short_term.U float64[" in elaborate(net).text()
 
 
+def test_the_report_has_the_path_the_cost_and_the_memory() -> None:
+    plain, tiring = (nm.compile(network(rule), target="mcu").report for rule in (None, DEPRESSING))
+    assert plain is not None and tiring is not None  # noqa: PT018
+    assert tiring.projections[0].kernel == "static dense, short-term plasticity"
+    assert tiring.cost.instructions["cortex-m4"] > plain.cost.instructions["cortex-m4"] + 50
+    assert tiring.state_bytes == plain.state_bytes + 6  # u, x, since
+
+
 PAIRS = STDP(0.01, 0.01, 20 * ms, 20 * ms, w_max=1.0)
 WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: ShortTermPlasticity(U=0.0, tau_rec=0.1), "ShortTermPlasticity.U = 0: it must be > 0 and <= 1"),

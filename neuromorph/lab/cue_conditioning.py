@@ -1,6 +1,6 @@
 """Dopamine moves from the reward to its cue and dips when the reward stays away; a drug's cannot be predicted away.
 
-Protocol. 300 trials of a cue and a reward 1 s later, 10 without the reward, 10 with it again, then 150 in which a cost
+Protocol. 300 trials of a cue and a reward 1 s later, 10 without the reward, 10 with it again, then 100 in which a cost
 comes with it: inhibition as strong as the reward, for 200 ms (devaluation). Two circuits of 20 dopamine cells see the
 same trials. In one the reward is natural: it acts through the cells, so that inhibition can cancel it. In the other it
 is a drug that also releases dopamine directly (Redish 2004). A response is the rate in the 140 ms from the cue or
@@ -42,7 +42,7 @@ LINE, STEP, FIRST = 34, 40, 7  # cells of the delay line, ms between them, the f
 TRIAL, CUE, REWARD = 2000, 300, 1300  # ms
 VOLLEYS = np.arange(0, 80, 20)  # ms, of a cue and a reward
 COST = np.arange(0, 200, 20)  # ms, of a cost
-TRAINED, DEVALUED, TESTED = 300, 150, 10  # trials; the last `TESTED` of a part are measured
+TRAINED, DEVALUED, TESTED = 300, 100, 10  # trials; the last `TESTED` of a part are measured
 BIN, BEFORE, RESPONSE = 20, 200, 140  # ms; a response is compared with the 200 ms before it
 CIRCUITS = ("natural", "drug")
 
@@ -79,7 +79,6 @@ def network(size: Size = "full", learning: bool = True, direct: bool = True) -> 
         net.connect(reward, cells, weights=0.05, name=f"{circuit}_reward")
         net.connect(cost, cells, weights=-0.05, name=f"{circuit}_cost")
         net.probe(cells, "spikes")
-        net.probe(dopamine, "m", every=BIN * ms)
     net.phase(0.0, plasticity=learning)
     return net
 

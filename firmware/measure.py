@@ -94,9 +94,10 @@ class Core:
             self.uc.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M33)
             self.arguments = [getattr(arm, f"UC_ARM_REG_R{k}") for k in range(4)]
             self.sp, self.link = arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR
+        spans = [range(at >> 12, (at + len(content) + 0xFFF) >> 12) for at, content in firmware.segments]
+        for page in {page for span in spans for page in span}:  # two segments may share one
+            self.uc.mem_map(page << 12, 1 << 12)
         for address, content in firmware.segments:
-            base = address & ~0xFFF
-            self.uc.mem_map(base, (address + len(content) - base + 0xFFF) & ~0xFFF)
             self.uc.mem_write(address, content)
         self.uc.mem_map(WORK, WORK_SIZE)
         self.uc.mem_write(STACK - STACK_SIZE, bytes([PAINT]) * STACK_SIZE)

@@ -59,7 +59,8 @@ class Stm32Flash:
             self.uc.mem_write(address, content)
         self.uc.mem_write(self.BASE, bytes(self.SECTORS * self.SECTOR))  # not erased yet
         self.uc.hook_add(unicorn.UC_HOOK_MEM_WRITE, self._on_write, begin=self.BASE, end=0x080FFFFF)
-        self.acr, self.cr, self.keys, self.errors = 1 << 10 | 1 << 9, 1 << 31, [], 0
+        self.acr, self.cr, self.errors = 1 << 10 | 1 << 9, 1 << 31, 0
+        self.keys: list[int] = []
         self.protected = 0
         """Errors that clearing does not help."""
         self.wrong: list[str] = []

@@ -184,8 +184,8 @@ def wide_costs(engine: Engine) -> dict[str, float]:
             _interpreted(engine, "synapse", SIGNS[0], dw, "wide") for dw in first
         )
     one = (Product("x0", -1, -2, (Factor("w"),)),)
-    for name, factors in (("a trace", (Factor("y1", 3),)), ("a trace and the weight", (Factor("y1", 3), Factor("w")))):
-        more = one + 3 * (Product("x0", 1, -2, factors),)
+    for name, terms in (("a trace", (Factor("y1", 3),)), ("a trace and the weight", (Factor("y1", 3), Factor("w")))):
+        more = one + 3 * (Product("x0", 1, -2, terms),)
         both = [_interpreted(engine, "synapse", SIGNS[0], dw, "wide") for dw in (more, one)]
         costs[f"profile wide, each further product of {name}"] = (both[0] - both[1]) / 3
     return costs

@@ -7,7 +7,7 @@ import pytest
 from neuromorph import lab
 from neuromorph.errors import ValidationError
 
-LONG: frozenset[str] = frozenset({"consolidation", "engram"})
+LONG: frozenset[str] = frozenset({"consolidation", "engram", "extinction"})
 """Experiments that take over 10 s: ``neuromorph lab run --all`` runs them."""
 QUICK = [name for name in lab.experiments() if name not in LONG]
 

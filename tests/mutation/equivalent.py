@@ -129,7 +129,8 @@ PROOFS: tuple[Proof, ...] = (
     ),
     Proof(
         "state.c",
-        "return k [[<]] TR_COUNT && l->trace[k] ? set(info, 1, k < TR_Y1 ? p->n_pre : p->n_post) : 0;",
+        "return k [[<]] TR_COUNT && l->trace[k] ? set(info, (uint8_t)(1u + wide), k < TR_Y1 ? p->n_pre : p->n_post)"
+        " : 0;",
         ("<=",),
         "k = TR_COUNT is the code ITEM_TX, which has a case of its own above",
     ),

@@ -51,6 +51,7 @@ WANTED = 0.95
 CASE_SECONDS = 3.0  # of CPU; a case takes milliseconds, so a change that takes so long hangs
 CHECKS = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 PROGRAMS = 500  # of tests/equality/test_random_programs.py
+WIDE_PROGRAMS = 150  # of tests/equality/test_wide_programs.py
 CHECKED_SCRIPTS = 60  # of tests/equality/test_checked.py
 
 
@@ -273,14 +274,15 @@ def try_change(builder: Builder, scripts: Sequence[Script], change: Change) -> R
 
 def make_scripts(path: Path, jobs: int) -> None:
     """Run all programs on the unchanged engine and keep what it answers."""
-    from neuromorph.testing.equality import DIRECTED
+    from neuromorph.testing.equality import DIRECTED, WIDE
 
     with tempfile.TemporaryDirectory() as folder:
         untouched = Builder(Path(folder), equivalence=False).build(Path(folder) / "untouched", None)
         if untouched is None:
             raise SystemExit("the engine does not link")
+        seeds = [*DIRECTED, *range(PROGRAMS), *range(WIDE, WIDE + WIDE_PROGRAMS)]
         with multiprocessing.get_context("fork").Pool(jobs) as pool:
-            scripts = pool.map(partial(Script.of, library=untouched), [*DIRECTED, *range(PROGRAMS)], chunksize=5)
+            scripts = pool.map(partial(Script.of, library=untouched), seeds, chunksize=5)
     path.write_bytes(pickle.dumps(scripts))
 
 

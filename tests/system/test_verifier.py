@@ -99,7 +99,7 @@ def with_floor() -> Program:
 CASES: dict[str, tuple[Callable[[], Program], tuple[Change, ...], int]] = {
     "minor version of the semantics": (whole, ((0, 0, 30, "<H", 1),), 4),
     "learned use, but another tag": (with_release, ((RULES, 0, 3, "<B", 1),), 7),
-    "learned use of a rule without tag_2": (with_release, ((SHORT_TERM, 1, 0, "<B", 3),), 7),
+    "learned use of a rule without tag_2": (images.short, ((SHORT_TERM, 0, 0, "<B", 3),), 7),
     "the lowest of all thresholds could fall to 0": (with_floor, ((POPS, 1, 68, "<i", -64 * 3 * 16),), 8),
     "a section of type 0": (whole, ((-DELAYS, 0, 0, "<H", 0),), 5),
     "a stride under the least": (whole, ((-SCHEDULE, 0, 12, "<I", 2), (-SCHEDULE, 0, 16, "<I", 8),

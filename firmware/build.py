@@ -47,6 +47,7 @@ HOST_FLAGS = ("-O3", "-g0", "-fPIC", "-shared")
 BOARD_FLAGS = (
     *("-O2", "-g", "-ffreestanding", "-fno-builtin", "-nostdlib", "-ffunction-sections", "-fdata-sections"),
     *("-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-stack-protector", "-fno-unroll-loops"),
+    "-fomit-frame-pointer",  # else arm has a register less, and inner loops spill
     *("-fno-sanitize=undefined", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,--entry=reset"),
 )
 

@@ -23,11 +23,47 @@ typedef struct {
     uint32_t number;                /* shared rounding */
     uint32_t floor_tag;             /* some tag_1 has become -257 */
     uint32_t key[3];                /* synapse rounding, per sum */
+    uint32_t loaded;                /* bit per sum: `old` holds the lanes' values */
     int32_t *old[3], *acc, *p1, *p2;
     int32_t *p3;                    /* with extended factors */
 } nm_line;
 
+/* How a product is added to the lanes, and how their sums are rounded. */
+typedef struct {
+    uint32_t s;                 /* times the vector: what is added */
+    int32_t old;                /* times what it is added to */
+    int32_t up;                 /* 127 - r, the same for all */
+    uint32_t key, step;         /* else of each lane's own: key + far end * step */
+    nm_hash hash;
+} nm_pass;
+
+enum { NO_PAIR = 255 };
+
+/* sums.c */
 void nm_line_start(nm_line *c, nm_engine *e, uint32_t index, nm_proj *p);
 void nm_run_lanes(nm_line *c, const nm_lanes *a);
+/* Where in the epoch a product reads the traces; columns run y0-products only. */
+NM_INLINE uint32_t nm_history_time(const nm_line *c, const nm_product *q) {
+    return q->dep == DEP_X0 || c->column ? c->when : c->r->t_epoch;
+}
+NM_INLINE const uint8_t *nm_trace_of(const nm_line *c, const nm_product *q, const nm_factor *f) {
+    return nm_history(c->e, c->p, f->var - VAR_X1 + TR_X1, nm_history_time(c, q));
+}
+/* Do targets have times of their own? */
+NM_INLINE int nm_each_time(const nm_line *c, const nm_product *q) {
+    return !c->column && q->dep == DEP_Y0 && c->r->t_epoch > 1;
+}
 NM_INLINE int nm_u_due(const nm_rule *r, const nm_product *q) { return (r->epochs & ((1u << q->k) - 1u)) == 0; }
+
+/* single.c: run a product that is the only one of the weights' sum; 0 if it is none of those that it can. */
+#if defined(__ARM_ARCH_6M__)
+NM_INLINE int nm_single(const nm_line *c, const nm_product *q, uint32_t s, uint32_t largest, const nm_lanes *a,
+              const nm_pass *x) {
+    (void)c, (void)q, (void)s, (void)largest, (void)a, (void)x;
+    return 0;
+}
+#else
+int nm_single(const nm_line *c, const nm_product *q, uint32_t s, uint32_t largest, const nm_lanes *a,
+              const nm_pass *x);
+#endif
 #endif

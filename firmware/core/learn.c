@@ -32,13 +32,13 @@ static void whole_dense_row(nm_line *c) {
     const uint32_t start = c->self * c->p->n_post, length = c->p->n_post;
     const uint32_t again = c->r->deps & (1u << DEP_Y0) ? c->l->ncols : 0;
     const some_cells active = {c->l->cols, again, start, 1};
-    keep(c, &active, c->e->fold, 0);
+    if (again) keep(c, &active, c->e->fold, 0);
     for (uint32_t k = 0, m; k < length; k += m) {
         m = nm_min(NM_BATCH, length - k);
         const nm_lanes a = {m, 0, k, 0, start + k, 1, 0};
         nm_run_lanes(c, &a);
     }
-    keep(c, &active, c->e->fold, 1);
+    if (again) keep(c, &active, c->e->fold, 1);
     for (uint32_t k = 0, m; k < again; k += m) {
         m = nm_min(NM_BATCH, again - k);
         const uint32_t *col = c->l->cols + k;

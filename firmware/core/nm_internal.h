@@ -104,6 +104,10 @@ typedef struct {
     int8_t mant;
     uint8_t factors;
     uint16_t first;
+    /* sums.c, of the rule that runs: bit per factor that varies along a row, a column; their largest absolute value */
+    uint8_t varies[2];
+    uint32_t most[2];
+    uint8_t pair[2][2];                 /* the two factors that vary, see find_pair */
 } nm_product;
 typedef struct {
     uint8_t ii, fi, shift;              /* shift: wide */
@@ -270,10 +274,11 @@ NM_INLINE nm_hash nm_hash_for(uint32_t opposite) {
     const nm_hash h = {opposite ? 0x846CA68Bu : 0u - 0x846CA68Bu, opposite ? 0 : UINT32_MAX};
     return h;
 }
-NM_INLINE int32_t nm_number7(uint32_t x, nm_hash h) {
+NM_INLINE uint32_t nm_number32(uint32_t x, nm_hash h) {     /* times 2^25, and more below */
     x = (x ^ (x >> 16)) * 0x7FEB352Du;
-    return (int32_t)(((x ^ (x >> 15)) * h.times + h.plus) >> 25);
+    return (x ^ (x >> 15)) * h.times + h.plus;
 }
+NM_INLINE int32_t nm_number7(uint32_t x, nm_hash h) { return (int32_t)(nm_number32(x, h) >> 25); }
 uint32_t nm_key(uint32_t seed, uint32_t stream, uint32_t step);
 #define NM_GOLDEN 0x9E3779B1u
 #define NM_SECOND 0x85EBCA6Bu

@@ -24,6 +24,9 @@ typedef struct {
     uint32_t floor_tag;             /* some tag_1 has become -257 */
     uint32_t key[3];                /* synapse rounding, per sum */
     uint32_t loaded;                /* bit per sum: `old` holds the lanes' values */
+    const nm_factor *fetched;       /* a trace that p1 holds, for this list or these lanes of columns, of this time */
+    const uint32_t *fetched_list;
+    uint32_t fetched_first, fetched_time;
     int32_t *old[3], *acc, *p1, *p2;
     int32_t *p3;                    /* with extended factors */
 } nm_line;
@@ -38,6 +41,7 @@ typedef struct {
 } nm_pass;
 
 enum { NO_PAIR = 255 };
+#define NM_ADDEND_MAX (UINT32_C(1) << 30)   /* with a weight and what rounds it, still 32 bits */
 
 /* sums.c */
 void nm_line_start(nm_line *c, nm_engine *e, uint32_t index, nm_proj *p);

@@ -26,18 +26,27 @@ static void keep(const nm_line *c, const some_cells *some, int16_t *kept, int ba
     }
 }
 
-/* First as if no target had spiked, in one go; then the active columns again, from their old values and with all
- * products. */
-static void whole_dense_row(nm_line *c) {
-    const uint32_t start = c->self * c->p->n_post, length = c->p->n_post;
-    const uint32_t again = c->r->deps & (1u << DEP_Y0) ? c->l->ncols : 0;
-    const some_cells active = {c->l->cols, again, start, 1};
-    if (again) keep(c, &active, c->e->fold, 0);
-    for (uint32_t k = 0, m; k < length; k += m) {
-        m = nm_min(NM_BATCH, length - k);
-        const nm_lanes a = {m, 0, k, 0, start + k, 1, 0};
+/* All synapses of a row at once; `active`: as in nm_lanes. */
+static void dense_lanes(nm_line *c, uint32_t start, uint32_t active) {
+    for (uint32_t k = 0, m; k < c->p->n_post; k += m) {
+        m = nm_min(NM_BATCH, c->p->n_post - k);
+        const nm_lanes a = {m, 0, k, 0, start + k, 1, active};
         nm_run_lanes(c, &a);
     }
+}
+
+/* Where few targets spiked: first as if none had, in one go; then the active columns again, from their old values and
+ * with all products. */
+static void whole_dense_row(nm_line *c) {
+    const uint32_t start = c->self * c->p->n_post;
+    const uint32_t again = c->r->deps & (1u << DEP_Y0) ? c->l->ncols : 0;
+    const some_cells active = {c->l->cols, again, start, 1};
+    if (2 * again > c->p->n_post) {
+        dense_lanes(c, start, again < c->p->n_post ? 1 : 2);
+        return;
+    }
+    if (again) keep(c, &active, c->e->fold, 0);
+    dense_lanes(c, start, 0);
     if (again) keep(c, &active, c->e->fold, 1);
     for (uint32_t k = 0, m; k < again; k += m) {
         m = nm_min(NM_BATCH, again - k);
@@ -76,31 +85,26 @@ static uint32_t active_in_row(nm_line *c, int run) {
     return found;
 }
 
-/* Dense columns of targets that spiked, but for the rows that were taken as a whole: where these are few, the column runs
- * without looking anything up, and they get their values back. */
+/* Dense columns of targets that spiked, but for the rows that were taken as a whole. All columns of a batch follow each
+ * other: what they read of the sources is the same. */
 static void dense_columns(nm_line *c, int rows_done) {
     const uint32_t all = c->p->n_pre, stride = c->p->n_post, done = rows_done ? c->l->nrows : 0;
-    const int whole = done <= all / 8;
-    int16_t *kept = (int16_t *)c->e->delta;
-    uint32_t *idle = (uint32_t *)c->e->delta, n = whole ? all : 0;
-    for (uint32_t i = 0; i < all && !whole; i++) {
+    uint32_t *idle = (uint32_t *)c->e->delta, n = done ? 0 : all;
+    for (uint32_t i = 0; i < all && done; i++) {
         idle[n] = i;
         n += !c->l->tx[i];
     }
-    some_cells rows = {c->l->rows, whole ? done : 0, 0, stride};
     c->column = 1;
-    for (uint32_t x = 0; x < c->l->ncols; x++) {
-        c->self = c->l->cols[x];
-        c->when = c->l->ty[c->self];
-        rows.start = c->self;
-        if (rows.n) keep(c, &rows, kept, 0);
-        for (uint32_t k = 0, m; k < n; k += m) {
-            m = nm_min(NM_BATCH, n - k);
-            const uint32_t *some = whole ? 0 : idle + k;
-            const nm_lanes a = {m, some, k, some, c->self + (whole ? k * stride : 0), stride, 2};
+    for (uint32_t k = 0, m; k < n; k += m) {
+        m = nm_min(NM_BATCH, n - k);
+        const uint32_t *some = done ? idle + k : 0, from = done ? 0 : k * stride;
+        nm_lanes a = {m, some, k, some, 0, stride, 2};
+        for (uint32_t x = 0; x < c->l->ncols; x++) {
+            c->self = c->l->cols[x];
+            c->when = c->l->ty[c->self];
+            a.base = from + c->self;
             nm_run_lanes(c, &a);
         }
-        if (rows.n) keep(c, &rows, kept, 1);
     }
 }
 

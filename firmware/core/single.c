@@ -7,7 +7,6 @@
 #include "lanes.h"
 
 #if !defined(__ARM_ARCH_6M__)           /* boards with such a core have no room for it */
-#define ADDEND_MAX (UINT32_C(1) << 30)  /* with a weight and what rounds it, still 32 bits */
 
 /* What is added: ((x + add) * clip(trace + trace_add) * s >> right) * scale. */
 typedef struct {
@@ -64,7 +63,7 @@ int nm_single(const nm_line *c, const nm_product *q, uint32_t s, uint32_t larges
               const nm_pass *x) {
     static nm_loop *const loop[2][2][2] = {ALL(SOFT), ALL(TRACES)};
     const uint8_t *two = q->pair[c->column];
-    const uint32_t is_short = c->p->element != ELEM_U8, limit = is_short ? 32767u : ADDEND_MAX;
+    const uint32_t is_short = c->p->element != ELEM_U8, limit = is_short ? 32767u : NM_ADDEND_MAX;
     if ((largest >> q->right) + 1u > limit >> q->left || a->other || two[0] == NO_PAIR) return 0;
     const nm_factor *f = c->e->factor + q->first + two[0], *g = c->e->factor + q->first + two[1];
     const uint32_t soft = g->var == VAR_W, opposite = c->p->flip != 0, own = c->e->rounding && q->left < 7;

@@ -140,11 +140,10 @@ static void fetch_spiked(int32_t *out, const uint8_t *when, const nm_lanes *a) {
     for (uint32_t k = 0; k < a->n; k++) out[k] = out[k] != 0;
 }
 
-/* A trace at the time of each target's last spike; lanes without one are masked by the dependency. Lanes of targets
- * that have spiked come with a list. */
+/* A trace at the time of each target's last spike; lanes without one are masked by the dependency. */
 static void fetch_at_ty(const nm_line *c, int32_t *out, uint32_t trace, const nm_lanes *a) {
     for (uint32_t k = 0; k < a->n; k++) {
-        const uint32_t j = a->other[k], when = c->l->ty[j];
+        const uint32_t j = a->other ? a->other[k] : a->first + k, when = c->l->ty[j];
         out[k] = when ? nm_history(c->e, c->p, trace, when)[trace < TR_Y1 ? c->self : j] : 0;
     }
 }
@@ -305,12 +304,30 @@ static void pair(const nm_line *c, const nm_product *q, const nm_lanes *a, const
     times(c->p1, a->n, &y, end, soft ? SOFT : TRACES);
 }
 
+/* A trace: columns read the same one after the other. */
+static void fetch_again(nm_line *c, const nm_product *q, const nm_factor *f, const nm_lanes *a) {
+    const uint32_t time = nm_history_time(c, q);
+    if (c->fetched == f && c->fetched_list == a->other && c->fetched_first == a->first && c->fetched_time == time) return;
+    fetch_shaped(c->p1, nm_trace_of(c, q, f), f->add, a);
+    c->fetched = c->column ? f : 0;
+    c->fetched_list = a->other;
+    c->fetched_first = a->first;
+    c->fetched_time = time;
+}
+
 /* Everything of a product that varies along the lanes; *s, its scalar part, becomes what that is to be multiplied by.
  * The last multiplication ends the product. */
-static const int32_t *vector_part(const nm_line *c, const nm_product *q, const nm_lanes *a, uint32_t limited,
+static const int32_t *vector_part(nm_line *c, const nm_product *q, const nm_lanes *a, uint32_t limited,
                                   uint32_t *s) {
     const nm_ending end = {*s, q->right, q->left, limited}, none = {1, 0, 0, 0};
-    const uint32_t after = limited ? 1u : 1u << q->left;
+    const uint32_t after = limited ? 1u : 1u << q->left, varies = q->varies[c->column];
+    const nm_factor *only_one = c->e->factor + q->first;
+    if (varies == 1 && !limited && !q->right && is_trace(only_one) && c->column) {
+        fetch_again(c, q, only_one, a);
+        *s <<= q->left;
+        return c->p1;
+    }
+    c->fetched = 0;
     if (!a->other && q->pair[c->column][0] != NO_PAIR) {
         pair(c, q, a, &end);
         *s = after;
@@ -359,14 +376,14 @@ static uint32_t largest_product(const nm_line *c, const nm_product *q, uint32_t 
 /* Where the lanes lie: one after the other; a stride apart; one after the other, but their targets are listed; listed
  * by their far end. */
 enum { RUN, COLUMN, SPARSE, LIST };
-/* What a sum becomes. Its range does what the sign mode and the limits of the sum would do; but that of tag_1 lies
+/* What a sum becomes; NEGATIVE: the magnitude of a negative weight. Its range does what the sign mode and the limits of the sum would do; but that of tag_1 lies
  * below the sum's. */
 enum { BYTE, SHORT, NEGATIVE, TAG1, TAG2 };
 
 NM_INLINE int32_t rounded(int32_t sum, int32_t number, uint32_t kind) {
     if (kind == TAG1) return nm_clip((limit(sum) + number) >> 7, -257, 255);
-    const int32_t lowest = kind == SHORT ? -256 : kind == NEGATIVE ? -255 : 0;
-    return nm_clip((sum + number) >> 7, lowest, kind == NEGATIVE ? 0 : 255);
+    const int32_t value = (sum + number) >> 7;
+    return nm_clip(kind == NEGATIVE ? -value : value, kind == SHORT ? -256 : 0, 255);
 }
 
 /* A product that is not the last one. */
@@ -414,6 +431,27 @@ NM_INLINE void only(void *stored, const int32_t *restrict v, const nm_lanes *a, 
     }
 }
 
+/* The same where it is the weight itself that varies; lanes one after the other are a stride of one apart. */
+NM_INLINE void itself(void *stored, const nm_lanes *a, const nm_pass *x, uint32_t kind, uint32_t listed,
+                      uint32_t own) {
+    const uint32_t stride = a->stride, first = x->key, step = x->step, times = 128u + x->s;
+    const uint32_t *restrict other = a->other;
+    const int32_t up = x->up;
+    const nm_hash h = x->hash;
+    uint8_t *restrict bytes = (uint8_t *)stored + (kind == BYTE ? a->base : 0);
+    int16_t *restrict shorts = (int16_t *)stored + (kind == BYTE ? 0 : a->base);
+    uint32_t key = first;
+    for (uint32_t n = a->n; n; n--, key += step) {
+        const uint32_t far = listed ? *other++ : 0, at = listed ? far * stride : 0;
+        const int32_t number = own ? nm_number7(listed ? first + far * step : key, h) : up;
+        const int32_t value = kind == BYTE ? bytes[at] : shorts[at];
+        const int32_t next = rounded((int32_t)((uint32_t)value * times), number, kind);
+        if (kind == BYTE) bytes[at] = (uint8_t)next;
+        else shorts[at] = (int16_t)next;
+        if (!listed) bytes += stride, shorts += stride;
+    }
+}
+
 /* Each loop is compiled for its own kind of lanes, and out of line: inlined they would run out of registers. */
 typedef void nm_last(int32_t *acc, const int32_t *from, const int32_t *v, const nm_lanes *a, const nm_pass *x);
 typedef void nm_only(void *stored, const int32_t *v, const nm_lanes *a, const nm_pass *x);
@@ -427,16 +465,24 @@ typedef void nm_only(void *stored, const int32_t *v, const nm_lanes *a, const nm
                                                           const nm_pass *x) {                                          \
         only(stored, v, a, x, kind, where, own);                                                                       \
     }
+#define ITSELF(kind, listed, own)                                                                                      \
+    static NM_NOINLINE void itself_##kind##_##listed##_##own(void *stored, const nm_lanes *a, const nm_pass *x) {      \
+        itself(stored, a, x, kind, listed, own);                                                                       \
+    }
+#define ITSELVES(kind) ITSELF(kind, 0, 0) ITSELF(kind, 0, 1) ITSELF(kind, 1, 0) ITSELF(kind, 1, 1)
+#define ITSELF_ROW(kind)                                                                                               \
+    {{itself_##kind##_0_0, itself_##kind##_0_1}, {itself_##kind##_1_0, itself_##kind##_1_1}}
 #define LASTS(kind) LAST(kind, RUN, 0) LAST(kind, RUN, 1) LAST(kind, LIST, 1)
 #define ONLYS(kind)                                                                                                    \
     ONLY(kind, RUN, 0) ONLY(kind, COLUMN, 0) ONLY(kind, RUN, 1) ONLY(kind, COLUMN, 1) ONLY(kind, SPARSE, 1)            \
-    ONLY(kind, LIST, 1)
+    ONLY(kind, LIST, 0) ONLY(kind, LIST, 1)
 #define LAST_ROW(kind) {last_##kind##_RUN_0, last_##kind##_RUN_1, last_##kind##_LIST_1}
 #define ONLY_ROW(kind)                                                                                                 \
-    {{only_##kind##_RUN_0, only_##kind##_COLUMN_0, only_##kind##_RUN_0, only_##kind##_LIST_1},                         \
+    {{only_##kind##_RUN_0, only_##kind##_COLUMN_0, only_##kind##_RUN_0, only_##kind##_LIST_0},                         \
      {only_##kind##_RUN_1, only_##kind##_COLUMN_1, only_##kind##_SPARSE_1, only_##kind##_LIST_1}}
 LASTS(BYTE) LASTS(SHORT) LASTS(NEGATIVE) LASTS(TAG1)
 ONLYS(BYTE) ONLYS(SHORT) ONLYS(TAG2)
+ITSELVES(BYTE) ITSELVES(SHORT)
 
 static nm_last *last_of(uint32_t kind, const nm_lanes *a, uint32_t own) {
     static nm_last *const loop[4][3] = {LAST_ROW(BYTE), LAST_ROW(SHORT), LAST_ROW(NEGATIVE), LAST_ROW(TAG1)};
@@ -461,13 +507,11 @@ static void load_bytes(int32_t *restrict out, const uint8_t *restrict w, const n
     else NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = w[k];
 }
 
-static void store_bytes(uint8_t *restrict w, const int32_t *restrict value, const nm_lanes *a, int32_t flip) {
+static void store_bytes(uint8_t *restrict w, const int32_t *restrict value, const nm_lanes *a) {
     const uint32_t n = a->n, stride = a->stride, *restrict syn = a->syn;
     w += a->base;
-    if (syn) for (uint32_t k = 0; k < n; k++) w[syn[k] * stride] = (uint8_t)((value[k] ^ flip) - flip);
-    else if (stride != 1)
-        for (uint32_t k = 0, at = 0; k < n; k++, at += stride) w[at] = (uint8_t)((value[k] ^ flip) - flip);
-    else if (flip) for (uint32_t k = 0; k < n; k++) w[k] = (uint8_t)-value[k];
+    if (syn) for (uint32_t k = 0; k < n; k++) w[syn[k] * stride] = (uint8_t)value[k];
+    else if (stride != 1) for (uint32_t k = 0, at = 0; k < n; k++, at += stride) w[at] = (uint8_t)value[k];
     else NM_UNROLL4 for (uint32_t k = 0; k < n; k++) w[k] = (uint8_t)value[k];
 }
 
@@ -499,7 +543,7 @@ static void store(const nm_line *c, uint32_t sum, const nm_lanes *a) {
     const int32_t *restrict value = c->acc;
     const uint32_t n = a->n, stride = a->stride, *restrict syn = a->syn;
     if (sum == SUM_W && c->p->element == ELEM_U8) {
-        store_bytes((uint8_t *)(uintptr_t)c->p->w, value, a, (int32_t)c->p->flip);
+        store_bytes((uint8_t *)(uintptr_t)c->p->w, value, a);
         return;
     }
     int16_t *restrict w = (int16_t *)stored(c, sum) + a->base;
@@ -531,8 +575,22 @@ static void end_sum(nm_line *c, uint32_t sum, const int32_t *from, const int32_t
 static void end_only(nm_line *c, uint32_t sum, const int32_t *v, const nm_lanes *a, nm_pass *x) {
     const uint32_t own = c->e->rounding && x->s % 128 != 0;     /* whole numbers have nothing to round */
     if (sum == SUM_W && c->p->flip) x->s = 0u - x->s;
-    if (!own) x->hash.times = 0, x->hash.plus = (uint32_t)x->up << 25;  /* of lists: a hash that is the number */
     only_of(sum == SUM_D ? TAG2 : c->p->element == ELEM_U8 ? BYTE : SHORT, a, own)(stored(c, sum), v, a, x);
+}
+
+/* The weight alone varies, and what is added is not to be limited: see single.c. */
+static int run_itself(const nm_line *c, const nm_product *q, uint32_t largest, const nm_lanes *a, nm_pass *x) {
+    typedef void nm_itself(void *stored, const nm_lanes *a, const nm_pass *x);
+    static nm_itself *const loop[2][2][2] = {ITSELF_ROW(BYTE), ITSELF_ROW(SHORT)};
+    const nm_factor *f = c->e->factor + q->first;
+    const uint32_t is_short = c->p->element != ELEM_U8;
+    if (q->varies[c->column] != 1 || f->var != VAR_W || f->form || f->second || f->add || q->right) return 0;
+    if ((a->other && !a->syn) || (q->dep == DEP_Y0 && a->active == 1)) return 0;
+    if (largest >= (is_short ? 32767u : NM_ADDEND_MAX) >> q->left) return 0;
+    x->s <<= q->left;
+    const uint32_t own = c->e->rounding && x->s % 128 != 0;     /* whole numbers have nothing to round */
+    loop[is_short][a->other != 0][own](stored(c, SUM_W), a, x);
+    return 1;
 }
 
 /* s: the scalar part of the product; order: FIRST of the sum, ENDS it, or both. */
@@ -542,7 +600,7 @@ static void add_product(nm_line *c, uint32_t sum, const nm_product *q, uint32_t 
     nm_pass x = {.s = s, .old = order & FIRST ? 128 : 1};
     if (only_one) {
         rounding(c, sum, a, sum == SUM_W ? c->p->flip : 0, &x);     /* magnitudes stay what they are */
-        if (sum == SUM_W && nm_single(c, q, s, largest, a, &x)) return;
+        if (sum == SUM_W && (run_itself(c, q, largest, a, &x) || nm_single(c, q, s, largest, a, &x))) return;
     }
     load_all(c, only_one ? c->r->reads : c->r->reads | 1u << sum, a);
     const int32_t *v = s ? vector_part(c, q, a, limited, &x.s) : c->old[sum];

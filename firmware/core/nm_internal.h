@@ -10,11 +10,13 @@
 #if defined(__GNUC__) && (defined(__clang__) || __GNUC__ >= 8)
 #define NM_INLINE static inline __attribute__((always_inline))
 #define NM_NOINLINE __attribute__((noinline))
+#define NM_UNROLL2 _Pragma("GCC unroll 2")
 #define NM_UNROLL4 _Pragma("GCC unroll 4")
 #define NM_UNROLL8 _Pragma("GCC unroll 8")
 #else
 #define NM_INLINE static inline
 #define NM_NOINLINE
+#define NM_UNROLL2
 #define NM_UNROLL4
 #define NM_UNROLL8
 #endif
@@ -108,6 +110,7 @@ typedef struct {
     uint8_t varies[2];
     uint32_t most[2];
     uint8_t pair[2][2];                 /* the two factors that vary, see find_pair */
+    uint8_t reads;                      /* bit per sum whose old values some factor reads */
 } nm_product;
 typedef struct {
     uint8_t ii, fi, shift;              /* shift: wide */

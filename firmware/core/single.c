@@ -8,11 +8,12 @@
 
 #if !defined(__ARM_ARCH_6M__)           /* boards with such a core have no room for it */
 
-/* What is added: ((x + add) * clip(trace + trace_add) * s >> right) * scale. */
+/* What is added: ((x * s + add) * clip(trace + trace_add) >> right) * scale; add: the constant of x times s. */
 typedef struct {
     const uint8_t *x, *trace;           /* of the first lane; x null: the weight */
-    int32_t add, trace_add;
-    uint32_t s, right;
+    uint32_t s, add;
+    int32_t trace_add;
+    uint32_t right;
     int32_t scale;                      /* 2^left; negative where magnitudes of negative weights are stored */
     const uint32_t *number;             /* of each lane, times 2^25; null: `up` for all */
     int32_t up;
@@ -27,12 +28,12 @@ NM_INLINE void change(void *stored, const nm_change *y, const nm_lanes *a, uint3
     int16_t *restrict shorts = (int16_t *)stored + (kind == SHORT ? a->base : 0);
     const uint8_t *restrict x = y->x, *restrict t = y->trace, *const end = t + a->n;
     const uint32_t *restrict number = y->number;
-    const uint32_t stride = a->stride, s = y->s, right = y->right;
-    const int32_t add = y->add, trace_add = y->trace_add, scale = y->scale, up = y->up;
-    for (; t != end; bytes += stride, shorts += stride) {
+    const uint32_t stride = a->stride, s = y->s, add = y->add, right = y->right;
+    const int32_t trace_add = y->trace_add, scale = y->scale, up = y->up;
+    NM_UNROLL2 for (; t != end; bytes += stride, shorts += stride) {
         const int32_t value = kind == BYTE ? *bytes : *shorts;
-        const uint32_t first = (uint32_t)((shape == SOFT ? value : *x++) + add);
-        const int32_t v = (int32_t)(first * (uint32_t)nm_clip(*t++ + trace_add, -128, 127) * s) >> right;
+        const uint32_t first = (shape == SOFT ? (uint32_t)value : *x++) * s + add;
+        const int32_t v = (int32_t)(first * (uint32_t)nm_clip(*t++ + trace_add, -128, 127)) >> right;
         const int32_t sum = value * 128 + v * scale + (own ? (int32_t)(*number++ >> 25) : up);
         if (kind == BYTE) *bytes = (uint8_t)nm_clip(sum >> 7, 0, 255);
         else *shorts = (int16_t)nm_clip(sum >> 7, -256, 255);
@@ -50,13 +51,13 @@ typedef void nm_loop(void *stored, const nm_change *y, const nm_lanes *a);
     {{change_##shape##_BYTE_0, change_##shape##_BYTE_1}, {change_##shape##_SHORT_0, change_##shape##_SHORT_1}}
 LOOPS(SOFT) LOOPS(TRACES)
 
-/* The numbers of all lanes, and of up to three more: apart from the rest, since both need all registers. */
+/* The numbers of all lanes, and of up to seven more: apart from the rest, since both need all registers. */
 static NM_NOINLINE void numbers(uint32_t *restrict out, uint32_t n, const nm_pass *x) {
     const nm_hash h = x->hash;
     const uint32_t step = x->step;
     uint32_t key = x->key;
-    for (const uint32_t *end = out + n; out < end; out += 4)
-        NM_UNROLL4 for (uint32_t k = 0; k < 4; k++, key += step) out[k] = nm_number32(key, h);
+    for (const uint32_t *end = out + n; out < end; out += 8)
+        NM_UNROLL8 for (uint32_t k = 0; k < 8; k++, key += step) out[k] = nm_number32(key, h);
 }
 
 int nm_single(const nm_line *c, const nm_product *q, uint32_t s, uint32_t largest, const nm_lanes *a,
@@ -70,9 +71,9 @@ int nm_single(const nm_line *c, const nm_product *q, uint32_t s, uint32_t larges
     const nm_change y = {
         .x = soft ? 0 : nm_trace_of(c, q, g) + a->first,
         .trace = nm_trace_of(c, q, f) + a->first,
-        .add = soft && opposite ? -g->add : g->add,     /* -m + add = -(m - add) */
+        .s = soft && opposite ? 0u - s : s,             /* of magnitudes */
+        .add = (uint32_t)(int32_t)g->add * s,
         .trace_add = f->add,
-        .s = soft && opposite ? 0u - s : s,
         .right = q->right,
         .scale = (int32_t)(opposite ? 0u - (1u << q->left) : 1u << q->left),
         .number = (const uint32_t *)c->p2,

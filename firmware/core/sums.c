@@ -47,8 +47,13 @@ static void find_pair(const nm_line *c, nm_product *q, uint32_t column, const ui
     }
 }
 
-/* What of a product varies along a row or a column, and how large that can be. */
+static uint8_t read_by(uint32_t var) {
+    return (uint8_t)(var >= VAR_W && var <= VAR_T ? 1u << (var - VAR_W) : 0u);
+}
+
+/* What of a product varies along a row or a column, how large that can be, and what it reads. */
 static void product_start(const nm_line *c, nm_product *q) {
+    q->reads = 0;
     for (uint32_t column = 0; column < 2; column++) {
         uint32_t most = 1, n = 0;
         uint8_t varies[6] = {0};
@@ -59,6 +64,7 @@ static void product_start(const nm_line *c, nm_product *q) {
                 continue;
             q->varies[column] |= (uint8_t)(1u << k);
             varies[n++] = (uint8_t)k;
+            q->reads |= read_by(f->var) | (f->second ? read_by(f->second - 1u) : 0u);
             most = most >> 22 ? UINT32_C(1) << 31 : most * largest(f);      /* no factor is over 512 */
         }
         q->most[column] = most;
@@ -251,7 +257,7 @@ typedef struct { const int32_t *v, *x; const uint8_t *b, *t; int32_t add, t_add;
         const nm_ending end = *last;                                                                                   \
         const int32_t *restrict v = y->v, add = y->add, t_add = y->t_add;                                              \
         const uint8_t *restrict t = y->t;                                                                              \
-        NM_UNROLL4 for (uint32_t k = 0; k < n; k++)                                                                    \
+        NM_UNROLL2 for (uint32_t k = 0; k < n; k++)                                                                    \
             *out++ = ended((uint32_t)(*v++ + add) * (uint32_t)nm_clip(*t++ + t_add, -128, 127), &end, limited);        \
     }                                                                                                                  \
     static NM_NOINLINE void traces_##limited(int32_t *restrict out, uint32_t n, const nm_vectors *y,                   \
@@ -259,7 +265,7 @@ typedef struct { const int32_t *v, *x; const uint8_t *b, *t; int32_t add, t_add;
         const nm_ending end = *last;                                                                                   \
         const int32_t add = y->add, t_add = y->t_add;                                                                  \
         const uint8_t *restrict t = y->t, *restrict b = y->b;                                                          \
-        NM_UNROLL4 for (uint32_t k = 0; k < n; k++)                                                                    \
+        NM_UNROLL2 for (uint32_t k = 0; k < n; k++)                                                                    \
             *out++ = ended((uint32_t)(*b++ + add) * (uint32_t)nm_clip(*t++ + t_add, -128, 127), &end, limited);        \
     }
 TIMES(0) TIMES(1)
@@ -358,6 +364,7 @@ static int due(const nm_line *c, const nm_product *q, uint32_t active) {
 /* Everything of a product that is the same for all lanes, times its mantissa. */
 static uint32_t scalar_part(const nm_line *c, const nm_product *q) {
     uint32_t s = (uint32_t)(int32_t)q->mant;
+    if (q->varies[c->column] + 1u == 1u << q->factors) return s;
     for (uint32_t k = 0; k < q->factors; k++) {
         if (!(q->varies[c->column] >> k & 1u)) s *= (uint32_t)scalar(c, q, c->e->factor + q->first + k);
     }
@@ -602,7 +609,7 @@ static void add_product(nm_line *c, uint32_t sum, const nm_product *q, uint32_t 
         rounding(c, sum, a, sum == SUM_W ? c->p->flip : 0, &x);     /* magnitudes stay what they are */
         if (sum == SUM_W && (run_itself(c, q, largest, a, &x) || nm_single(c, q, s, largest, a, &x))) return;
     }
-    load_all(c, only_one ? c->r->reads : c->r->reads | 1u << sum, a);
+    load_all(c, only_one ? q->reads : q->reads | 1u << sum, a);
     const int32_t *v = s ? vector_part(c, q, a, limited, &x.s) : c->old[sum];
     const int32_t *from = order & FIRST ? c->old[sum] : c->acc;
     if (only_one) end_only(c, sum, v, a, &x);

@@ -158,21 +158,64 @@ def _pair(engine: Engine, exp: int, rounding: Any, name: str) -> float:
     return of_the_learning(counts) / (engine.counters()["plastic_updates"] - before)
 
 
+PAIRS = ((Factor("w", -200), 0), (Factor("w"), 3))
+"""What multiplies a trace in a product of two varying factors, as (factor, constant of the trace)."""
+
+
 def product_costs(engine: Engine) -> dict[str, float]:
-    """Instructions per synapse of a product of the interpreter: the dearest sign mode, and factor, of each."""
+    """Instructions per synapse of a product of the interpreter: the dearest sign mode, and factor, of each.
+
+    The first product of a sum comes with all that the sum costs: weights are read, rounded and written. A further one is
+    what a sum of four has more than a sum of two, halved.
+    """
     costs = {}
     for rounding in ROUNDINGS:
         for where, dependency, trace in LINES:
-            first = [(Product(dependency, -1, -2, (f,)),) for f in (Factor("w"), Factor(trace, 3))]
-            costs[f"interpreted product, the first, {rounding}, {where}"] = max(
-                _interpreted(engine, rounding, sign, dw) for sign in SIGNS for dw in first
+            first = {"": [(Factor("w"),), (Factor(trace, 3),)], " of two varying factors": _pairs(trace)}
+            for what, factors in first.items():
+                costs[f"interpreted product, the first{what}, {rounding}, {where}"] = max(
+                    _interpreted(engine, rounding, sign, (Product(dependency, -1, -3, f),))
+                    for sign in SIGNS for f in factors
+                )  # fmt: skip
+        further = {"a trace": [(Factor("y1", 3),)], "the weight": [(Factor("w"),)], "two varying factors": _pairs("y1")}
+        for name, factors in further.items():
+            costs[f"interpreted product, each further of {name}, {rounding}"] = max(
+                _further(engine, rounding, sign, Product("x0", 1, -3, f)) for sign in SIGNS for f in factors
             )
-        one = (Product("x0", -1, -2, (Factor("w"),)),)
-        for name, factor in (("a trace", Factor("y1", 3)), ("the weight", Factor("w"))):
-            more = one + 3 * (Product("x0", 1, -2, (factor,)),)
-            both = [_interpreted(engine, rounding, SIGNS[0], dw) for dw in (more, one)]
-            costs[f"interpreted product, each further of {name}, {rounding}"] = (both[0] - both[1]) / 3
+        costs[f"interpreted product, the first, {rounding}, columns with gaps"] = max(
+            _with_gaps(engine, rounding, sign, (f,)) for sign in SIGNS for f in (Factor("w"), Factor("x1", 3))
+        )
     return costs
+
+
+def _pairs(trace: str) -> list[tuple[Factor, ...]]:
+    """The weight and a trace, with constants in either, and a trace twice."""
+    soft = [(factor, Factor(trace, constant)) for factor, constant in PAIRS]
+    return [*soft, (Factor(trace), Factor(trace, -3))]
+
+
+def _further(engine: Engine, rounding: str, sign: tuple[Any, int], product: Product) -> float:
+    two = (Product("x0", -1, -3, (Factor("w"),)), product)
+    return (_interpreted(engine, rounding, sign, (*two, product, product)) - _interpreted(engine, rounding, sign, two)) / 2
+
+
+def _with_gaps(engine: Engine, rounding: str, sign: tuple[Any, int], factors: tuple[Factor, ...]) -> float:
+    """Per synapse of a column from whose rows a quarter has been taken: without these rows, of which all are measured.
+
+    All sources or a quarter of them spike, or none, and the targets always do: a count is of the columns alone, of rows
+    alone, or of both, and the synapses of rows cost the same each.
+    """
+    rows = (Product("x0", -1, -3, (Factor("w"),)),)
+    both = (Product("y0", -1, -3, factors), *rows)
+    steps, n = PRODUCT_STEPS + 1 - FIRST, N
+
+    def cost(spiking: int) -> float:
+        more, less = (_Run(_plastic(dw, rounding, sign, True), spiking) for dw in (both, rows))
+        return (_count(engine, more, PRODUCT_STEPS) - _count(engine, less, PRODUCT_STEPS)) / N_IN
+
+    before = cost(0) * (FIRST - 1) / PRODUCT_STEPS
+    crossing = (cost(n) - before) / n
+    return (cost(n // 4) - before - crossing * n / 4) / (n - n // 4) / steps
 
 
 def wide_costs(engine: Engine) -> dict[str, float]:

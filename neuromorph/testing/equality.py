@@ -12,7 +12,7 @@ import numpy as np
 from neuromorph.compare import compare
 from neuromorph.records import Events
 from neuromorph.session import Session, Stimulus
-from neuromorph.testing.programs import COLUMNS, STEPS, Draw, columns, draw, large
+from neuromorph.testing.programs import COLUMNS, PAIRS, STEPS, UNSORTED, Draw, columns, draw, large, pairs, unsorted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,6 +34,8 @@ DIRECTED: Mapping[int, Callable[[], Draw]] = {
     -1: large,
     **{-2 - number: partial(columns, number) for number in range(COLUMNS)},
     **{-2 - COLUMNS - number: partial(columns, number, "wide") for number in range(COLUMNS) if number // 3 % 2},
+    **{-2 - 2 * COLUMNS - number: partial(pairs, number) for number in range(PAIRS)},
+    **{-2 - 2 * COLUMNS - PAIRS - number: partial(unsorted, number) for number in range(UNSORTED)},
 }
 """Programs made on purpose, by seeds that random ones do not have."""
 UNREACHABLE = {
@@ -96,11 +98,11 @@ def random_case(seed: int, steps: int = STEPS, seen: Counter[str] | None = None)
 
 
 def active(seed: int, engine: Callable[[], Engine], steps: int = STEPS) -> tuple[Draw, Trace]:
-    """The first program of a seed that is worth comparing, and its uninterrupted run on an engine."""
+    """The program of a seed, of random ones the first that is worth comparing, and its uninterrupted run."""
     for attempt in range(ATTEMPTS):
         drawn = DIRECTED[seed]() if seed in DIRECTED else draw(seed, attempt, steps, profile=_profile(seed))
         trace = trace_of(replace(drawn, pause=0), engine())
-        if is_active(drawn, trace):
+        if seed in DIRECTED or is_active(drawn, trace):
             return drawn, trace
     raise RuntimeError(f"no active program found for seed {seed}")  # the generator is at fault, not its user
 

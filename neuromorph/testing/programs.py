@@ -16,7 +16,7 @@ from neuromorph.testing.extensions import extended, large_payloads
 from neuromorph.testing.slow import drifting, releasing
 from neuromorph.testing.widened import widened
 
-__all__ = ["COLUMNS", "STEPS", "Draw", "Events", "columns", "draw", "large"]
+__all__ = ["COLUMNS", "PAIRS", "STEPS", "UNSORTED", "Draw", "Events", "columns", "draw", "large", "pairs", "unsorted"]
 
 Events = dict[str, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]
 STEPS = 200
@@ -26,6 +26,8 @@ LAST = 2**32 - 1
 """The last step there is."""
 COLUMNS = 54
 """Programs of `columns`."""
+PAIRS, UNSORTED = 96, 4
+"""Programs of `pairs` and of `unsorted`."""
 DENSE_MAX = 5000  # synapses; the trace holds every weight of every step
 _NOTHING: tuple[Product, ...] = ()
 
@@ -132,6 +134,62 @@ def columns(number: int, profile: str = "loihi2") -> Draw:
     step = np.repeat(np.arange(1, steps + 1, 2), spiking.size)
     events = {"input": (step, np.tile(spiking, steps // 2), np.ones(step.size, np.int64))} if gaps else {}
     return Draw(_with_probes(np.random.default_rng(0), program), events, steps, state=state)
+
+
+def pairs(number: int) -> Draw:
+    """Products in which two things vary, over more synapses than run at once, in rows, columns, and where they cross.
+
+    `number` (0 .. `PAIRS` - 1) tells the sign mode, the rounding, whether rows or columns are long, how many neurons
+    of the long side spike, whether products can pass the limits of their sum, and whether a sum has one or several.
+    """
+    rng = np.random.default_rng([3, number])
+    number, sign = divmod(number, 3)
+    number, rounding = divmod(number, 2)
+    number, tall = divmod(number, 2)
+    number, share = divmod(number, 2)
+    several, scale = divmod(number, 2)
+    long, short, steps = 140, 5, 10
+    n_pre, n_post = (long, short) if tall else (short, long)
+    mode: Literal["exc", "inh", "mixed"] = ("exc", "inh", "mixed")[sign]  # type: ignore[assignment]
+    low, high = ((0, 256), (-255, 1), (-256, 256))[sign]
+    w, add = Factor("w", int(rng.choice([0, -200, 90]))), int(rng.choice([0, 3, -40]))
+
+    def products(dependency: Literal["x0", "y0"], trace: str) -> tuple[Product, ...]:
+        exp, mant = (1, 7) if scale else (-5, int(rng.choice([-1, 1])))
+        one, two = Factor(trace + "1", add), Factor(trace + "2", -3)
+        made = Product(dependency, mant, exp, (w, one)), Product(dependency, -mant, exp, (one, two))
+        more = Product(dependency, 1, -3, (Factor("w"),)), Product(dependency, -1, -3, (two,))
+        return (*made, *more) if several else (made[int(rng.integers(2))],)
+
+    traces = {name: Trace(int(rng.integers(1, 60)), 0, 30.0) for name in ("x1", "x2", "y1", "y2")}
+    tags = (Product("y0", 3, -3, (Factor("w"), Factor("x1"))),) if several else ()
+    rule = Rule((*products("x0", "y"), *products("y0", "x")), (), tags, traces, t_epoch=1 + int(rng.integers(2)))
+    projection = Projection("p", "input", "cells", rng.integers(low, high, (n_pre, n_post)), -8, mode, rule=rule)
+    active = rng.random(n_post) < (0.1, 0.7)[share if not tall else 1]
+    cells = Population("cells", n_post, du=741, dv=200, vth=np.where(active, 1, 131071), bias=100_000)
+    roundings: tuple[Literal["shared", "synapse"], ...] = ("shared", "synapse")
+    program = build([Population("input", n_pre, "input"), cells], [projection], rounding=roundings[rounding])
+    step, index = np.nonzero(rng.random((steps, n_pre)) < (0.15, 0.6)[share if tall else 1])
+    events = {"input": (step + 1, index, np.ones(step.size, np.int64))}
+    state = {("p", name): rng.integers(0, 128, n_pre if name[0] == "x" else n_post) for name in traces}
+    return Draw(_with_probes(rng, program), events, steps, state=state)
+
+
+def unsorted(number: int) -> Draw:
+    """Neurons that spiked in the epoch by a state that is written in, and others that spike in it afterwards."""
+    rng, n, steps = np.random.default_rng([4, number]), 20, 4
+    rule = Rule(
+        (Product("y0", 3, -1, (Factor("x1"),)), Product("x0", -3, -1, (Factor("y1"),))),
+        traces={"x1": Trace(20, 0, 50.0), "y1": Trace(20, 0, 50.0)}, t_epoch=1,
+    )  # fmt: skip
+    projection = Projection("p", "input", "cells", rng.integers(50, 200, (n, n)), -8, "exc", rule=rule)
+    cells = Population("cells", n, du=741, dv=200, vth=rng.choice([1, 131071], n), bias=100_000)
+    program = build([Population("input", n, "input"), cells], [projection], rounding="synapse")
+    step, index = np.nonzero(rng.random((steps, n)) < 0.4)
+    events = {"input": (step + 1, index, np.ones(step.size, np.int64))}
+    state = {("p", name): rng.integers(0, 2, n) for name in ("tx", "ty")}
+    state |= {("p", name): rng.integers(20, 128, n) for name in ("x1", "y1")}
+    return Draw(_with_probes(rng, program), events, steps, state=state)
 
 
 def _first(rng: np.random.Generator, steps: int) -> int:

@@ -272,13 +272,13 @@ NM_INLINE uint32_t nm_mix_inline(uint32_t x) {     /* in loops that vectorise */
 /* 127 - r of a key, r = mix(key) >> 25: the last round of mix changes only lower bits, and 127 - (x >> 25) is ~x >> 25,
  * which the last multiplication can give at once. `opposite`, all bits or none: r itself, for weights that are stored as
  * magnitudes of negative ones. */
-typedef struct { uint32_t mix, times, plus; } nm_hash;   /* in memory: cheaper on small cores than to build them */
+typedef struct { uint32_t times, plus; } nm_hash;
 NM_INLINE nm_hash nm_hash_for(uint32_t opposite) {
-    const nm_hash h = {0x7FEB352Du, opposite ? 0x846CA68Bu : 0u - 0x846CA68Bu, opposite ? 0 : UINT32_MAX};
+    const nm_hash h = {opposite ? 0x846CA68Bu : 0u - 0x846CA68Bu, opposite ? 0 : UINT32_MAX};
     return h;
 }
 NM_INLINE uint32_t nm_number32(uint32_t x, nm_hash h) {     /* times 2^25, and more below */
-    x = (x ^ (x >> 16)) * h.mix;
+    x = (x ^ (x >> 16)) * 0x7FEB352Du;
     return (x ^ (x >> 15)) * h.times + h.plus;
 }
 NM_INLINE int32_t nm_number7(uint32_t x, nm_hash h) { return (int32_t)(nm_number32(x, h) >> 25); }

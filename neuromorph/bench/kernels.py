@@ -165,19 +165,26 @@ PAIRS = ((Factor("w", -200), 0), (Factor("w"), 3))
 def product_costs(engine: Engine) -> dict[str, float]:
     """Instructions per synapse of a product of the interpreter: the dearest sign mode, and factor, of each.
 
-    The first product of a sum comes with all that the sum costs: weights are read, rounded and written. A further one is
-    what a sum of four has more than a sum of two, halved.
+    The first product of a sum comes with all that the sum costs: weights are read, rounded and written. A further
+    one is what a sum of four has more than a sum of two, halved.
     """
     costs = {}
     for rounding in ROUNDINGS:
         for where, dependency, trace in LINES:
-            first = {"": [(Factor("w"),), (Factor(trace, 3),)], " of two varying factors": _pairs(trace)}
+            first: dict[str, list[tuple[Factor, ...]]] = {
+                "": [(Factor("w"),), (Factor(trace, 3),)],
+                " of two varying factors": _pairs(trace),
+            }
             for what, factors in first.items():
                 costs[f"interpreted product, the first{what}, {rounding}, {where}"] = max(
                     _interpreted(engine, rounding, sign, (Product(dependency, -1, -3, f),))
                     for sign in SIGNS for f in factors
                 )  # fmt: skip
-        further = {"a trace": [(Factor("y1", 3),)], "the weight": [(Factor("w"),)], "two varying factors": _pairs("y1")}
+        further: dict[str, list[tuple[Factor, ...]]] = {
+            "a trace": [(Factor("y1", 3),)],
+            "the weight": [(Factor("w"),)],
+            "two varying factors": _pairs("y1"),
+        }
         for name, factors in further.items():
             costs[f"interpreted product, each further of {name}, {rounding}"] = max(
                 _further(engine, rounding, sign, Product("x0", 1, -3, f)) for sign in SIGNS for f in factors
@@ -196,7 +203,9 @@ def _pairs(trace: str) -> list[tuple[Factor, ...]]:
 
 def _further(engine: Engine, rounding: str, sign: tuple[Any, int], product: Product) -> float:
     two = (Product("x0", -1, -3, (Factor("w"),)), product)
-    return (_interpreted(engine, rounding, sign, (*two, product, product)) - _interpreted(engine, rounding, sign, two)) / 2
+    return (
+        _interpreted(engine, rounding, sign, (*two, product, product)) - _interpreted(engine, rounding, sign, two)
+    ) / 2
 
 
 def _with_gaps(engine: Engine, rounding: str, sign: tuple[Any, int], factors: tuple[Factor, ...]) -> float:

@@ -150,7 +150,7 @@ def pairs(number: int) -> Draw:
     several, scale = divmod(number, 2)
     long, short, steps = 140, 5, 10
     n_pre, n_post = (long, short) if tall else (short, long)
-    mode: Literal["exc", "inh", "mixed"] = ("exc", "inh", "mixed")[sign]  # type: ignore[assignment]
+    mode: Literal["exc", "inh", "mixed"] = ("exc", "inh", "mixed")[sign]
     low, high = ((0, 256), (-255, 1), (-256, 256))[sign]
     w, add = Factor("w", int(rng.choice([0, -200, 90]))), int(rng.choice([0, 3, -40]))
 

@@ -20,8 +20,13 @@ MOST = {
 }
 """By beginning of the name: whatever the size of the steps, the rounding, the epoch, the sign mode and the factor."""
 
-APART = {"synaptic event, static dense, delays": 15}
-"""Not one instruction stream over the row: each synapse is looked up on its own."""
+APART = {
+    "synaptic event, static dense, delays": 15,
+    "interpreted product, the first of two varying factors, synapse, rows": 29,
+    "interpreted product, the first of two varying factors, synapse, columns": 29,
+}
+"""Not one instruction stream over the row, each synapse is looked up on its own; and the sums that read two factors
+and the weight, draw a number for each synapse, round and write, of which the product itself takes less than 25."""
 
 
 @pytest.mark.timeout(600)  # 7 s of CPU; a shared machine may need many times that

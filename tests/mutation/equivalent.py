@@ -52,6 +52,8 @@ _ONE_BY_ONE = "rows that are not taken together are taken one by one by the loop
 _FIVE = "the sixth bit of `traces` is 0 (the verifier refuses others, R8), so a sixth round does nothing"
 _LARGER = "says `may` once more often; then each product is limited one by one, which is the definition"
 _SAME_DECAY = "both ways compute floor(D v) + (number < T(v)) of each value; which one is a matter of speed"
+_ROWS = "a row whole, or without its active columns and these again: two ways to the same values"
+_IN_ONE_LOOP = "if ((largest >> q->right) + 1u {} limit >> q->left || a->other || two[0] == NO_PAIR) return 0;"
 
 PROOFS: tuple[Proof, ...] = (
     Proof(
@@ -175,13 +177,56 @@ PROOFS: tuple[Proof, ...] = (
     ),
     Proof(
         "sums.c",
-        "uint32_t most = (int32_t)s < 0 ? 0u [[-]] s : s;",
+        "const uint32_t most = q->most[c->column], size = (int32_t)s < 0 ? 0u [[-]] s : s;",
         ("+",),
         "a negative s counts as over 2^31: " + _LARGER,
     ),
-    Proof("sums.c", "uint32_t most = (int32_t)s [[<]] 0 ? 0u - s : s;", ("<=",), "-0 is 0"),
-    Proof("sums.c", "if (most [[>]] 0x7FFFFFFFu >> f->bits) return 1;", (">=",), _LARGER),
-    Proof("sums.c", "return (most >> q->right) + 1u [[>]] 32767u >> q->left;", (">=",), _LARGER),
+    Proof(
+        "sums.c",
+        "const uint32_t most = q->most[c->column], size = (int32_t)s [[<]] 0 ? 0u - s : s;",
+        ("<=",),
+        "-0 is 0",
+    ),
+    Proof(
+        "sums.c",
+        "const uint32_t largest = largest_product(c, q, s), "
+        "limited = (largest >> q->right) + 1u [[>]] 32767u >> q->left;",
+        (">=",),
+        _LARGER,
+    ),
+    Proof(
+        "sums.c",
+        "if (largest [[>=]] (is_short ? 32767u : NM_ADDEND_MAX) >> q->left) return 0;",
+        (">",),
+        "what is as large as the limit is not over it",
+    ),
+    Proof(
+        "sums.c",
+        "if (var [[>=]] VAR_W && var <= VAR_T && !f->form && !f->second && !f->add) return c->old[var - VAR_W];",
+        (">",),
+        "weights go on, and are copied as they are",
+    ),
+    Proof(
+        "single.c",
+        _IN_ONE_LOOP.format("[[>]]"),
+        (">=",),
+        "a product that is refused goes the long way, with the same sums",
+    ),
+    Proof("learn.c", "if (2 [[*]] again > c->p->n_post) {", ("+",), _ROWS),
+    Proof("learn.c", "if (2 * again [[>]] c->p->n_post) {", (">=", "<="), _ROWS),
+    Proof(
+        "learn.c",
+        "dense_lanes(c, start, again [[<]] c->p->n_post ? 1 : 2);",
+        ("<=",),
+        "`some` where all spiked: each lane is asked, and has",
+    ),
+    Proof(
+        "nm_internal.h",
+        "NM_INLINE uint32_t nm_feature(const nm_image *m, uint32_t bit) "
+        "{ return m->base[20 + bit / 8] >> bit % 8 [[&]] 1u; }",
+        ("|",),
+        "only nm_layout asks: there is scratch memory for features that the image does not have",
+    ),
     Proof(
         "traces.c",
         "if (n [[<=]] NM_DECAY_ENTRIES) {",

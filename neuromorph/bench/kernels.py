@@ -175,19 +175,19 @@ def product_costs(engine: Engine) -> dict[str, float]:
                 "": [(Factor("w"),), (Factor(trace, 3),)],
                 " of two varying factors": _pairs(trace),
             }
-            for what, factors in first.items():
+            for what, choice in first.items():
                 costs[f"interpreted product, the first{what}, {rounding}, {where}"] = max(
                     _interpreted(engine, rounding, sign, (Product(dependency, -1, -3, f),))
-                    for sign in SIGNS for f in factors
+                    for sign in SIGNS for f in choice
                 )  # fmt: skip
         further: dict[str, list[tuple[Factor, ...]]] = {
             "a trace": [(Factor("y1", 3),)],
             "the weight": [(Factor("w"),)],
             "two varying factors": _pairs("y1"),
         }
-        for name, factors in further.items():
+        for name, choice in further.items():
             costs[f"interpreted product, each further of {name}, {rounding}"] = max(
-                _further(engine, rounding, sign, Product("x0", 1, -3, f)) for sign in SIGNS for f in factors
+                _further(engine, rounding, sign, Product("x0", 1, -3, f)) for sign in SIGNS for f in choice
             )
         costs[f"interpreted product, the first, {rounding}, columns with gaps"] = max(
             _with_gaps(engine, rounding, sign, (f,)) for sign in SIGNS for f in (Factor("w"), Factor("x1", 3))
@@ -219,7 +219,7 @@ def _with_gaps(engine: Engine, rounding: str, sign: tuple[Any, int], factors: tu
     steps, n = PRODUCT_STEPS + 1 - FIRST, N
 
     def cost(spiking: int) -> float:
-        more, less = (_Run(_plastic(dw, rounding, sign, True), spiking) for dw in (both, rows))
+        more, less = (_Run(_plastic(dw, rounding, sign, True, "loihi2"), spiking) for dw in (both, rows))
         return (_count(engine, more, PRODUCT_STEPS) - _count(engine, less, PRODUCT_STEPS)) / N_IN
 
     before = cost(0) * (FIRST - 1) / PRODUCT_STEPS

@@ -1,4 +1,4 @@
-"""Measure, and write the tables of the README: ``python docs/figures.py [accuracy] [speed]`` (default: both)."""
+"""Measure, and write tables into the pages: ``python docs/figures.py [accuracy] [speed] [rules]`` (default: all)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+DOCS = Path(__file__).resolve().parent
+README = DOCS.parent / "README.md"
 SPLITS = "0-4"
 NETWORKS = ("N1", "N2", "N3", "N4")
 BOARDS = ("mcu:m4", "mcu:m3", "mcu:m0")
@@ -18,12 +19,14 @@ BOARDS = ("mcu:m4", "mcu:m3", "mcu:m0")
 
 def main(wanted: list[str]) -> None:
     """Measure what is wanted and write it between its marks."""
-    for name in wanted or ["accuracy", "speed"]:
-        table = {"accuracy": accuracy, "speed": speed}[name]()
-        text = README.read_text(encoding="utf-8")
+    tables = {"accuracy": (accuracy, README), "speed": (speed, README), "rules": (rules, DOCS / "howto" / "bench.md")}
+    for name in wanted or tables:
+        measure, page = tables[name]
+        table = measure()
+        text = page.read_text(encoding="utf-8")
         begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
         text = re.sub(f"{begin}.*?{end}", lambda _: f"{begin}\n{table}\n{end}", text, flags=re.DOTALL)  # noqa: B023
-        README.write_text(text, encoding="utf-8")
+        page.write_text(text, encoding="utf-8")
 
 
 def neuromorph(*words: str) -> Any:
@@ -87,6 +90,17 @@ def kernels() -> str:
     rows = [f"| instructions per | {' | '.join(f'`{b}`' for b in BOARDS)} |", "|---" * (len(BOARDS) + 1) + "|"]
     for work in costs[BOARDS[0]]:
         rows.append(f"| {work} | {' | '.join(f'{costs[b][work]:.1f}' for b in BOARDS)} |")
+    return "\n".join(rows)
+
+
+def rules() -> str:
+    """Exact instructions that each named rule costs on an emulated board."""
+    costs = {board: neuromorph("bench", "--rules", "--target", board)["rules"] for board in ("mcu:m4", "mcu:m0")}
+    head = [f"{what}, `{board}`" for board in costs for what in ("per update", "per neuron and step")]
+    rows = [f"| rule | {' | '.join(head)} |", "|---" * (len(head) + 1) + "|"]
+    for name in costs["mcu:m4"]:
+        cells = (costs[board][name][key] for board in costs for key in ("update", "neuron_step"))
+        rows.append(f"| `{name}` | {' | '.join('' if c is None else f'{c:.1f}' for c in cells)} |")
     return "\n".join(rows)
 
 

@@ -6,20 +6,19 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
 import neuromorph as nm
-from neuromorph import plasticity
+from neuromorph.bench.rules import RULES, small
 from neuromorph.cli import COMMANDS, cli
 from neuromorph.engine import Target
 from neuromorph.errors import NeuromorphError
 from neuromorph.image import FEATURES
 from neuromorph.targets import find, installed
-from neuromorph.units import Hz, ms
+from neuromorph.units import ms
 from neuromorph.worker.peer import PeerBackend
 
 FOLDER = Path(__file__).resolve().parent / "reference"
@@ -295,82 +294,11 @@ def _held(net: nm.Network, target: Target, reasons: dict[str, int], profile: str
     return "kernel" if own else "native"
 
 
-def _network(
-    neuron: nm.LIF | nm.TernaryLIF | None = None, rule: plasticity.PlasticityRule | None = None, graded: bool = False,
-    short_term: plasticity.ShortTermPlasticity | None = None,
-) -> nm.Network:
-    net = nm.Network(name="probe", dt=1 * ms, seed=1)
-    source = net.input(16, name="source", graded=graded, source=None if graded else nm.Poisson(10 * Hz))
-    cells = net.population(8, neuron or nm.LIF(tau_m=20 * ms, tau_s=5 * ms), name="cells")
-    for name in rule.reads if rule is not None else ():
-        if name == "rate":
-            net.rate(cells, tau=1.0, full_scale=100 * Hz, name=name)
-        else:
-            net.modulator(name=name, full_scale=4.0)
-    weights = -0.1 if rule is not None and rule.sign == "inh" else 0.1
-    net.connect(source, cells, weights=weights, plasticity=rule, short_term=short_term, name="syn")
-    return net
-
-
-def _stdp(variant: Any) -> Callable[[], nm.Network]:
-    return lambda: _network(rule=plasticity.STDP(0.01, 0.01, 20 * ms, 20 * ms, w_max=0.3, variant=variant))
-
-
-PAIRS = plasticity.STDP(0.01, 0.01, 20 * ms, 20 * ms, w_max=0.3)
-NAMED: dict[str, plasticity.PlasticityRule] = {
-    "TripletSTDP": plasticity.TripletSTDP.visual_cortex(w_max=0.3),
-    "InhibitorySTDP": plasticity.InhibitorySTDP(0.005, 20 * ms, target_rate=5 * Hz, w_max=0.3),
-    "Oja": plasticity.Oja(eta=0.1, alpha=1.0, tau_pre=50 * ms, tau_post=50 * ms, w_max=0.3, period=16 * ms),
-    "CalciumRule": plasticity.CalciumRule(
-        tau_calcium=20 * ms, c_pre=1.0, c_post=2.0, theta_p=1.3, theta_d=1.0, gamma_p=2.0, gamma_d=1.0, w_max=0.3
-    ),
-    "FiniteResource(STDP)": plasticity.FiniteResource(PAIRS, total=2.0),
-    "RewardSTDP": plasticity.RewardSTDP(
-        a_plus=0.1, a_minus=0.1, tau_plus=20 * ms, tau_minus=20 * ms, tau_eligibility=1.0, modulator="dopamine",
-        eta=1.0, w_max=0.3,
-    ),
-    "PES": plasticity.PES(error="error", learning_rate=1e-3, w_max=0.3),
-    "BCM": plasticity.BCM(
-        eta=0.01, tau_pre=20 * ms, tau_post=50 * ms, rate="rate", rate_0=10 * Hz, w_max=0.3
-    ),
-    "Metaplasticity": plasticity.Metaplasticity(
-        a2_minus=0.01, a3_plus=0.01, tau_plus=16.8 * ms, tau_minus=33.7 * ms, tau_y=114 * ms, rate="rate",
-        rate_0=10 * Hz, w_max=0.3,
-    ),
-    "STDP + SynapticScaling": PAIRS + plasticity.SynapticScaling(rate="rate", target=10 * Hz, speed=0.05),
-    "STDP + Sleep": PAIRS + plasticity.Sleep(gate="night", speed=0.1),
-    "STDP + Consolidation": PAIRS + plasticity.Consolidation(
-        tau_early=40.0, tau_tag=60.0, tau_late=45.0, threshold=0.05, late_max=0.15, protein="protein"
-    ),
-    "Gate(STDP)": plasticity.Gate(PAIRS, by="attention"),
-    'Custom(dw="2^-2*u4*reward*x1", modulators=...)': plasticity.Custom(
-        dw="2^-2*u4*reward*x1", traces={"x1": plasticity.TraceSpec(60, 10 * ms)}, modulators={"reward": "dopamine"}
-    ),
-}  # fmt: skip
-RULES: dict[str, Callable[[], nm.Network]] = {
-    **{f'STDP(variant="{name}")': _stdp(name) for name in ("additive", "multiplicative", "soft", "nearest")},
-    "InstarSTDP": lambda: _network(rule=plasticity.InstarSTDP(0.125, 20 * ms, w_max=0.3)),
-    "InstarSTDP(graded=True)": lambda: _network(
-        rule=plasticity.InstarSTDP(0.125, 20 * ms, w_max=0.3, graded=True), graded=True
-    ),
-    "Hebbian": lambda: _network(rule=plasticity.Hebbian(0.5, 20 * ms, 20 * ms, w_max=0.3, period=16 * ms, decay=0.1)),
-    'Custom(dw="2^-3*y0*x1 - 2^-5*y0*w")': lambda: _network(
-        rule=plasticity.Custom(dw="2^-3*y0*x1 - 2^-5*y0*w", traces={"x1": plasticity.TraceSpec(60, 10 * ms)})
-    ),
-    **{name: partial(_network, rule=rule) for name, rule in NAMED.items()},
-    "ThresholdAdaptation": lambda: _network(
-        nm.LIF(tau_m=20 * ms, homeostasis=plasticity.ThresholdAdaptation(0.02, 2.0))
-    ),
-    "ShortTermPlasticity": lambda: _network(short_term=plasticity.ShortTermPlasticity(U=0.5, tau_rec=800 * ms)),
-    "IntrinsicPlasticity": lambda: _network(
-        nm.LIF(tau_m=20 * ms, homeostasis=plasticity.IntrinsicPlasticity(target_rate=5 * Hz))
-    ),
-}
 NEURONS: dict[str, Callable[[], nm.Network]] = {
-    "LIF": _network,
-    "LIF(refractory=...)": lambda: _network(nm.LIF(tau_m=20 * ms, refractory=2 * ms)),
-    "LIFReset": lambda: _network(nm.LIFReset(tau_m=20 * ms, reset_every=50 * ms)),
-    "TernaryLIF": lambda: _network(nm.TernaryLIF(tau_m=20 * ms)),
+    "LIF": small,
+    "LIF(refractory=...)": lambda: small(nm.LIF(tau_m=20 * ms, refractory=2 * ms)),
+    "LIFReset": lambda: small(nm.LIFReset(tau_m=20 * ms, reset_every=50 * ms)),
+    "TernaryLIF": lambda: small(nm.TernaryLIF(tau_m=20 * ms)),
 }
 
 PAGES: dict[str, Callable[[], str]] = {"api.md": api, "cli.md": commands, "targets.md": targets}

@@ -19,14 +19,18 @@ from neuromorph.cli.common import json_option, print_json
 @click.option("--repeats", type=click.IntRange(min=1), default=5, show_default=True, help="The fastest run counts.")
 @click.option("--against", help="Other machines, separated by commas: CPU time of a whole run's step beside theirs.")
 @click.option("--kernels", is_flag=True, help="Instructions per neuron, event and update of a board instead.")
+@click.option("--rules", is_flag=True, help="Instructions that each named rule costs on a board instead.")
 @json_option
 def command(
     name: str | None, target: str, steps: int | None, scale: float, repeats: int, against: str | None, kernels: bool,
-    as_json: bool,
+    rules: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Measure the speed of a target on the network NAME (N1, N2, N3, N4), or on all of them."""
     if kernels:
         _kernels(target, as_json)
+        return
+    if rules:
+        _rules(target, as_json)
         return
     if against:
         _against(name or "N1", [target, *against.split(",")], steps, scale, as_json)
@@ -84,3 +88,18 @@ def _kernels(target: str, as_json: bool) -> None:
         return
     for kernel, cost in costs.items():
         click.echo(f"{kernel:<68} {cost:6.1f} instructions")
+
+
+def _rules(target: str, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from neuromorph.bench.rules import rule_costs
+
+    costs = rule_costs(target)
+    if as_json:
+        print_json({"target": target, "rules": {name: asdict(cost) for name, cost in costs.items()}})
+        return
+    click.echo(f"{'instructions':<52} per plastic update  per neuron and step")
+    for name, cost in costs.items():
+        update = f"{cost.update:18.1f}" if cost.update is not None else f"{'-':>18}"
+        click.echo(f"{name:<52} {update}  {cost.neuron_step:19.1f}")

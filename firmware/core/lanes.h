@@ -57,10 +57,12 @@ NM_INLINE const uint8_t *nm_trace_of(const nm_line *c, const nm_product *q, cons
 NM_INLINE int nm_each_time(const nm_line *c, const nm_product *q) {
     return !c->column && q->dep == DEP_Y0 && c->r->t_epoch > 1;
 }
+/* Are only some of the lanes due, those whose targets spiked? */
+NM_INLINE int nm_masked(const nm_product *q, const nm_lanes *a) { return q->dep == DEP_Y0 && a->active == 1; }
 NM_INLINE int nm_u_due(const nm_rule *r, const nm_product *q) { return (r->epochs & ((1u << q->k) - 1u)) == 0; }
 
 /* single.c: run a product that is the only one of the weights' sum; 0 if it is none of those that it can. */
-#if defined(__ARM_ARCH_6M__)
+#if defined(__ARM_ARCH_6M__) || defined(NM_SMALL)
 NM_INLINE int nm_single(const nm_line *c, const nm_product *q, uint32_t s, uint32_t largest, const nm_lanes *a,
               const nm_pass *x) {
     (void)c, (void)q, (void)s, (void)largest, (void)a, (void)x;

@@ -7,6 +7,14 @@
 #error "images are read in place: the engine needs a little-endian machine"
 #endif
 
+/* 128 KB of program memory: rules are interpreted, without loops of their own, and only profile loihi2 is held. */
+#if defined(__AVR__)
+#define NM_SMALL 1
+#define NM_PROFILE_LAST 0u
+#else
+#define NM_PROFILE_LAST 1u
+#endif
+
 #if defined(__GNUC__) && (defined(__clang__) || __GNUC__ >= 8)
 #define NM_INLINE static inline __attribute__((always_inline))
 #define NM_NOINLINE __attribute__((noinline))

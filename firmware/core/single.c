@@ -6,7 +6,7 @@
  * weights come here only if no values of the factors pass these limits. */
 #include "lanes.h"
 
-#if !defined(__ARM_ARCH_6M__)           /* boards with such a core have no room for it */
+#if !defined(__ARM_ARCH_6M__) && !defined(NM_SMALL)     /* boards with such a core have no room for it */
 
 /* What is added: ((x * s + add) * clip(trace + trace_add) >> right) * scale; add: the constant of x times s. */
 typedef struct {
@@ -65,7 +65,8 @@ int nm_single(const nm_line *c, const nm_product *q, uint32_t s, uint32_t larges
     static nm_loop *const loop[2][2][2] = {ALL(SOFT), ALL(TRACES)};
     const uint8_t *two = q->pair[c->column];
     const uint32_t is_short = c->p->element != ELEM_U8, limit = is_short ? 32767u : NM_ADDEND_MAX;
-    if ((largest >> q->right) + 1u > limit >> q->left || a->other || two[0] == NO_PAIR) return 0;
+    if ((largest >> q->right) + 1u > limit >> q->left || a->other || nm_masked(q, a) || two[0] == NO_PAIR)
+        return 0;
     const nm_factor *f = c->e->factor + q->first + two[0], *g = c->e->factor + q->first + two[1];
     const uint32_t soft = g->var == VAR_W, opposite = c->p->flip != 0, own = c->e->rounding && q->left < 7;
     const nm_change y = {

@@ -5,6 +5,15 @@
  * interpreter by test. */
 #include "nm_internal.h"
 
+#if defined(NM_SMALL)   /* every rule is interpreted */
+uint8_t nm_separable(const nm_engine *e, const nm_rule *r) {
+    (void)e, (void)r;
+    return 0;
+}
+void nm_separable_start(const nm_engine *e, const nm_proj *p) { (void)e, (void)p; }
+void nm_learn_separable(nm_engine *e, uint32_t index, nm_proj *p) { (void)e, (void)index, (void)p; }
+#else
+
 /* A synapse of a row or column: its place along it, and what is added to it. */
 typedef struct { uint32_t at; int32_t d; } nm_cell;
 #define CELLS NM_BATCH              /* of a list, in e->lane: few enough that a batch of rows stays in the cache */
@@ -306,3 +315,4 @@ void nm_learn_separable(nm_engine *e, uint32_t index, nm_proj *p) {
     for (uint32_t k = 1; k <= r->t_epoch; k++)
         if (c.at[DEP_X0][k]) rows(&c, k);
 }
+#endif

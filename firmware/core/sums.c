@@ -288,7 +288,7 @@ static const nm_factor *next_varying(const nm_line *c, const nm_product *q, uint
 
 /* The first of what varies along the lanes: which synapses are due, or a factor. */
 static const int32_t *first_vector(const nm_line *c, const nm_product *q, const nm_lanes *a, uint32_t *k) {
-    if (q->dep == DEP_Y0 && a->active == 1) {
+    if (nm_masked(q, a)) {
         fetch_spiked(c->p1, c->l->ty, a);
         return c->p1;
     }
@@ -334,7 +334,7 @@ static const int32_t *vector_part(nm_line *c, const nm_product *q, const nm_lane
         return c->p1;
     }
     c->fetched = 0;
-    if (!a->other && q->pair[c->column][0] != NO_PAIR) {
+    if (!a->other && !nm_masked(q, a) && q->pair[c->column][0] != NO_PAIR) {
         pair(c, q, a, &end);
         *s = after;
         return c->p1;
@@ -438,6 +438,7 @@ NM_INLINE void only(void *stored, const int32_t *restrict v, const nm_lanes *a, 
     }
 }
 
+#if !defined(NM_SMALL)
 /* The same where it is the weight itself that varies; lanes one after the other are a stride of one apart. */
 NM_INLINE void itself(void *stored, const nm_lanes *a, const nm_pass *x, uint32_t kind, uint32_t listed,
                       uint32_t own) {
@@ -458,6 +459,7 @@ NM_INLINE void itself(void *stored, const nm_lanes *a, const nm_pass *x, uint32_
         if (!listed) bytes += stride, shorts += stride;
     }
 }
+#endif
 
 /* Each loop is compiled for its own kind of lanes, and out of line: inlined they would run out of registers. */
 typedef void nm_last(int32_t *acc, const int32_t *from, const int32_t *v, const nm_lanes *a, const nm_pass *x);
@@ -489,7 +491,9 @@ typedef void nm_only(void *stored, const int32_t *v, const nm_lanes *a, const nm
      {only_##kind##_RUN_1, only_##kind##_COLUMN_1, only_##kind##_SPARSE_1, only_##kind##_LIST_1}}
 LASTS(BYTE) LASTS(SHORT) LASTS(NEGATIVE) LASTS(TAG1)
 ONLYS(BYTE) ONLYS(SHORT) ONLYS(TAG2)
+#if !defined(NM_SMALL)
 ITSELVES(BYTE) ITSELVES(SHORT)
+#endif
 
 static nm_last *last_of(uint32_t kind, const nm_lanes *a, uint32_t own) {
     static nm_last *const loop[4][3] = {LAST_ROW(BYTE), LAST_ROW(SHORT), LAST_ROW(NEGATIVE), LAST_ROW(TAG1)};
@@ -585,6 +589,12 @@ static void end_only(nm_line *c, uint32_t sum, const int32_t *v, const nm_lanes 
     only_of(sum == SUM_D ? TAG2 : c->p->element == ELEM_U8 ? BYTE : SHORT, a, own)(stored(c, sum), v, a, x);
 }
 
+#if defined(NM_SMALL)
+NM_INLINE int run_itself(const nm_line *c, const nm_product *q, uint32_t largest, const nm_lanes *a, nm_pass *x) {
+    (void)c, (void)q, (void)largest, (void)a, (void)x;
+    return 0;
+}
+#else
 /* The weight alone varies, and what is added is not to be limited: see single.c. */
 static int run_itself(const nm_line *c, const nm_product *q, uint32_t largest, const nm_lanes *a, nm_pass *x) {
     typedef void nm_itself(void *stored, const nm_lanes *a, const nm_pass *x);
@@ -592,13 +602,14 @@ static int run_itself(const nm_line *c, const nm_product *q, uint32_t largest, c
     const nm_factor *f = c->e->factor + q->first;
     const uint32_t is_short = c->p->element != ELEM_U8;
     if (q->varies[c->column] != 1 || f->var != VAR_W || f->form || f->second || f->add || q->right) return 0;
-    if ((a->other && !a->syn) || (q->dep == DEP_Y0 && a->active == 1)) return 0;
+    if ((a->other && !a->syn) || nm_masked(q, a)) return 0;
     if (largest >= (is_short ? 32767u : NM_ADDEND_MAX) >> q->left) return 0;
     x->s <<= q->left;
     const uint32_t own = c->e->rounding && x->s % 128 != 0;     /* whole numbers have nothing to round */
     loop[is_short][a->other != 0][own](stored(c, SUM_W), a, x);
     return 1;
 }
+#endif
 
 /* s: the scalar part of the product; order: FIRST of the sum, ENDS it, or both. */
 static void add_product(nm_line *c, uint32_t sum, const nm_product *q, uint32_t s, const nm_lanes *a, uint32_t order) {

@@ -1,6 +1,16 @@
 /* Traces of profile wide, docs/semantics.md 6: 8 fractional bits, a decay that is one multiplication. */
 #include "wide.h"
 
+#if defined(NM_SMALL)   /* no image that the verifier takes comes here */
+void nm_wide_bump(nm_plastic *l, uint32_t trace, uint32_t i) { (void)l, (void)trace, (void)i; }
+void nm_wide_graded(nm_plastic *l, uint32_t i, int32_t payload) { (void)l, (void)i, (void)payload; }
+const uint16_t *nm_wide_history(const nm_engine *e, const nm_proj *p, uint32_t trace, uint32_t k) {
+    (void)e, (void)p, (void)trace, (void)k;
+    return NULL;
+}
+void nm_wide_histories(nm_engine *e, uint32_t index, nm_proj *p) { (void)e, (void)index, (void)p; }
+#else
+
 NM_INLINE uint16_t impulse(uint32_t v, const nm_trace *q) {
     return (uint16_t)nm_min(v + ((uint32_t)q->ii << WIDE_TRACE_FRAC) + q->fi, WIDE_TRACE_MAX);
 }
@@ -62,3 +72,4 @@ void nm_wide_histories(nm_engine *e, uint32_t index, nm_proj *p) {
     for (uint32_t q = 0; q < TR_COUNT; q++)
         if (p->plastic->trace[q]) history(e, index, p, q);
 }
+#endif

@@ -61,7 +61,7 @@ static int check_header(nm_check *c, const nm_limits *limits, size_t len) {
     nm_blake2s_final(&hash, digest);
     if (memcmp(digest, p + 96, 32) != 0) return bad(c, 3, 96);
 #endif
-    if (nm_u32(p + 16) > 1) return bad(c, 4, 16);
+    if (nm_u32(p + 16) > NM_PROFILE_LAST) return bad(c, 4, 16);
     if (nm_u32(p + 20) & ~(limits ? limits->features : NM_FEATURES_ALL)) return bad(c, 4, 20);
     if (nm_u32(p + 24) != 0) return bad(c, 4, 24);
     if (nm_u16(p + 28) != NM_SEMANTICS || nm_u16(p + 30) != 0) return bad(c, 4, 28);

@@ -53,7 +53,7 @@ _FIVE = "the sixth bit of `traces` is 0 (the verifier refuses others, R8), so a 
 _LARGER = "says `may` once more often; then each product is limited one by one, which is the definition"
 _SAME_DECAY = "both ways compute floor(D v) + (number < T(v)) of each value; which one is a matter of speed"
 _ROWS = "a row whole, or without its active columns and these again: two ways to the same values"
-_IN_ONE_LOOP = "if ((largest >> q->right) + 1u {} limit >> q->left || a->other || two[0] == NO_PAIR) return 0;"
+_IN_ONE_LOOP = "if ((largest >> q->right) + 1u {} limit >> q->left || a->other || nm_masked(q, a) || two[0] == NO_PAIR)"
 
 PROOFS: tuple[Proof, ...] = (
     Proof(

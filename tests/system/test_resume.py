@@ -275,6 +275,8 @@ def test_every_end_of_a_range_is_taken_and_what_lies_beyond_is_refused(target: s
             if item.variable not in RANGES:
                 continue
             low, high = RANGES[item.variable]
+            if item.variable == "theta":  # a threshold that drifts has a floor of its own
+                low = program.populations[item.object].theta_min
             seen.add(item.variable)
             limits = np.iinfo(item.dtype)
             for good in (low, high):

@@ -115,6 +115,9 @@ class Reference:
 
     ACC_FRAC = 7  # bits of the accumulator below a step of the weight
 
+    resource_end = 512
+    """`q` ends below it, and at its negative."""
+
     def __init__(self, program: Program, seen: Counter[str] | None = None) -> None:
         self.program = program
         self.numbers = program.numbers
@@ -446,7 +449,7 @@ class Reference:
             total = w.sum(axis=0)
         else:
             np.add.at(total, proj.indices, w)
-        return self._clip("q", w32(total) >> rule.sum_shift, -512, 511)
+        return self._clip("q", w32(total) >> rule.sum_shift, -self.resource_end, self.resource_end - 1)
 
     # ------------------------------------------------------------------------------------------- learning
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuromorph_cpu.ref import CODES, Ints, Reference, hashed, w32
+from neuromorph_cpu.ref import CODES, Ints, Reference, hashed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +31,8 @@ def brought(value: Ints, have: int, want: int) -> Ints:
 
 class WideReference(Reference):
     """A program of profile wide and its state."""
+
+    resource_end = FULL
 
     ACC_FRAC = 14
 
@@ -70,15 +72,6 @@ class WideReference(Reference):
         value = brought(self.state[name, "m"], modulator.frac, MODULATOR_FRAC)
         value = self._clip("modulator, read", value, -FULL, FULL - 1)
         return np.broadcast_to(value, (rule.t_epoch + 1, self._sizes(proj)[1]))
-
-    def _resource(self, proj: Projection, rule: Rule) -> Ints:
-        """What `q` is for each target: the sum of its old weights."""
-        w, total = self.state[proj.name, "w"], np.zeros(self._sizes(proj)[1], np.int64)
-        if proj.indices is None:
-            total = w.sum(axis=0)
-        else:
-            np.add.at(total, proj.indices, w)
-        return self._clip("q", w32(total) >> rule.sum_shift, -FULL, FULL - 1)
 
     # ------------------------------------------------------------------------------------------- sums of products
 

@@ -62,7 +62,7 @@ def test_the_stack_stays_far_from_its_limit(engine: McuEngine) -> None:
 @pytest.mark.parametrize("core", BOARDS)
 def test_counts_by_block_are_the_instructions_that_ran(core: str) -> None:
     """Against a hook on every instruction; only those that a false condition skips are not seen by that one."""
-    unicorn = pytest.importorskip("unicorn")
+    unicorn = pytest.importorskip("unicorn", reason="the emulated boards need Unicorn: pip install 'neuromorph[mcu]'")
     totals = []
     for single in (False, True):
         machine = Machine(BOARDS[core])
@@ -95,7 +95,7 @@ def test_counts_by_block_are_the_instructions_that_ran(core: str) -> None:
 @pytest.mark.slow
 def test_the_m0_firmware_never_reads_or_writes_unaligned() -> None:
     """A real one would fault; Unicorn does not."""
-    unicorn = pytest.importorskip("unicorn")
+    unicorn = pytest.importorskip("unicorn", reason="the emulated boards need Unicorn: pip install 'neuromorph[mcu]'")
     engine = McuEngine("mcu:m0", f"nmemu://{BOARDS['m0'].name}")
     machine, found = engine.port.machine, set()
 

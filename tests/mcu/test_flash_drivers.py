@@ -27,7 +27,7 @@ from tests.mcu.test_qemu import lacks
 from tests.mcu.test_store import after
 
 unicorn = pytest.importorskip("unicorn", reason="the emulated boards need Unicorn: pip install 'neuromorph[mcu]'")
-arm = pytest.importorskip("unicorn.arm_const")
+arm = pytest.importorskip("unicorn.arm_const", reason="the emulated boards need Unicorn: pip install 'neuromorph[mcu]'")
 pytest.importorskip("elftools", reason="reading firmware needs pyelftools: pip install 'neuromorph[mcu]'")
 built = pytest.mark.skipif(not (FIRMWARE / "pico.elf").is_file(), reason="the firmware was not built: run `make build`")
 

@@ -16,7 +16,7 @@ from neuromorph_mcu.boards import FIRMWARE
 from neuromorph_mcu.firmware import Firmware
 
 unicorn = pytest.importorskip("unicorn", reason="the emulated boards need Unicorn: pip install 'neuromorph[mcu]'")
-arm = pytest.importorskip("unicorn.arm_const")
+arm = pytest.importorskip("unicorn.arm_const", reason="the emulated boards need Unicorn: pip install 'neuromorph[mcu]'")
 pytest.importorskip("elftools", reason="reading firmware needs pyelftools: pip install 'neuromorph[mcu]'")
 ELF = FIRMWARE / "pico.elf"
 pytestmark = pytest.mark.skipif(not ELF.is_file(), reason="the firmware was not built: run `make build`")

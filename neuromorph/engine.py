@@ -120,6 +120,8 @@ class Target:
         Profiles that it holds (`neuromorph.profiles`).
     input_max : int
         Largest current, in units of u, that it can take in at a neuron in one step without wrapping; 0 = that of u.
+    exponents : (int, int)
+        Lowest and highest exponent of a projection's weights; the compiler keeps to them if some scale does.
     place : callable, optional
         Lays a program out on the machine, for the report; raises CapacityError where it does not fit.
     """
@@ -133,6 +135,7 @@ class Target:
     features: frozenset[str] = field(default_factory=frozenset)
     input_max: int = 0
     profiles: frozenset[str] = frozenset({"loihi2"})
+    exponents: tuple[int, int] = (-16, 15)
     place: Callable[[Program], Section] | None = field(default=None, compare=False, repr=False)
 
 

@@ -30,7 +30,8 @@ def _target(chip: Chip) -> Target:
     what = f"the C engine under the limits of a {chip.board} of {chip.chips.value} {chip.model}; integers as Lava's"
     return Target(
         chip.target, "emulator", "integer", what, arena_max=1 << 31, features=chip.features,
-        input_max=(1 << chip.input_bits.value) - 1, place=partial(_place, chip),
+        input_max=(1 << chip.input_bits.value) - 1, exponents=(chip.weight_exp_min.value, chip.weight_exp_max.value),
+        place=partial(_place, chip),
     )  # fmt: skip
 
 

@@ -114,8 +114,9 @@ def text(outcome: Outcome) -> str:
 @click.argument("name")
 @click.option("--targets", default="cpu:ref,cpu,mcu", show_default=True, help="Machines, separated by commas.")
 @click.option("--size", type=click.Choice(["full", "board"]), default="board", show_default=True, help="As for run.")
+@click.option("--steps", type=click.IntRange(min=1), help="The first steps only.  [default: all]")
 @json_option
-def compare(name: str, targets: str, size: Size, as_json: bool) -> int:
+def compare(name: str, targets: str, size: Size, steps: int | None, as_json: bool) -> int:
     """Run the experiment NAME on several machines and compare each probe, and all state after each run.
 
     Exit status 0 if all values are equal, 1 if not, 2 if it could not run.
@@ -124,9 +125,14 @@ def compare(name: str, targets: str, size: Size, as_json: bool) -> int:
 
     names = tuple(part.strip() for part in targets.split(",") if part.strip())
     with progress(as_json) as bar:
-        found = lab.compare(name, [lab.Machine(n, size, held_by=names, progress=bar) for n in names])
+        found = lab.compare(name, [lab.Machine(n, size, held_by=names, progress=bar) for n in names], steps=steps)
     if as_json:
-        print_json({"name": name, "targets": list(names), "equal": not found, "differences": found})
+        print_json({
+            "name": name, "targets": list(names), "size": size, "steps": found.steps, "runs": found.runs,
+            "equal": found.equal, "differences": list(found.differences),
+        })  # fmt: skip
+    elif found.equal:
+        click.echo(f"equal: {name} on {', '.join(names)}, {found.steps} steps: every probe, all state")
     else:
-        click.echo("\n".join(found) if found else f"equal: {name} on {', '.join(names)}: every probe, all state")
-    return 1 if found else 0
+        click.echo("\n".join(found.differences))
+    return 0 if found.equal else 1

@@ -5,15 +5,16 @@ One module, one experiment: a short script of the public API. ``neuromorph lab l
 
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
 from neuromorph.errors import ValidationError
-from neuromorph.lab.base import Experiment, Machine, Outcome, Record, Size, check
+from neuromorph.lab.base import Enough, Experiment, Machine, Outcome, Record, Size, check
 from neuromorph.validate import nearest
 
-__all__ = ["Experiment", "Machine", "Outcome", "compare", "experiments", "find", "run", "size_for"]
+__all__ = ["Compared", "Experiment", "Machine", "Outcome", "compare", "experiments", "find", "run", "size_for"]
 
 FRAME = ("__init__", "base")
 
@@ -50,7 +51,31 @@ def run(name: str, machine: Machine) -> Outcome:
     return find(name).run(machine)
 
 
-def compare(name: str, machines: list[Machine], condition: str | None = None) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What a comparison of machines gave.
+
+    Attributes
+    ----------
+    steps, runs : int
+        Steps that each machine did, in how many runs.
+    differences : tuple of str
+        What differs: machine, run, first difference. Empty if all are equal.
+    """
+
+    steps: int
+    runs: int
+    differences: tuple[str, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether nothing differs."""
+        return not self.differences
+
+
+def compare(
+    name: str, machines: list[Machine], condition: str | None = None, steps: int | None = None
+) -> Compared:  # fmt: skip
     """Run one condition of an experiment on several machines and compare every probe and the state after each run.
 
     Parameters
@@ -61,17 +86,17 @@ def compare(name: str, machines: list[Machine], condition: str | None = None) ->
         The first is what the others are compared with. All must be of one size and compile for the same targets.
     condition : str, optional
         A control; the experiment itself if not given.
-
-    Returns
-    -------
-    list of str
-        What differs: machine, run, first difference. Empty if all are equal.
+    steps : int, optional
+        The first steps only, with the inputs of the whole; all if not given.
     """
+    if steps is not None and steps < 1:
+        raise ValidationError(f"steps = {steps}: compare at least 1 step, or leave it out for the whole experiment")
     experiment, taken = find(name), []
     for machine in machines:
         records: list[Record] = []
-        where = replace(machine, records=records, condition=condition or "experiment")
-        experiment.measure(where, condition)
+        where = replace(machine, records=records, condition=condition or "experiment", most=steps)
+        with suppress(Enough):
+            experiment.measure(where, condition)
         taken.append(records)
     first = taken[0]
     found = []
@@ -81,7 +106,7 @@ def compare(name: str, machines: list[Machine], condition: str | None = None) ->
             found.append(f"{pair}: {len(first)} and {len(records)} runs")
         for k, (a, b) in enumerate(zip(first, records, strict=False)):
             found += [f"{pair}, run {k + 1}: {line}" for line in _differences(a, b)]
-    return found
+    return Compared(sum(record.trace.steps for record in first), len(first), tuple(found))
 
 
 def _differences(a: Record, b: Record) -> list[str]:

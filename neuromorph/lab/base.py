@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromorph.errors import ValidationError
+from neuromorph.inputs import gather
+from neuromorph.session import steps_of
+from neuromorph.stimulus import Stimulus
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from neuromorph.session import Session
     from neuromorph.trace import Trace
 
-__all__ = ["Bar", "Bench", "Experiment", "Machine", "Outcome", "Record", "Result", "Size", "Verdict", "check"]
+__all__ = ["Bar", "Bench", "Enough", "Experiment", "Machine", "Outcome", "Record", "Result", "Size", "Verdict", "check"]
 
 Size = Literal["full", "board"]
 Progress = Callable[[str, int, int], None]
@@ -187,6 +190,10 @@ class Record:
     state: Mapping[str, NDArray[np.int64]]
 
 
+class Enough(Exception):  # noqa: N818
+    """A machine has run as many steps as it was asked for; `compare` ends the experiment there."""
+
+
 class Bench:
     """A session of an experiment: `run` keeps each trace for the comparison of machines.
 
@@ -200,15 +207,26 @@ class Bench:
         self.session, self._machine = session, machine
 
     def run(self, duration: float, inputs: Mapping[Any, Any] | None = None) -> Trace:
-        """Run for a time in seconds; see `Session.run`."""
-        machine = self._machine
+        """Run for a time in seconds; see `Session.run`. Raises `Enough` after the last step that the machine is for."""
+        machine, session = self._machine, self.session
         show = partial(machine.progress, machine.condition) if machine.progress else None
-        trace = self.session.run(duration, inputs=inputs, progress=show)
+        whole = steps_of(duration, session.program.dt)
+        steps = whole if machine.left is None else min(whole, machine.left)
+        given = inputs if steps == whole else self._first(inputs or {}, whole)
+        trace = session.run(steps=steps, inputs=given, progress=show)
         if machine.records is not None:
-            floats = self.session.numbers == "float"
-            state = {} if floats else self.session.snapshot().arrays(self.session.program)
+            state = {} if session.numbers == "float" else session.snapshot().arrays(session.program)
             machine.records.append(Record(machine.condition, trace, state))
+        if machine.left == 0:
+            raise Enough
         return trace
+
+    def _first(self, inputs: Mapping[Any, Any], steps: int) -> Stimulus:
+        """What is sent in a run of `steps` steps, of which a shorter run takes the first."""
+        session, program = self.session, self.session.program
+        given = {**session.sources, **{getattr(key, "name", key): value for key, value in inputs.items()}}
+        found = gather(program.populations, given, session.now, steps, program.dt, program.seed)
+        return Stimulus({list(program.populations).index(name): events for name, events in found.items()})
 
     def weights(self, projection: object) -> NDArray[np.float64]:
         """Weights of a projection in the units of the description: (n_pre, n_post), of a sparse one (nnz,)."""
@@ -233,6 +251,8 @@ class Machine:
         Called with the condition, the steps done and their total.
     records : list of Record, optional
         Takes what each run left.
+    most : int, optional
+        Steps in all; then `Bench.run` raises `Enough`. Needs `records`.
     """
 
     target: str
@@ -241,6 +261,12 @@ class Machine:
     condition: str = "experiment"
     progress: Progress | None = None
     records: list[Record] | None = None
+    most: int | None = None
+
+    @property
+    def left(self) -> int | None:
+        """Steps that it may still run; None without a limit."""
+        return None if self.most is None else self.most - sum(record.trace.steps for record in self.records or [])
 
     def at(self, condition: str) -> Machine:
         """The same machine for another condition."""

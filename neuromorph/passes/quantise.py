@@ -12,7 +12,16 @@ from neuromorph.errors import ValidationError
 from neuromorph.passes.base import Pass, State
 from neuromorph.passes.hold import BIAS_MAX, check_tau, compact, hold_adaptation, hold_bias, hold_du, hold_dv, tau_of
 from neuromorph.passes.modulator import hold_modulator
-from neuromorph.passes.scale import CURRENT_MAX, Incoming, Scale, choose_scale, column_sums, peak_current
+from neuromorph.passes.scale import (
+    CURRENT_MAX,
+    EXP_MAX,
+    EXP_MIN,
+    Incoming,
+    Scale,
+    choose_scale,
+    column_sums,
+    peak_current,
+)
 from neuromorph.passes.short_term import hold_short_term
 from neuromorph.profiles import PROFILES
 from neuromorph.report import Entry, Notice, compare_values
@@ -70,7 +79,7 @@ class Quantise(Pass):
             arrows = [p for p in state.graph.projections if p.post == pop.name]
             incoming = [self._incoming(p, graph_pops[p.pre], pop, held, state) for p in arrows]
             limited = [t for t in state.targets if t.input_max]
-            scale = _choose(pop, held, incoming, min((float(t.input_max) for t in limited), default=np.inf))
+            scale = _choose(pop, held, incoming, state.targets)
             pops[pop.name], scales[pop.name] = _population(pop, held, scale, state.graph.dt, book)
             self._warn_wrap(pop, held, incoming, scale, book)
             _warn_input(pop, incoming, scale, limited, book)
@@ -259,8 +268,8 @@ def _warn_input(
             )  # fmt: skip
 
 
-def _choose(pop: graph.Population, held: _Held, incoming: list[Incoming], input_max: float) -> Scale:
-    """K under the limits that initial values and bias set."""
+def _choose(pop: graph.Population, held: _Held, incoming: list[Incoming], targets: tuple[Target, ...]) -> Scale:
+    """K under the limits that initial values, bias and targets set."""
     limits = [np.inf]
     for value, most in ((held.drive, BIAS_MAX), (np.asarray(pop.v_init), CURRENT_MAX),
                         (np.asarray(pop.u_init) * held.gain, CURRENT_MAX)):  # fmt: skip
@@ -273,7 +282,10 @@ def _choose(pop: graph.Population, held: _Held, incoming: list[Incoming], input_
     start = float(np.max(np.abs(np.asarray(pop.u_init, float) * held.gain)))
     return choose_scale(
         incoming, float(thresholds.max()), float(thresholds.min()), min(limits), start=start,
-        room=PLAIN_ROOM if pop.adaptation is None else THETA_ROOM, input_max=input_max,
+        room=PLAIN_ROOM if pop.adaptation is None else THETA_ROOM,
+        input_max=min((float(t.input_max) for t in targets if t.input_max), default=np.inf),
+        exponents=(max((t.exponents[0] for t in targets), default=EXP_MIN),
+                   min((t.exponents[1] for t in targets), default=EXP_MAX)),
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from neuromorph.program import VTH_MAX, U
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CURRENT_MAX", "Incoming", "Scale", "choose_scale", "column_sums", "peak_current"]
+__all__ = ["CURRENT_MAX", "EXP_MAX", "EXP_MIN", "Incoming", "Scale", "choose_scale", "column_sums", "peak_current"]
 
 CURRENT_MAX = U - 1
 VTH_WANTED = 256  # smaller thresholds are coarse
@@ -116,7 +116,7 @@ def peak_current(incoming: list[Incoming], scale: float, *, once: bool = False) 
 
 def choose_scale(
     incoming: list[Incoming], v_th: float, v_low: float, limit: float, *, start: float, room: int,
-    input_max: float = math.inf,
+    input_max: float = math.inf, exponents: tuple[int, int] = (EXP_MIN, EXP_MAX),
 ) -> Scale:  # fmt: skip
     """Choose K and exponents.
 
@@ -134,6 +134,8 @@ def choose_scale(
         Thresholds stay under ``2^17 / room``: above them v and theta need space.
     input_max : float
         What may arrive in a step, in machine units of u; kept to if some K does, else left to a warning.
+    exponents : (int, int)
+        Lowest and highest exponent; kept to if some K does, else left to the target to refuse.
     """
     hard = min(limit, 64 * VTH_MAX / v_th)
     soft = min(limit, 64 * (VTH_MAX // room) / v_th)
@@ -145,8 +147,10 @@ def choose_scale(
         lowest = top = wanted
     scales = {k: 2.0 ** (fraction + k) for k in range(top, lowest - 1, -1)}
     fit = [k for k, s in scales.items() if max(peak_current(incoming, s)) + start * s <= CURRENT_MAX]
-    arrive = [k for k in fit if max(peak_current(incoming, scales[k], once=True)) <= input_max]
-    chosen = max(arrive or fit, default=lowest)
+    low, high = exponents
+    held = [k for k in fit if all(low <= i.exponent(scales[k]) <= high for i in incoming)] or fit
+    arrive = [k for k in held if max(peak_current(incoming, scales[k], once=True)) <= input_max]
+    chosen = max(arrive or held, default=lowest)
     scale = 2.0 ** (fraction + chosen)
     return Scale(scale, {i.name: i.exponent(scale) for i in incoming})
 

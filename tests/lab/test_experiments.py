@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+import neuromorph as nm
 from neuromorph import lab
-from neuromorph.errors import ValidationError
+from neuromorph.errors import CapacityError, UnsupportedError, ValidationError
+from neuromorph.lab.base import Enough, Machine
 
 LONG: frozenset[str] = frozenset({"consolidation", "engram", "extinction"})
 """Experiments that take over 10 s: ``neuromorph lab run --all`` runs them."""
@@ -32,3 +35,54 @@ def test_an_experiment_is_well_formed(name: str) -> None:
 def test_an_unknown_experiment_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(ValidationError, match="stdp-window"):
         lab.find("stdp-windo")
+
+
+HELD_BY_LOIHI = frozenset({
+    "attention", "competition", "cue-conditioning", "engram", "frequency-ltp-ltd", "homeostatic-scaling",
+    "inhibitory-balance", "intrinsic-homeostasis", "stdp-window",
+})  # fmt: skip
+PEERS = ("loihi", "loihi:lava-fast")
+
+
+@pytest.mark.parametrize("name", lab.experiments())
+def test_the_chip_holds_an_experiment_in_both_sizes_or_refuses_it_by_name(name: str) -> None:
+    for size in ("full", "board"):
+        net = lab.find(name).network("board" if size == "board" else "full")
+        if name in HELD_BY_LOIHI:
+            assert nm.compile(net, targets=PEERS, rounding="shared")
+            continue
+        with pytest.raises((UnsupportedError, CapacityError), match=r"'loihi' (does not hold|cannot hold '.*limit)"):
+            nm.compile(net, target="loihi")
+
+
+@pytest.mark.parametrize("name", ["cue-conditioning", "frequency-ltp-ltd", "stdp-window"])
+def test_an_experiment_meets_its_bars_on_the_chip(name: str) -> None:
+    outcome = lab.run(name, lab.Machine("loihi"))
+    assert not [f"{v.condition}: {v.bar.measure} = {v.value}" for v in outcome.verdicts if not v.good]
+
+
+def test_a_shortened_comparison_runs_the_first_steps_of_the_whole() -> None:
+    """Over the ends of runs, with the inputs that the whole has."""
+    whole, part = (Machine("cpu", "board", records=[], most=most) for most in (None, 45_000))
+    experiment = lab.find("homeostatic-scaling")
+    experiment.measure(whole, None)
+    with pytest.raises(Enough):
+        experiment.measure(part, None)
+    assert part.records is not None
+    assert whole.records is not None
+    assert sum(record.trace.steps for record in part.records) == 45_000
+    for short, full in zip(part.records, whole.records, strict=False):
+        for name in full.trace:
+            a, b = short.trace[name], full.trace[name]
+            assert np.array_equal(a.steps, b.steps[b.steps <= short.trace.stop])
+
+
+def test_compare_tells_steps_and_differences() -> None:
+    names = ("cpu", "cpu:ref")
+    same = lab.compare("release", [lab.Machine(name, "board", held_by=names) for name in names], steps=60)
+    assert (same.steps, same.equal) == (60, True)
+    # Rounding of each synapse and shared rounding are two programs.
+    other = [lab.Machine("cpu", "board"), lab.Machine("cpu", "board", held_by=PEERS)]
+    assert not lab.compare("stdp-window", other, steps=2000).equal
+    with pytest.raises(ValidationError, match="at least 1 step"):
+        lab.compare("release", other, steps=0)

@@ -1,6 +1,6 @@
 """What is checked of an image before it becomes a Program: rules R4 to R8 of the verifier (``docs/image.md``, 1).
 
-The order of checks and the byte that is named are those of ``firmware/core/verify.c``: a file is refused for the same
+The order of checks and the byte that is named are those of ``firmware/core/verify*.c``: a file is refused for the same
 reason everywhere. Ranges of single parameters (R8) are left to the classes that the reader makes from them.
 """
 

@@ -1,6 +1,6 @@
 """The verifier (C) and the reader (Python) on images with several wrong fields, shared pools, and a machine's limits.
 
-With ``test_images.py`` these take every branch of ``firmware/core/verify.c``: ``python -m tests.cover verifier``.
+With ``test_images.py`` these take every branch of ``firmware/core/verify*.c``: ``python -m tests.cover verifier``.
 """
 
 from __future__ import annotations
@@ -112,6 +112,7 @@ CASES: dict[str, tuple[Callable[[], Program], tuple[Change, ...], int]] = {
     "no populations": (whole, ((-POPS, 0, 12, "<I", 0),), 5),
     "no machine": (whole, ((-MACHINE, 0, 12, "<I", 0),), 5),
     "a reserved byte of the machine": (whole, ((MACHINE, 0, 13, "<B", 1),), 8),
+    "a reserved byte behind the profile": (whole, ((MACHINE, 0, 15, "<B", 1),), 8),
     "a late reserved byte of the machine": (whole, ((MACHINE, 0, 31, "<B", 1),), 8),
     "an initial theta of a threshold that does not adapt": (whole, ((POPS, 1, 2, "<B", 0x3E),), 8),
     "a reserved byte of a population": (whole, ((POPS, 1, 3, "<B", 1),), 8),

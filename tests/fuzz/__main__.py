@@ -1,13 +1,16 @@
 """Fuzz the C core with libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer: ``python -m tests.fuzz``.
 
 Targets (``firmware/test/fuzz/``): ``image``, a program from anywhere is verified and run; ``link``, bytes and messages
-for a whole board; ``records``, inputs, states and step counters for accepted programs. Checksums and hashes are
-compiled out. Inputs that reach new code are kept in ``tests/fuzz/corpus/`` with ``--keep``. Needs clang with libFuzzer.
+for a whole board with its flash; ``records``, inputs, states and step counters for accepted programs; ``store``, what
+a board finds in its flash at its start, and what it leaves there where the power fails. Checksums and hashes are
+compiled out. ``--keep`` stores the inputs that reach new code, and adds to the counts, in ``tests/fuzz/corpus/``. Needs
+clang with libFuzzer.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
 import struct
@@ -25,13 +28,20 @@ from neuromorph.testing.programs import draw
 ROOT = Path(__file__).parents[2]
 CORE, HARNESS = ROOT / "firmware" / "core", ROOT / "firmware" / "test" / "fuzz"
 CORPUS = Path(__file__).parent / "corpus"
-TARGETS = ("image", "link", "records")
-MOST = {"image": 6144, "link": 4096, "records": 512}
-REPLACED = ("crc32c.c", "host.c")
+COUNTS = CORPUS / "counts.txt"
+TARGETS = ("image", "link", "records", "store")
+MOST = {"image": 6144, "link": 4096, "records": 512, "store": 512}
+REPLACED = ("blake2s.c", "crc32c.c", "host.c")
 FLAGS = (
-    *("-std=c11", "-g", "-O1", "-fno-omit-frame-pointer", "-DNM_VERIFY_NO_HASH"),
+    *("-std=c11", "-g", "-O2", "-fno-omit-frame-pointer", "-DNM_VERIFY_NO_HASH", "-DNM_STORE=1u"),
     *("-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"),
 )
+QUICK = "-fno-sanitize-coverage=trace-cmp"
+"""Twice the executions, without looking at what is compared: for inputs that begin far inside."""
+CHECKS = "quarantine_size_mb=8:malloc_context_size=4"
+"""AddressSanitizer's own defaults spend most of the time of such short runs."""
+GUARDS = "-D__SANITIZE_ADDRESS__=1"
+"""Forbidden bytes between the engine's arrays; the target `store` copies its memory as a whole."""
 SMALL = 3000
 """Bytes of an image that is a seed."""
 NEED_CLANG = "needs clang with libFuzzer (Debian: apt install clang libclang-rt-dev)"
@@ -68,7 +78,23 @@ def messages(image: bytes) -> bytes:
     sent += message(19, b"") + message(16, b"")
     sent += message(21, struct.pack("<III", 20, 0, 0)) + message(22, struct.pack("<II", 20, 0))
     sent += message(24, struct.pack("<HHII", 0, 0, 0, 1)) + message(28, b"") + message(26, struct.pack("<I", 5))
+    sent += message(29, struct.pack("<II", 0, 3)) + message(31, b"\2") + message(30, b"") + message(33, b"")
+    sent += b"\xf1\xf9" + message(33, b"") + message(32, b"")
     return sent + message(27, b"") + message(20, b"")
+
+
+def flashes() -> Iterator[bytes]:
+    """Commands of the target ``store``: a flash with an image and a state, and work with cuts."""
+
+    def record(slot: int, kind: int, flags: int, number: int, place: int) -> bytes:
+        return struct.pack("<BBBHBBHBBB", 0, slot, kind, place, flags, number, 0, number, 0, 0)
+
+    for flags in (1, 4):
+        things = struct.pack("<BBH", 3, 0, 256) + struct.pack("<BBH", 5, 0, 1024)
+        yield b"\0" + things + record(0, 4, 0, 0, 0) + record(1, 0, flags, 1, 256) + record(2, 1, 0, 2, 1024)
+    for k in (0, 3, 9, 17):
+        stored = bytes([0, k, 0, 1, 3, 0, 2, 2, k, 3, 0, 2 * k, 4, 2, k])
+        yield b"\1" + stored + bytes([6, 0, k, 1, 2, 0, 3, 0, k]) + stored + bytes([4, 0, 1, 5, 0, k, 6, 0, 0])
 
 
 def starts(target: str) -> Iterator[bytes]:
@@ -78,14 +104,16 @@ def starts(target: str) -> Iterator[bytes]:
             yield image
         elif target == "link" and len(image) < MOST["link"] - 400:
             yield messages(image)
+    if target == "store":
+        yield from flashes()
     if target == "records":
         for k in range(12):
             yield bytes([k, 4, 20, 0]) + struct.pack("<IHBBIHH", 1, 0, 0, 0, 0, 1, 0) + b"\0\0\0\0" + b"\6" * 5
 
 
-def programs_header(path: Path) -> None:
-    """C arrays of a dozen images, for the target ``records``."""
-    images = seeds()[:12]
+def programs_header(path: Path, target: str) -> None:
+    """C arrays of a dozen images for the target ``records``, of the smallest ones for ``store``."""
+    images = seeds()[:12] if target == "records" else sorted(seeds(), key=len)[:4]
     lines = ["#include <stdint.h>", "#define ALIGNED __attribute__((aligned(8)))"]
     for k, image in enumerate(images):
         lines.append(f"static const uint8_t ALIGNED image_{k}[] = {{{','.join(map(str, image))}}};")
@@ -102,12 +130,13 @@ def has_fuzzer(compiler: str) -> bool:
         return subprocess.run(command, input=source, capture_output=True, timeout=60, check=False).returncode == 0
 
 
-def build(target: str, folder: Path, compiler: str) -> Path:
+def build(target: str, folder: Path, compiler: str, *, quick: bool = False) -> Path:
     """The fuzzer of a target."""
-    programs_header(folder / "programs.h")
+    programs_header(folder / "programs.h", target)
     built = folder / f"fuzz_{target}"
     sources = [str(path) for path in sorted(CORE.glob("*.c")) if path.name not in REPLACED]
-    command = [compiler, *FLAGS, f"-I{CORE}", f"-I{folder}", str(HARNESS / f"{target}.c"), *sources, "-o", str(built)]
+    flags = [*FLAGS, *([QUICK] if quick else []), *([] if target == "store" else [GUARDS]), f"-I{CORE}", f"-I{folder}"]
+    command = [compiler, *flags, str(HARNESS / f"{target}.c"), *sources, "-o", str(built)]
     subprocess.run(command, check=True, timeout=300)
     return built
 
@@ -137,24 +166,37 @@ def keep(target: str, built: Path, folder: Path) -> int:
     return len(found)
 
 
-def fuzz(target: str, seconds: int, runs: int, compiler: str, store: bool) -> Count:
+def add(target: str, count: Count) -> None:
+    """Add a run to the counts that are kept."""
+    rows = {name: [int(x) for x in row] for name, *row in map(str.split, COUNTS.read_text().splitlines()[1:])}
+    before = rows.get(target, [0, 0])
+    rows[target] = [before[0] + count.executions, before[1] + count.deep]
+    lines = [f"{name} {executions} {deep}" for name, (executions, deep) in sorted(rows.items())]
+    COUNTS.write_text("\n".join(["target executions in_depth", *lines]) + "\n")
+
+
+def fuzz(target: str, options: argparse.Namespace, compiler: str) -> Count:
     """Run a target; a finding is left as a file in the present directory."""
+    seconds, runs = options.seconds // len(options.targets), options.runs
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        built = build(target, folder, compiler)
+        built = build(target, folder, compiler, quick=options.quick)
         unpack(target, folder / "corpus")
         limit = [f"-max_total_time={seconds}"] if seconds else []
         limit += [f"-runs={runs}"] if runs else []
-        command = [str(built), *limit, f"-max_len={MOST[target]}", "-timeout=25", "-rss_limit_mb=2048"]
-        command += ["-print_final_stats=1", f"-artifact_prefix={Path.cwd()}/fuzz-{target}-", str(folder / "corpus")]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        limit += [f"-max_len={options.length or MOST[target]}", "-timeout=25", "-rss_limit_mb=2048"]
+        command = [str(built), *limit, f"-artifact_prefix={Path.cwd()}/fuzz-{target}-", str(folder / "corpus")]
+        env = {**os.environ, "ASAN_OPTIONS": CHECKS}
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, env=env)
         counted = re.search(r"executions: (\d+), of them in depth: (\d+)", done.stderr)
         if done.returncode or counted is None:
             print(done.stderr[-6000:])
             return Count(0, 0, False)
-        if store:
+        count = Count(int(counted[1]), int(counted[2]), True)
+        if options.keep:
             print(f"{target}: {keep(target, built, folder)} inputs kept")
-        return Count(int(counted[1]), int(counted[2]), True)
+            add(target, count)
+        return count
 
 
 def main() -> int:
@@ -163,7 +205,9 @@ def main() -> int:
     parser.add_argument("targets", nargs="*", default=TARGETS, help=f"of {', '.join(TARGETS)}; all by default")
     parser.add_argument("--seconds", type=int, default=60, help="for all targets together; 0: no limit")
     parser.add_argument("--runs", type=int, default=0, help="executions of each target; 0: as many as time allows")
-    parser.add_argument("--keep", action="store_true", help="store the inputs that reach new code")
+    parser.add_argument("--keep", action="store_true", help="store the inputs that reach new code, and the counts")
+    parser.add_argument("--quick", action="store_true", help="twice the executions, with less guidance")
+    parser.add_argument("--length", type=int, default=0, help="bytes of an input at most; 0: enough for all seeds")
     options = parser.parse_args()
     compiler = shutil.which("clang")
     if compiler is None or not has_fuzzer(compiler):
@@ -172,7 +216,7 @@ def main() -> int:
     clean = True
     for target in options.targets:
         began = time.monotonic()
-        count = fuzz(target, options.seconds // len(options.targets), options.runs, compiler, options.keep)
+        count = fuzz(target, options, compiler)
         took = time.monotonic() - began
         print(
             f"{target}: {count.executions} executions, {count.deep} in depth, {took:.0f} s, "

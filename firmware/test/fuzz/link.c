@@ -1,7 +1,8 @@
-/* Fuzz target: a board's serial side. Frames, whole or mutilated, in any order, while time passes; the link, the
- * application, the verifier and the engine behind them are the firmware's own. */
+/* Fuzz target: a board's serial side. Frames, whole or mutilated, in any order, while time passes and the board starts
+ * anew; the link, the application, the store, the verifier and the engine behind them are the firmware's own. */
 #include "fuzz.h"
 #include "app.h"
+#include "flash.h"
 #include "wire.h"
 
 #define POOL 32768u
@@ -76,6 +77,18 @@ static void hello(board *b)
     b->seq = 0;
 }
 
+/* The flash stays. */
+static void start(board *b, uint8_t *pool)
+{
+    const nm_app_config config = {
+        .board = "fuzz", .core = "host", .build = "0", .boots = 1, .pool = pool, .pool_len = POOL, .now = b->now,
+        .input = input_buffer, .input_len = sizeof input_buffer, .trace_len = 4096, .steps_per_poll = 4,
+        .flash = flash_of_board,
+    };
+    nm_app_init(&b->app, &config);
+    hello(b);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static board b;
@@ -83,22 +96,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *pool = malloc(POOL);
     EXPECT(pool);
     memset(&b, 0, sizeof b);
-    const nm_app_config config = {
-        .board = "fuzz", .core = "host", .build = "0", .boots = 1, .pool = pool, .pool_len = POOL,
-        .input = input_buffer, .input_len = sizeof input_buffer, .trace_len = 4096, .steps_per_poll = 4,
-    };
-    nm_app_init(&b.app, &config);
+    flash_new();
     executions++;
-    hello(&b);
+    start(&b, pool);
     while (in.left) {
         const uint32_t command = fuzz_take(&in, 1);
         switch (command & 7u) {
         case 0: b.now += fuzz_take(&in, 2); break;
-        case 1: hello(&b); break;
+        case 1:
+            if (command == 0xF9u) start(&b, pool);
+            else if (command == 0xF1u) nm_app_power_fails(&b.app);
+            else hello(&b);
+            break;
         case 2: bytes(&b, &in); break;
         case 3: message(&b, &in, (uint8_t)(command >> 3 & 7u), false); break;
         default:
-            message(&b, &in, (uint8_t)(NM_LINK_SEQUENCED + fuzz_take(&in, 1) % 16u), true);
+            message(&b, &in, (uint8_t)(NM_LINK_SEQUENCED + fuzz_take(&in, 1) % 20u), true);
         }
         for (uint32_t k = 0; k < 16 && nm_app_poll(&b.app, b.now); k++) {
         }

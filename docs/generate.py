@@ -12,14 +12,19 @@ from typing import Any, Literal
 import click
 
 import neuromorph as nm
+from neuromorph import lab
 from neuromorph.bench.rules import RULES, small
 from neuromorph.cli import COMMANDS, cli
+from neuromorph.elaborate import elaborate
 from neuromorph.engine import Target
 from neuromorph.errors import NeuromorphError
+from neuromorph.graph import Graph
 from neuromorph.image import FEATURES
 from neuromorph.targets import find, installed
 from neuromorph.units import ms
 from neuromorph.worker.peer import PeerBackend
+from neuromorph_lava import LavaBackend
+from neuromorph_lava.holds import own_models
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 FAMILIES = ("cpu", "loihi", "mcu")  # backends on the page: not what else happens to be installed
@@ -244,8 +249,9 @@ def targets() -> str:
     parts.append(table(["feature", *(f"`{t.name}`" for t in found)], rows))
     parts.append(
         "## Rules\n\n*native*: the machine does it alone; *kernel*: with a kernel of its own for the rule on a dense "
-        "projection; *shared*: natively, with shared rounding; *host*: the host learns and writes the weights; "
-        "*ideal*: in floats. Each cell was found by compiling a small network."
+        "projection; *our model*: in Lava, by a model of ours for what it has none for (modulators, refractory "
+        "periods, adaptive thresholds); *host*: the host learns and writes the weights; *ideal*: in floats; *no*: "
+        "refused, for the reason below. Lava has shared rounding only. Each cell comes from compiling a small network."
     )
     parts.append(_matrix(RULES, found))
     parts.append(
@@ -256,6 +262,12 @@ def targets() -> str:
     parts.append(_matrix(RULES, [t for t in found if "wide" in t.profiles], "wide"))
     parts.append("## Neuron models")
     parts.append(_matrix(NEURONS, found))
+    parts.append(
+        "## Experiments of the lab\n\nWords as above. Each cell was found by compiling the experiment in the size of a "
+        "board; all machines that hold one run it with the same bits, those of Lava with shared rounding "
+        "(`neuromorph lab compare NAME --targets cpu,loihi,loihi:lava-fast --steps 2000`)."
+    )
+    parts.append(_matrix({name: _experiment(name) for name in lab.experiments()}, found, kernels=False))
     return "\n\n".join(parts) + "\n"
 
 
@@ -263,33 +275,44 @@ def _bytes(count: int) -> str:
     return "the computer's" if not count else f"{count >> 10:,} KiB" if count < 1 << 30 else f"{count >> 30} GiB"
 
 
-def _matrix(networks: dict[str, Callable[[], nm.Network]], found: list[Target], profile: str = "loihi2") -> str:
+def _experiment(name: str) -> Callable[[], nm.Network]:
+    return lambda: lab.find(name).network("board")
+
+
+def _matrix(
+    networks: dict[str, Callable[[], nm.Network]], found: list[Target], profile: str = "loihi2", *, kernels: bool = True
+) -> str:
     """A table, and the reasons of its refusals, numbered."""
     reasons: dict[str, int] = {}
-    rows = [[f"`{name}`", *(_held(make(), t, reasons, profile) for t in found)] for name, make in networks.items()]
+    rows = []
+    for name, make in networks.items():
+        graph = elaborate(make())
+        rows.append([f"`{name}`", *(_held(graph, t, reasons, profile, kernels=kernels) for t in found)])
     notes = [f"{number}. {reason}" for reason, number in reasons.items()]
     return "\n\n".join([table(["", *(f"`{t.name}`" for t in found)], rows), *(["\n".join(notes)] if notes else [])])
 
 
-def _held(net: nm.Network, target: Target, reasons: dict[str, int], profile: str) -> str:
+def _held(graph: Graph, target: Target, reasons: dict[str, int], profile: str, *, kernels: bool) -> str:
     independent = "synapse_rounding" in target.features
     try:
         rounding: Literal["synapse", "shared"] = "synapse" if independent else "shared"
-        program = nm.compile(net, target=target, rounding=rounding, profile=profile)
+        program = nm.compile(graph, target=target, rounding=rounding, profile=profile)
         backend, _ = find(target.name)
         if isinstance(backend, PeerBackend):
             backend.check(program)
     except NeuromorphError as error:
-        return f"no ({reasons.setdefault(str(error), len(reasons) + 1)})"
+        reason = str(error).replace(f"target {target.name!r}", "the target")
+        return f"no ({reasons.setdefault(reason, len(reasons) + 1)})"
     if target.numbers == "float":
         return "ideal"
-    report = program.report
-    if report is None or not net.projections[0].plasticity:
-        return "native"
-    if target.name == "loihi:nengo":
+    if isinstance(backend, LavaBackend) and own_models(program):
+        return "our model"
+    learned = [proj.name for proj in graph.projections if proj.rule is not None]
+    if target.name == "loihi:nengo" and learned:
         return "host"
-    if not independent:
-        return "shared"
+    report = program.report
+    if report is None or not kernels or not learned or isinstance(backend, PeerBackend):
+        return "native"
     own = target.name != "cpu:ref" and "interpreter" not in report.projections[0].kernel
     return "kernel" if own else "native"
 

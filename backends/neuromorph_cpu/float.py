@@ -70,11 +70,8 @@ class _Synapses:
         self.learner: Learner | None = None
         self.short_term: FloatShortTerm | None = None
 
-    def send(self, t: int, s: Ints, weights: Floats, ring: Floats) -> int:
-        """Put the contributions of the spikes `s` of step `t` under way; returns the synaptic events."""
-        active = np.flatnonzero(s)
-        if not active.size:
-            return 0
+    def send(self, t: int, s: Ints, active: Ints, weights: Floats, ring: Floats) -> int:
+        """Put the spikes `s` of step `t`, those of the neurons `active`, under way; returns the synaptic events."""
         sent = s[active].astype(np.float64) if self.projection.graded else np.ones(active.size)
         if self.indptr is None or self.indices is None:
             rows = weights[active] * sent[:, None]
@@ -289,6 +286,7 @@ class FloatEngine:
         """One step in the order of docs/semantics.md, section 1."""
         self._t += 1
         t = self._t
+        active: dict[str, Ints] = {}
         for pop in self.graph.populations:
             if pop.kind == "input":
                 spikes = np.zeros(pop.n, dtype=np.int64)
@@ -297,16 +295,18 @@ class FloatEngine:
                     spikes[who] = payload
             else:
                 spikes = self._update(self._neurons[pop.name])
-            self._spikes[pop.name] = spikes
-            self._counters["spikes"] += int(np.count_nonzero(spikes))
+            self._spikes[pop.name], active[pop.name] = spikes, spikes.nonzero()[0]
+            self._counters["spikes"] += active[pop.name].size
         for name, synapses in self._synapses.items():
-            source = self._spikes[synapses.projection.pre]
-            weights, ring = self._state[name, "w"], self._state[name, "ring"]
+            pre, post = synapses.projection.pre, synapses.projection.post
+            weights = self._state[name, "w"]
             if synapses.short_term is not None:
-                weights = synapses.short_term.released(source, weights)
-            self._counters["synaptic_events"] += synapses.send(t, source, weights, ring)
-            if synapses.learner is not None:
-                synapses.learner.note(t, source, self._spikes[synapses.projection.post])
+                weights = synapses.short_term.released(self._spikes[pre], weights)
+            if active[pre].size:
+                ring = self._state[name, "ring"]
+                self._counters["synaptic_events"] += synapses.send(t, self._spikes[pre], active[pre], weights, ring)
+            if synapses.learner is not None and (active[pre].size or active[post].size):
+                synapses.learner.note(t, self._spikes[pre], self._spikes[post])
         for modulator in self._modulators.values():
             modulator.advance(self._spikes)
         for synapses in self._synapses.values():

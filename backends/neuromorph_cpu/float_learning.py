@@ -84,6 +84,7 @@ class Learner:
 
     def _add_state(self) -> None:
         read = self.rule.read
+        self.sums = "q" in read
         self.state[self.name, "w"] = self.state[self.name, "w"].copy()
         for tag, letter in (("tag_1", "t"), ("tag_2", "d")):
             if letter in read or self.tag_series[tag]:
@@ -161,7 +162,7 @@ class Learner:
         """All changes from the old values, then the limits."""
         regions: dict[str, Any] = {}
         epoch = t // self.rule.t_epoch
-        total = self._total() if "q" in self.rule.read else np.zeros(0)  # of the old weights
+        total = self._total() if self.sums else np.zeros(0)  # of the old weights
         read = _Read(tx, ty, history, total)
         changes: list[tuple[Floats, Any, Floats]] = []
         for variable, terms, unit in (
@@ -242,7 +243,7 @@ class Learner:
             return read.total[at.post]
         if name in self.modulators:
             modulator = self.modulators[name]
-            level = modulator.values[at.post] if modulator.per_neuron else modulator.values[0]
+            level = modulator.read(at.post)
             return level / modulator.machine_unit if self.rule.machine_units else level
         held = self[{"w": "w", "d": "tag_2", "t": "tag_1"}[name]][at.region]
         return held / self.unit if name == "w" else held

@@ -1,4 +1,4 @@
-"""Modulators of the float engine: exact exponentials, no limits (docs/semantics.md, modulators)."""
+"""Modulators of the float engine: exact exponentials; rules read them up to the full scale (docs/semantics.md, 4.4)."""
 
 from __future__ import annotations
 
@@ -43,11 +43,18 @@ class FloatModulator:
         """Value of one machine unit, for rules in machine units."""
         return self.description.full_scale / MACHINE_MAX
 
+    def read(self, neurons: NDArray[np.int64]) -> Floats:
+        """What rules see beside the neurons of their target: values of at most the full scale."""
+        level = self.values[neurons] if self.per_neuron else self.values[0]
+        return np.clip(level, -self.description.full_scale, self.description.full_scale)
+
     def advance(self, spikes: Mapping[str, NDArray[np.int64]]) -> None:
         """One step: decay, then what the sources sent (payloads, 0 where silent)."""
         self.values[:] *= self.keep
         for name, gain in self.description.sources:
             sent = spikes[name]
+            if not sent.any():
+                continue
             fed = gain * (sent if self.per_neuron else sent.sum(keepdims=True))
             if self.description.mode == "add":
                 self.values[:] += fed

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from neuromorph.rule import Rule, Trace
     from neuromorph.stepped import Inputs
 
-__all__ = ["bias_parts", "check_chip", "check_inputs", "check_program", "learns_sparse"]
+__all__ = ["bias_parts", "check_chip", "check_inputs", "check_program", "learns_sparse", "own_models"]
 
 Ints = NDArray[np.int64]
 MANT_MIN, MANT_MAX = -4096, 4095  # 13 bits on the chip
@@ -117,6 +117,13 @@ def _check_factors(where: str, rule: Rule) -> None:
             f"{where}: a factor with pos, on, q, a sgn of traces, two variables, or u10 and more; Lava's rules have "
             "none of these: write products of single variables"
         )
+
+
+def own_models(program: Program) -> tuple[str, ...]:
+    """Objects of a program that Lava has no model for: ours run them, in Lava's order of a step."""
+    neurons = [p.name for p in program.populations.values() if p.is_refractory or p.adaptive]
+    resets = [p.name for p in program.populations.values() if p.kind == "ternary" and p.has_reset]
+    return (*neurons, *resets, *program.modulators)
 
 
 def check_chip(program: Program) -> None:

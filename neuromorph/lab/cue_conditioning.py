@@ -15,8 +15,9 @@ Parameters. Published: the window, tau 20 ms, about 1 s of eligibility. Fitted: 
 time constant (0.1 s), its level. Trials follow each other every 2 s, about ten times faster than in experiments; times
 within a trial are not compressed.
 
-Controls. "off": learning is switched off. "yoked": as many cues and rewards, each reward at a random time of its trial;
-tested with paired trials. "cancellable": the drug releases no dopamine directly.
+Controls. "off": learning is switched off; 10 trials of each part, for nothing changes. "yoked": as many cues and
+rewards, each reward at a random time of its trial; tested with paired trials, and hardly devalued. "cancellable": the
+drug releases no dopamine directly.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 CELLS, CHANNELS, NOISE = 20, 10, 20
 LINE, STEP, FIRST = 34, 40, 7  # cells of the delay line, ms between them, the first one that predicts
 TRIAL, CUE, REWARD = 2000, 300, 1300  # ms
+EPOCH = 4  # ms between learning phases, in which no neuron spikes twice
 VOLLEYS = np.arange(0, 80, 20)  # ms, of a cue and a reward
 COST = np.arange(0, 200, 20)  # ms, of a cost
 TRAINED, DEVALUED, TESTED = 300, 100, 10  # trials; the last `TESTED` of a part are measured
@@ -53,13 +55,16 @@ def network(size: Size = "full", learning: bool = True, direct: bool = True) -> 
     noise = net.input(NOISE, name="noise", source=nm.Poisson(40 * Hz))
     cue, reward, cost = (net.input(CHANNELS, name=name) for name in ("cue", "reward", "cost"))
     start = net.input(1, name="start")
-    line = net.population(LINE, nm.LIF(tau_m=2 * ms, v_th=1.0, refractory=5 * ms), name="line")
-    net.connect(start, line, weights=2.0, topology=nm.Explicit([0], [0]), name="to_line")
-    along = nm.Explicit(np.arange(LINE - 1), np.arange(1, LINE))
-    net.connect(line, line, weights=2.0, topology=along, delay=STEP * ms, name="along")
-    window = net.modulator(sources={line: 1.0}, tau=0.1, full_scale=4.0, name="window")
+    relay = nm.LIF(tau_m=2 * ms, v_th=1.0, refractory=5 * ms)
+    early, line = net.population(FIRST, relay, name="early"), net.population(LINE - FIRST, relay, name="line")
+    net.connect(start, early, weights=2.0, topology=nm.Explicit([0], [0]), name="to_line")
+    for part in (early, line):
+        along = nm.Explicit(np.arange(part.n - 1), np.arange(1, part.n))
+        net.connect(part, part, weights=2.0, topology=along, delay=STEP * ms, name=f"along_{part.name}")
+    last = nm.Explicit([FIRST - 1], [0])
+    net.connect(early, line, weights=2.0, topology=last, delay=STEP * ms, name="early_to_line")
+    window = net.modulator(sources={early: 1.0, line: 1.0}, tau=0.1, full_scale=4.0, name="window")
     some = nm.Explicit(*np.nonzero(np.random.default_rng(1).random((NOISE, CELLS)) < 0.5))
-    later = nm.Explicit(*np.divmod(np.arange(FIRST * CELLS, LINE * CELLS), CELLS))
     for circuit in CIRCUITS:
         cell = nm.LIF(tau_m=20 * ms, tau_s=15 * ms, v_th=1.0, bias=0.55, refractory=5 * ms)
         cells = net.population(CELLS, cell, name=circuit)
@@ -68,14 +73,14 @@ def network(size: Size = "full", learning: bool = True, direct: bool = True) -> 
             sources[reward] = 0.15
         dopamine = net.modulator(sources=sources, tau=0.1, full_scale=8.1, name=f"{circuit}_dopamine")
         learn = Custom(  # 17 of 127 steps of dopamine: what the cells release at 11 Hz
-            dw="2^-2*u6*(da - 17)*window*t - 2^-7*x0*w*w", dt="2^-2*y0*x1 - 2^-4*u6*t",
+            dw="2^-2*u4*(da - 17)*window*t - 2^-7*x0*w*w", dt="2^-2*y0*x1 - 2^-4*u4*t",
             traces={"x1": TraceSpec(impulse=20, tau=20 * ms)},
-            modulators={"da": dopamine, "window": window}, w_max=0.16,
+            modulators={"da": dopamine, "window": window}, w_max=0.16, epoch=EPOCH * ms,
         )  # fmt: skip
-        predict = InhibitorySTDP(eta=0.03, tau=20 * ms, target_rate=14 * Hz, w_max=1.4)
+        predict = InhibitorySTDP(eta=0.03, tau=20 * ms, target_rate=14 * Hz, w_max=1.4, epoch=EPOCH * ms)
         net.connect(noise, cells, weights=0.06, topology=some, name=f"{circuit}_noise")
         net.connect(cue, cells, weights=0.03, plasticity=learn, name=f"{circuit}_cue")
-        net.connect(line, cells, weights=0.0, topology=later, plasticity=predict, name=f"{circuit}_line")
+        net.connect(line, cells, weights=0.0, plasticity=predict, name=f"{circuit}_line")
         net.connect(reward, cells, weights=0.05, name=f"{circuit}_reward")
         net.connect(cost, cells, weights=-0.05, name=f"{circuit}_cost")
         net.probe(cells, "spikes")
@@ -116,12 +121,15 @@ def response(rate: NDArray[np.float64], at: int) -> float:
 def measure(machine: Machine, condition: str | None) -> Result:
     """Condition, leave rewards out, devalue; measure the responses of both circuits."""
     yoked = condition == "yoked"
+    # Trials that change nothing are left out: of training without learning, of a devaluation that no bar looks at.
+    trained = TESTED if condition == "off" else TRAINED - TESTED
+    devalued = TESTED if condition in ("off", "yoked") else DEVALUED
     parts = {
         "naive": (TESTED, trials(TESTED, shuffled=yoked)),
-        "trained": (TRAINED - TESTED, trials(TRAINED - TESTED, shuffled=yoked)),
+        "trained": (trained, trials(trained, shuffled=yoked)),
         "omission": (TESTED, trials(TESTED, reward=False)),
         "tested": (TESTED, trials(TESTED)),
-        "devalued": (DEVALUED, trials(DEVALUED, cost=True)),
+        "devalued": (devalued, trials(devalued, cost=True)),
     }
     data: dict[str, NDArray[np.float64]] = {}
     with machine.open(network(machine.size, condition != "off", condition != "cancellable")) as bench:

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+import neuromorph as nm
 from neuromorph.graph import Graph, Modulator, Phase, Population, Probe
+from neuromorph.plasticity import Custom
 from neuromorph_cpu.float import FloatEngine
 
 MS = 1e-3
@@ -50,3 +52,23 @@ def test_without_a_time_constant_a_value_stays_and_a_phase_sets_it():
     got = values(gate, schedule=[Phase(40, "modulator", "gate", value=1.0)])[:, 0]
     # the phase acts at the end of step 40, before the probe looks
     assert got.tolist() == [0.25] * 39 + [1.0] * 61
+
+
+@pytest.mark.parametrize("gain", [3.0, -3.0])
+def test_a_rule_reads_a_modulator_up_to_its_full_scale_as_on_the_machine(gain):
+    """The value itself goes on beyond it, and so it takes longer to fall."""
+    net = nm.Network(name="much", dt=MS, seed=1)
+    pixels, cells = net.input(1, name="pixels"), net.population(1, nm.LIF(tau_m=20 * MS), name="cells")
+    dopamine = net.modulator(sources={pixels: gain}, full_scale=1.0, name="dopamine")
+    rule = Custom(dw="2^-7*u0*da", modulators={"da": dopamine}, w_max=1.0)
+    net.connect(pixels, cells, weights=0.5, plasticity=rule, name="syn")
+    change = {}
+    for target in ("cpu:float", "cpu"):
+        with nm.open(net, target) as session:
+            start = session.read("syn", "w", physical=True)[0, 0]
+            session.run(steps=60, inputs={"pixels": nm.SpikeTrain([1], [0])})
+            change[target] = 255 * (session.read("syn", "w", physical=True)[0, 0] - start)
+            assert session.read("dopamine", "m", physical=True)[0] == pytest.approx(gain, rel=0.01)
+    # 127 of 128 of a step of the weight each time; the machine's read ends at -128, and it rounds at random
+    assert change["cpu:float"] == pytest.approx(np.sign(gain) * 60 * 127 / 128)
+    assert change["cpu"] == pytest.approx(change["cpu:float"], abs=4)

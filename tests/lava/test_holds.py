@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from neuromorph.errors import TargetError, UnsupportedError
-from neuromorph.program import Population, Program, Projection, build
+from neuromorph.program import Modulator, Population, Program, Projection, build
 from neuromorph.rule import Factor, Product, Rule, Trace
 from neuromorph_lava.backend import LavaBackend
-from neuromorph_lava.holds import bias_parts, check_inputs, check_program
+from neuromorph_lava.holds import bias_parts, check_inputs, check_program, own_models
 
 PAIR = Rule((Product("y0", 1, 0, (Factor("x1"),)),), traces={"x1": Trace(16, 0, 10.0)})
 
@@ -86,3 +86,22 @@ def test_an_image_is_refused_before_a_worker_starts(monkeypatch: pytest.MonkeyPa
         return
     with pytest.raises(UnsupportedError, match="plastic projections with delays"):
         backend.open(backend.targets()[0]).load(program(delays=3).image)
+
+
+@pytest.mark.parametrize(
+    ("cells", "modulated", "ours"),
+    [
+        ({}, False, ()),
+        ({"reset_interval": 10}, False, ()),
+        ({"kind": "ternary"}, False, ()),
+        ({"refractory": 3}, False, ("cells",)),
+        ({"adaptive": True, "theta_inc": 5}, False, ("cells",)),
+        ({"kind": "ternary", "reset_interval": 10}, False, ("cells",)),
+        ({}, True, ("dopamine",)),
+    ],
+)
+def test_what_runs_on_a_model_of_ours_is_told(cells: dict[str, Any], modulated: bool, ours: tuple[str, ...]) -> None:
+    made = program(None)
+    pops = {**made.populations, "cells": replace(made.populations["cells"], **cells)}
+    modulators = {"dopamine": Modulator("dopamine")} if modulated else {}
+    assert own_models(replace(made, populations=pops, modulators=modulators)) == ours

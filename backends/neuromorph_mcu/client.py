@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Protocol
 
 from neuromorph.errors import LinkError, TargetError
@@ -23,6 +24,8 @@ _PIECE = 64
 """Bytes of free memory on a board below which state is not written piece by piece."""
 _STOP = 60.0
 """Seconds within which a run ends that was stopped: what is left of its trace may go over a slow line."""
+_GREETING = 1.0
+"""Seconds in which a board that was reset is to say why."""
 _BATCH = 16384
 """Bytes that are taken from a port at once; a busy one must not keep the link from answering."""
 
@@ -133,7 +136,27 @@ class Client:
             raise LinkError(f"{self.name}: the port failed while waiting for {waiting_for}: {error}") from error
         self._inbox.extend(self._link.receive(data, self._now))
         if self._link.failure and not self._inbox:  # what arrived before it failed still counts
+            self._explain_reset()
             raise LinkError(f"{self.name}: {self._link.failure}, while waiting for {waiting_for}")
+
+    def _explain_reset(self) -> None:
+        """Ask a board that does not know this session whether, and why, it has started anew."""
+        if not self._link.was_reset or self._link.hello is None:
+            return
+        start, timing = self._clock(), replace(self._link.timing, lost=_GREETING)
+        link = HostLink(self._link.session % 0xFFFF + 1, 0.0, timing)
+        with suppress(OSError, TargetError):  # the port has gone too: what is known already must do
+            while link.hello is None and not link.failure:
+                now = self._clock() - start
+                self._port.write(link.transmit(now))
+                link.receive(self._port.read(max(1, self._port.in_waiting)), now)
+        if link.hello is None:
+            return
+        before, found = Hello.parse(self._link.hello), Hello.parse(link.hello)
+        if (found.boots, found.cause) != (before.boots, before.cause):
+            self._link.failure = f"the board restarted ({found.cause}), start {found.boots} since power came"
+        else:
+            self._link.failure = "the board dropped the session, or was reset"
 
     def _send(self, kind: Kind, payload: bytes = b"") -> None:
         while not self._link.room:

@@ -53,6 +53,10 @@ typedef struct {
     nm_flash flash;                      /* for what is stored; base NULL: none */
     uint8_t cause;                       /* why the board started: docs/link.md, 2 */
     uint32_t now;                        /* milliseconds, as nm_app_poll will get them */
+    /* The world, of each step at pace real, with a host or without; NULL: none. `sense` comes before the step and injects
+     * spikes (into inputs that the host leaves alone), `act` after it and looks at its spikes. */
+    void (*sense)(nm_engine *engine);
+    void (*act)(const nm_engine *engine);
 } nm_app_config;
 
 /* A program takes one end of the pool, the next one is built at the other end, and only then replaces it:

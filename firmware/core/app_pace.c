@@ -95,6 +95,8 @@ static void keep_records(nm_app *a)
 void nm_app_real_step(nm_app *a)
 {
     skip_late(a);
+    if (a->config.sense)
+        a->config.sense(a->program.engine);
     const int32_t used = nm_feed(a->program.engine, a->config.input + a->run.head, a->run.complete - a->run.head);
     const int code = used < 0 ? (int)used : nm_step(a->program.engine);
     if (code != NM_OK) {
@@ -105,6 +107,8 @@ void nm_app_real_step(nm_app *a)
     a->run.taken += (uint32_t)used;
     a->run.owed -= a->run.period;
     a->pace.overruns += a->run.owed >= a->run.period;
+    if (a->config.act)
+        a->config.act(a->program.engine);
     keep_records(a);
 }
 

@@ -23,12 +23,16 @@ static volatile bool power_fails;
 
 void nm_power_fails(void) { power_fails = true; }
 
+__attribute__((weak)) void nm_sense(nm_engine *engine) { (void)engine; }
+__attribute__((weak)) void nm_act(const nm_engine *engine) { (void)engine; }
+
 static void start(void)
 {
     nm_app_config config = {
         .board = NM_BOARD_NAME, .core = NM_CORE_NAME, .build = NM_BUILD_ID, .clock_hz = NM_CLOCK_HZ,
         .input = (uint8_t *)input, .input_len = sizeof input, .trace_len = NM_TRACE_BYTES,
         .steps_per_poll = NM_STEPS_PER_POLL, .stack_used = nm_port_stack_used,
+        .sense = nm_sense, .act = nm_act,
     };
     nm_port_board board = {0};
     nm_port_init(&board);

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "nm.h"
+
 enum { NM_RESET_UNKNOWN, NM_RESET_POWER, NM_RESET_PIN, NM_RESET_SOFTWARE, NM_RESET_WATCHDOG, NM_RESET_BROWNOUT };
 
 /* What a board knows about itself when it starts. */
@@ -45,6 +47,12 @@ bool nm_port_flash_erase(uint32_t offset);
 bool nm_port_flash_write(uint32_t offset, const uint8_t *bytes, uint32_t len);
 
 void nm_main(void);
+
+/* The sensors and outputs of a board, if a file of its folder defines these (else: none). Called around each step that
+ * follows the board's own clock, so also of a stored program that runs without a host. nm_sense injects spikes into
+ * inputs (nm_inject), nm_act looks at spikes (nm_on_spike). Neither may wait: the link is served between two steps. */
+void nm_sense(nm_engine *engine);
+void nm_act(const nm_engine *engine);
 
 /* For ports that notice in time: the power is about to fail. May be called by an interrupt; what is learned is saved. */
 void nm_power_fails(void);

@@ -160,7 +160,7 @@ def test_traces_of_an_8_bit_board_equal_the_specification(tmp_path: Path, switch
     elf = compile_sketch(tmp_path, "Board", ATMEGA1284P)
     check_fit(elf, ATMEGA1284P)
     engine = switch_on(elf, "atmega1284p")
-    assert (engine.hello.board, engine.hello.core) == ("arduino", "avr")
+    assert (engine.hello.board, engine.hello.core, engine.hello.cause) == ("arduino", "avr", "power")
     held = 0
     for seed in range(200):
         engine.unload()

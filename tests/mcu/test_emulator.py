@@ -41,7 +41,7 @@ def test_boards_say_who_they_are_and_hold_what_their_target_says(engine: McuEngi
 
 def test_a_reset_forgets_the_session_and_counts_the_start(engine: McuEngine) -> None:
     engine.port.machine.reset()
-    with pytest.raises(LinkError, match=f"{engine.target}: the board was reset"):
+    with pytest.raises(LinkError, match=f"{engine.target}: the board restarted"):
         engine.now()
     engine.port.reset_input_buffer()
     assert engine.hello.boots == 1

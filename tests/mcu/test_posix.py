@@ -81,9 +81,26 @@ def test_a_reset_is_noticed_and_counted(engine: McuEngine) -> None:
     engine.load(random_case(1).draw.program.image)
     engine.port.dtr = False
     engine.port.dtr = True
-    with pytest.raises(LinkError, match="mcu:posix: the board was reset"):
+    with pytest.raises(LinkError, match=r"mcu:posix: the board restarted \(pin\), start 2 since power came"):
         ask_on(engine)
     assert engine.hello.boots == 1
+
+
+@pytest.mark.parametrize("cause", ["software", "watchdog", "brown-out"])
+def test_a_board_that_restarts_in_mid_run_says_why(cause: str) -> None:
+    engine = McuEngine("mcu:posix", f"nmposix://?cause={cause}")
+    assert engine.hello.cause == "power"
+    engine.load(random_case(1).draw.program.image)
+    pressed: list[int] = []
+
+    def press(step: int) -> None:
+        if not pressed:
+            engine.port.process.press_reset()
+        pressed.append(step)
+
+    with pytest.raises(LinkError, match=rf"mcu:posix: the board restarted \({cause}\).*while waiting for step"):
+        engine.run(100_000_000, b"", lambda _: None, press)
+    engine.close()
 
 
 def test_a_slow_line_loses_nothing() -> None:

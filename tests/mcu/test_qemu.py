@@ -116,7 +116,7 @@ def test_both_paces_do_the_same_steps(machine: str) -> None:
 def test_a_reset_is_noticed_and_counted(engine: McuEngine) -> None:
     engine.port.dtr = False
     engine.port.dtr = True
-    with pytest.raises(LinkError, match=f"mcu:qemu-{one}: the board was reset"):
+    with pytest.raises(LinkError, match=f"mcu:qemu-{one}: the board restarted"):
         ask_on(engine)
 
 

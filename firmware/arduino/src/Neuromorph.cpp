@@ -6,6 +6,18 @@
 #define CORE_NAME "arduino"
 #endif
 
+/* A boot loader may have cleared the flags already (ATmega1284P datasheet, 11.5.1). Numbers: docs/link.md, 2. */
+static uint8_t reset_cause()
+{
+#if defined(__AVR__) && defined(MCUSR)
+    const uint8_t flags = MCUSR;
+    MCUSR = 0;
+    return flags & _BV(PORF) ? 1 : flags & _BV(WDRF) ? 4 : flags & _BV(BORF) ? 5 : flags & _BV(EXTRF) ? 2 : 0;
+#else
+    return 0;
+#endif
+}
+
 void NeuromorphBoard::begin(const char *name)
 {
     nm_app_config config = {};
@@ -21,6 +33,9 @@ void NeuromorphBoard::begin(const char *name)
     config.input_len = sizeof input;
     config.trace_len = 256;
     config.steps_per_poll = 1;
+    config.cause = reset_cause();
+    config.sense = sense;
+    config.act = act;
     wire_at = wire_len = 0;
     nm_app_init(&app, &config);
 }

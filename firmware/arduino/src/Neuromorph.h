@@ -31,6 +31,11 @@ public:
     /* The program that a host has loaded; NULL: none. A sketch may inject spikes and look at them between polls. */
     nm_engine *engine() { return app.program.engine; }
 
+    /* The sketch's sensors and outputs, before and after each step that follows the board's own clock (a run at pace
+     * real), if they are set before begin(): see app.h. */
+    void (*sense)(nm_engine *engine) = nullptr;
+    void (*act)(const nm_engine *engine) = nullptr;
+
 private:
     Stream &line;
     uint8_t *memory;

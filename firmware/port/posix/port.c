@@ -31,6 +31,7 @@
 static uint64_t pool[NM_POOL_BYTES / 8u];
 static uint8_t uid[16];
 static uint32_t boots;
+static uint8_t cause = NM_RESET_PIN;     /* of starts but the first */
 
 static int line = -1;                    /* of the present host, -1: none */
 static int listener = -1;                /* TCP only */
@@ -201,8 +202,10 @@ static void on_power_failing(int number)
 static void usage(void)
 {
     fputs("usage: posix (--pty | --tcp PORT) [--rate BAUD] [--uid NAME] [--flash FILE [--cut N]]\n"
+          "             [--cause NAME]\n"
           "The neuromorph firmware as a program. The first line of output names its port: 'pty PATH' or\n"
-          "'tcp HOST:PORT' (port 0: a free one). SIGUSR1 resets the board; memory and port stay.\n"
+          "'tcp HOST:PORT' (port 0: a free one). SIGUSR1 resets the board; memory and port stay. NAME is why it then\n"
+          "says that it started: pin (default), software, watchdog, brown-out.\n"
           "SIGUSR2 tells it that the power is about to fail.\n"
           "FILE keeps what the board stores; the power fails in flash operation N.\n", stderr);
     exit(2);
@@ -215,6 +218,19 @@ static long number(const char *text, long most)
     if (*end || value < 0 || value > most)
         usage();
     return value;
+}
+
+static uint8_t cause_named(const char *name)
+{
+    static const struct { const char *name; uint8_t cause; } known[] = {
+        {"pin", NM_RESET_PIN}, {"software", NM_RESET_SOFTWARE}, {"watchdog", NM_RESET_WATCHDOG},
+        {"brown-out", NM_RESET_BROWNOUT},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(name, known[i].name))
+            return known[i].cause;
+    usage();
+    return NM_RESET_UNKNOWN;
 }
 
 /* Everything is read before anything is opened: a wrong option leaves no trace. */
@@ -237,6 +253,8 @@ static void open_line(int argc, char **argv)
             bits_per_second = (uint64_t)number(argv[i], 1000000000);
         else if (!strcmp(name, "--flash"))
             flash = argv[i];
+        else if (!strcmp(name, "--cause"))
+            cause = cause_named(argv[i]);
         else if (!strcmp(name, "--cut"))
             cut = number(argv[i], 1000000000);
         else if (!strcmp(name, "--uid"))
@@ -258,7 +276,7 @@ static void open_line(int argc, char **argv)
 void nm_port_init(nm_port_board *board)
 {
     board->boots = ++boots;
-    board->cause = boots == 1 ? NM_RESET_POWER : NM_RESET_PIN;
+    board->cause = boots == 1 ? NM_RESET_POWER : cause;
     memcpy(board->uid, uid, sizeof uid);
     board->pool = (uint8_t *)pool;
     board->pool_len = sizeof pool;

@@ -1,5 +1,6 @@
 /* RP2040: 125 MHz from the crystal of 12 MHz, pins of UART0. Registers: datasheet 2.14 to 2.19. */
 #include "cpu.h"
+#include "port.h"
 #include "serial.h"
 
 enum {
@@ -8,7 +9,8 @@ enum {
     REF_CTRL = 0x40008030, REF_SELECTED = 0x40008038, SYS_CTRL = 0x4000803C, SYS_SELECTED = 0x40008044,
     PERI_CTRL = 0x40008048,
     PLL_CS = 0x40028000, PLL_FBDIV = 0x40028008, PLL_PRIM = 0x4002800C, PLL_POWER_CLEAR = 0x4002B004,
-    GPIO0_CTRL = 0x40014004, GPIO1_CTRL = 0x4001400C
+    GPIO0_CTRL = 0x40014004, GPIO1_CTRL = 0x4001400C,
+    WATCHDOG_REASON = 0x40058008, CHIP_RESET = 0x40064008
 };
 
 #define PARTS (1u << 5 | 1u << 8 | 1u << 12 | 1u << 22)     /* IO_BANK0, PADS_BANK0, PLL_SYS, UART0 */
@@ -48,4 +50,17 @@ void nm_chip_start(void)
     *nm_reg(PERI_CTRL) = 1u << 11;
     *nm_reg(GPIO0_CTRL) = 2u;
     *nm_reg(GPIO1_CTRL) = 2u;
+}
+
+/* The watchdog's register is zero after any other reset; the chip's names the last of the others (datasheet 4.7, 2.10). */
+uint8_t nm_chip_cause(void)
+{
+    const uint32_t watchdog = *nm_reg(WATCHDOG_REASON), chip = *nm_reg(CHIP_RESET);
+    if (watchdog & 1u << 0)
+        return NM_RESET_WATCHDOG;                           /* its time was up */
+    if (watchdog & 1u << 1 || chip & 1u << 20)
+        return NM_RESET_SOFTWARE;                           /* it was triggered; a debugger did it */
+    if (chip & 1u << 16)
+        return NM_RESET_PIN;
+    return chip & 1u << 8 ? NM_RESET_POWER : NM_RESET_UNKNOWN;    /* or a brown-out: the chip does not tell them apart */
 }

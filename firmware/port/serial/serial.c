@@ -59,10 +59,14 @@ void nm_serial_interrupt(void)
 
 __attribute__((weak)) void nm_chip_start(void) {}
 __attribute__((weak)) void nm_chip_uid(uint8_t uid[16]) { (void)uid; }
+__attribute__((weak)) uint8_t nm_chip_cause(void) { return NM_RESET_UNKNOWN; }
 
 void nm_port_init(nm_port_board *board)
 {
     nm_memory_init(board);
+    const uint8_t cause = nm_chip_cause();
+    if (cause != NM_RESET_UNKNOWN)
+        board->cause = cause;            /* else what the memory tells: whether the power was off */
     nm_chip_uid(board->uid);
     nm_uart_start();
     nm_tick_start();

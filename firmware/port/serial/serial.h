@@ -3,7 +3,7 @@
  *   the core   (cortexm, riscv32)                  cpu.h, and start-up code with the vectors
  *   the tick   (systick, nrf51, clint)             tick.h: nm_tick_start, nm_tick_due
  *   the UART   (cmsdk, pl011, nrf51, stm32, ...)   uart.h: nm_uart_start, nm_uart_has_byte, ...
- *   the chip   (stm32f4, ...), where it needs one  clocks, pins and uid: nm_chip_start, nm_chip_uid
+ *   the chip   (stm32f4, ...), where it needs one  clocks, pins, uid, why it started: nm_chip_...
  *
  * serial.c makes a port (port.h) of them. Constants come from the board's board.h. */
 #ifndef NM_SERIAL_H
@@ -16,8 +16,9 @@
 
 void nm_serial_interrupt(void);          /* the only handler: of the tick and of the UART */
 
-/* Both may be left out (then: nothing to do, all zero). */
+/* All may be left out (then: nothing to do, all zero, unknown). */
 void nm_chip_start(void);                /* first of all: clocks, pins */
 void nm_chip_uid(uint8_t uid[16]);
+uint8_t nm_chip_cause(void);             /* NM_RESET_..., as the chip's registers tell it; once, as they are cleared */
 
 #endif

@@ -1,11 +1,12 @@
 /* STM32F405 and its kin: 168 MHz from the internal oscillator, whatever crystal a board has; pins of USART1; uid. */
 #include "cpu.h"
+#include "port.h"
 #include "serial.h"
 
 enum {
     RCC_CR = 0x40023800, RCC_PLLCFGR = 0x40023804, RCC_CFGR = 0x40023808, RCC_AHB1ENR = 0x40023830,
     RCC_APB1ENR = 0x40023840, RCC_APB2ENR = 0x40023844, PWR_CR = 0x40007000, FLASH_ACR = 0x40023C00,
-    GPIOA_MODER = 0x40020000, GPIOA_AFRH = 0x40020024
+    RCC_CSR = 0x40023874, GPIOA_MODER = 0x40020000, GPIOA_AFRH = 0x40020024
 };
 #define UID 0x1FFF7A10u
 #define DBGMCU_IDCODE 0xE0042000u
@@ -43,4 +44,20 @@ void nm_chip_uid(uint8_t uid[16])
     const bool emulated = *nm_reg(DBGMCU_IDCODE) == 0;      /* then reading the number is a fault */
     for (uint32_t i = 0; i < 12u && !emulated; i++)
         uid[i] = (uint8_t)(*nm_reg(UID + (i & ~3u)) >> 8u * (i & 3u));
+}
+
+/* Each reset pulls the pin too, and power that comes is a brown-out too: the particular comes first (RM0090, 7.3.21). */
+uint8_t nm_chip_cause(void)
+{
+    const uint32_t flags = *nm_reg(RCC_CSR);
+    *nm_reg(RCC_CSR) = flags | 1u << 24;                    /* the flags would add up */
+    if (flags & (1u << 30 | 1u << 29))
+        return NM_RESET_WATCHDOG;
+    if (flags & 1u << 28)
+        return NM_RESET_SOFTWARE;
+    if (flags & 1u << 27)
+        return NM_RESET_POWER;
+    if (flags & 1u << 25)
+        return NM_RESET_BROWNOUT;
+    return flags & 1u << 26 ? NM_RESET_PIN : NM_RESET_UNKNOWN;
 }

@@ -46,13 +46,14 @@ mutation: .venv/.dev
 	$(BIN)/python -m tests.mutation.mutate
 
 # A million frames over bad lines, uploads cut at every byte, a million bad frames to the host; ten thousand frames over
-# bad lines to boards in real time (QEMU among them): twenty minutes.
+# bad lines to boards in real time (QEMU among them); hosts that go away, or stall for 30 s: twenty-five minutes.
 soak: .venv/.dev
 	$(BIN)/python -m tests.mcu.soak
 	$(BIN)/python -m tests.mcu.resets
 	$(BIN)/python -m tests.mcu.test_hostile
 	$(BIN)/python -m tests.mcu.soak_boards
 	$(BIN)/python -m tests.mcu.line_rate
+	$(BIN)/python -m tests.mcu.hosts
 
 # The C core under libFuzzer with sanitizers; FUZZ_FLAGS="--seconds 3600 --keep" for longer.
 FUZZ_FLAGS ?= --seconds 60

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromorph.errors import ValidationError
-from neuromorph.trace import Spikes, States, Trace
+from neuromorph.trace import Gap, Spikes, States, Trace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CAUSES", "Difference", "First", "compare", "compare_values"]
 
+_GAPS_NAMED = 3
 CAUSES = (
     "u", "theta", "refr", "v", "spikes", "stp_u", "stp_x", "since", "ring", "tx", "ty", "x1", "x2", "y1", "y2", "y3",
     "tag_1", "tag_2", "w", "adapt", "plastic",
@@ -71,7 +72,9 @@ class Difference:
     count : dict
         Number of values that differ, by the probe's name; only probes with differences.
     note : str
-        What else there is to know, e.g. that the programs differ.
+        What else there is to know: that the programs differ, what one of the traces lacks.
+    missing : tuple of Gap
+        Stretches that were not compared, as a trace of a run at pace real lacks them.
     """
 
     a: Trace = field(repr=False)
@@ -80,10 +83,11 @@ class Difference:
     first: First | None
     count: dict[str, int]
     note: str = ""
+    missing: tuple[Gap, ...] = ()
 
     @property
     def equal(self) -> bool:
-        """No value differs."""
+        """No value differs, of those that both traces have: see `missing`."""
         return self.first is None
 
     def explain(self) -> str:
@@ -96,8 +100,7 @@ class Difference:
         else:
             lines.append(f"different: {names}, first at {self.first}  (t = {self.first.step * self.a.dt:g} s)")
             lines.extend(f"  {name}: {count} values differ" for name, count in self.count.items())
-        if self.note:
-            lines.append(f"  {self.note}")
+        lines.extend(f"  {line}" for line in self.note.splitlines())
         return "\n".join(lines)
 
     def plot(self, path: str | Path | None = None) -> Figure:
@@ -121,7 +124,8 @@ def compare(a: Trace, b: Trace) -> Difference:
     Returns
     -------
     Difference
-        Whose `equal` is true only if every value of every probe is.
+        Whose `equal` is true only if every value of every probe is. What a trace lacks because its machine could not
+        send it at pace real is no difference: it is not compared, counted in `missing`, and named.
 
     Raises
     ------
@@ -129,15 +133,33 @@ def compare(a: Trace, b: Trace) -> Difference:
         The traces cannot be compared; says what does not fit.
     """
     _check_comparable(a, b)
+    x, y = common(a, b)
     firsts, count, total = [], {}, 0
-    for name, column in a.items():
-        size, differing, first = _columns(column, b[name], a)
+    for name, column in x.items():
+        size, differing, first = _columns(column, y[name], x)
         total += size
         if first is not None:
             count[name] = differing
             firsts.append(first)
-    note = "" if a.digest == b.digest else f"the programs differ: {a.digest[:12]} / {b.digest[:12]}"
-    return Difference(a, b, total, earliest(firsts), count, note)
+    notes = [] if a.digest == b.digest else [f"the programs differ: {a.digest[:12]} / {b.digest[:12]}"]
+    notes += [line for trace in (a, b) for line in _losses(trace)]
+    return Difference(a, b, total, earliest(firsts), count, "\n".join(notes), x.missing)
+
+
+def common(a: Trace, b: Trace) -> tuple[Trace, Trace]:
+    """Both without what either lacks."""
+    return a.without(b.missing) if b.missing else a, b.without(a.missing) if a.missing else b
+
+
+def _losses(trace: Trace) -> Iterator[str]:
+    if trace.missing:
+        places = ", ".join(f"{gap.first}..{gap.last}" for gap in trace.missing[:_GAPS_NAMED])
+        more = len(trace.missing) - _GAPS_NAMED
+        places += f" and {more} more" if more > 0 else ""
+        yield f"not compared: {trace.target} could not send the records of {trace.dropped} steps ({places})"
+    late = trace.counters.get("late_inputs", 0)
+    if late:
+        yield f"{late} input records came to {trace.target} after their step, and had no effect there"
 
 
 def earliest(firsts: list[First]) -> First | None:
@@ -175,8 +197,7 @@ def _hint(what: str, a: Trace, b: Trace) -> str:
 def _columns(a: Spikes | States, b: Spikes | States, trace: Trace) -> tuple[int, int, First | None]:
     """Values compared, values that differ, and the first of them."""
     if isinstance(a, Spikes) and isinstance(b, Spikes):
-        seen = np.count_nonzero(np.arange(trace.start + 1, trace.stop + 1) % a.every == a.phase % a.every)
-        return a.n * int(seen), *_spikes(a, b)
+        return a.n * trace.seen(a), *_spikes(a, b)
     if isinstance(a, States) and isinstance(b, States):
         return int(a.values.size), *_states(a, b)
     raise ValidationError(

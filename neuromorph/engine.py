@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from neuromorph.program import Program
     from neuromorph.report import Section
     from neuromorph.store import Stored
+    from neuromorph.trace import Gap
 
-__all__ = ["Accounting", "Backend", "Engine", "Storing", "Target"]
+__all__ = ["Accounting", "Backend", "Engine", "Pacing", "Storing", "Target"]
 
 
 class Engine(Protocol):
@@ -66,6 +67,29 @@ class Accounting(Protocol):
 
     def account(self, counters: dict[str, int], steps: int) -> Section:
         """The cost of a run of `steps` steps that did this work; its notes name the source of the figures."""
+
+
+@runtime_checkable
+class Pacing(Protocol):
+    """What an engine offers besides if its machine has a clock that the steps can follow: pace real."""
+
+    def run(
+        self,
+        steps: int,
+        records: bytes,
+        on_output: Callable[[bytes], None],
+        on_progress: Callable[[int], None] | None = None,
+        *,
+        period: int = 0,
+    ) -> None:
+        """As `Engine.run`; with a `period` a step begins every so many microseconds, and waits for nobody.
+
+        What the line does not take is dropped, whole steps at a time, and is in `gaps`.
+        """
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What of the last run is missing in what `on_output` got so far."""
 
 
 @runtime_checkable

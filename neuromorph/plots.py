@@ -258,7 +258,9 @@ def plot_fields(
 
 def plot_difference(difference: Difference, path: str | Path | None = None) -> Figure:
     """The rasters of both traces over each other, with the first difference marked."""
-    a, b = difference.a, difference.b
+    from neuromorph.compare import common
+
+    a, b = common(difference.a, difference.b)
     names = [name for name in a if isinstance(a[name], Spikes)] or list(a)[:1]
     figure = new_figure(9.0, 0.9 + 2.6 * len(names))
     factor, unit = _ruler(a.steps, a.dt)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from neuromorph.errors import TargetError, ValidationError
 from neuromorph.records import GRADED, SPIKES, VALUES, Events, Records, decode_records
 from neuromorph.state import items
-from neuromorph.trace import Spikes, States, Trace
+from neuromorph.trace import Gap, Spikes, States, Trace, outside
 
 if TYPE_CHECKING:
     from neuromorph.program import Probe, Program
@@ -26,7 +26,10 @@ FLOATS = 6
 
 @dataclass
 class _Column:
-    """What one probe sent so far, in order of arrival; `seen` counts the values of a state."""
+    """What one probe sent so far, in order of arrival; `seen` counts the values of a state.
+
+    `steps` has the steps of these, where gaps may be between them.
+    """
 
     probe: Probe
     item: Item | None
@@ -35,6 +38,7 @@ class _Column:
     events: list[Events] = field(default_factory=list)
     values: list[NDArray[Any]] = field(default_factory=list)
     seen: int = 0
+    steps: list[NDArray[np.int64]] = field(default_factory=list)
 
 
 class Recorder:
@@ -48,10 +52,15 @@ class Recorder:
         The run covers steps start + 1 to start + steps.
     numbers : str
         "integer" or "float".
+    gaps : bool
+        Samples of whole steps may be missing, as a machine at pace real drops them.
     """
 
-    def __init__(self, program: Program, start: int, steps: int, numbers: Numbers = "integer") -> None:
+    def __init__(
+        self, program: Program, start: int, steps: int, numbers: Numbers = "integer", *, gaps: bool = False
+    ) -> None:
         self.program, self.start, self.stop, self.numbers = program, start, start + steps, numbers
+        self.gaps = gaps
         self.last = start
         self._waiting = bytearray()
         layout = {(item.object, item.variable): item for item in items(program)}
@@ -110,19 +119,32 @@ class Recorder:
             steps, elements, values = records.values(number)
             # Value k of a recording without gaps is element k % n of sample k // n.
             place = np.arange(column.seen, column.seen + values.size)
-            wrong = (elements != place % column.n) | (steps != self._first(probe) + place // column.n * probe.every)
+            wrong = elements != place % column.n
+            if not self.gaps:
+                wrong |= steps != self._first(probe) + place // column.n * probe.every
             if wrong.any():
                 step = int(steps[np.flatnonzero(wrong)[0]])
                 raise TargetError(f"probe {probe.name!r}: samples are missing or twice, first seen at step {step}")
             column.values.append(values)
+            if self.gaps:
+                column.steps.append(steps)
             column.seen += values.size
 
     def _first(self, probe: Probe) -> int:
         """The first step of the run that a probe looks at."""
         return self.start + 1 + (probe.phase - self.start - 1) % probe.every
 
-    def trace(self, target: str, *, complete: bool = True, counters: dict[str, int] | None = None) -> Trace:
+    def trace(
+        self,
+        target: str,
+        *,
+        complete: bool = True,
+        counters: dict[str, int] | None = None,
+        missing: tuple[Gap, ...] = (),
+    ) -> Trace:
         """The trace of the run; with ``complete=False`` of the steps that are certainly whole.
+
+        `missing` are the gaps that the machine told of.
 
         Raises
         ------
@@ -133,12 +155,14 @@ class Recorder:
         # Without the end of the run, more records of the last step seen may have been on their way.
         stop = self.stop if complete else max(self.start, self.last - 1)
         columns: dict[str, Spikes | States] = {}
+        missing = tuple(gap.within(self.start, stop) for gap in missing if gap.first <= stop)
         for column in self._columns:
-            made = self._spikes(column) if column.item is None else self._states(column, column.item, stop)
+            made = self._spikes(column) if column.item is None else self._states(column, column.item, stop, missing)
             columns[column.probe.name] = made._within(self.start, stop)
         return Trace(
             columns=columns, digest=self.program.digest, target=target, dt=self.program.dt, start=self.start, stop=stop,
             name=self.program.name, complete=complete, numbers=self.numbers, counters=counters or {},
+            missing=missing,
         )  # fmt: skip
 
     def _spikes(self, column: _Column) -> Spikes:
@@ -157,12 +181,18 @@ class Recorder:
             probe.name, pop.name, pop.n, steps, indices, payloads, probe.every, probe.phase, pop.kind == "input"
         )  # fmt: skip
 
-    def _states(self, column: _Column, item: Item, stop: int) -> States:
+    def _states(self, column: _Column, item: Item, stop: int, missing: tuple[Gap, ...]) -> States:
         probe = column.probe
         expected = np.arange(self._first(probe), stop + 1, probe.every)
+        expected = expected[outside(expected, missing)]
         count = expected.size * column.n
         if column.seen < count:
             raise TargetError(f"probe {probe.name!r}: {count - column.seen} of {count} values are missing at the end")
+        seen = _joined(column.steps)[:count]
+        wrong = np.flatnonzero(seen != np.repeat(expected, column.n)[: seen.size])
+        if wrong.size:
+            step = int(seen[wrong[0]])
+            raise TargetError(f"probe {probe.name!r}: samples that no gap covers are missing, or twice, at step {step}")
         values = np.concatenate([np.empty(0, VALUES[column.formats[0]]), *column.values])[:count]
         pre, post = self._synapses(item)
         known = self.program.scales.get(probe.object, {}) if self.numbers == "integer" else {}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromorph.engine import Accounting, Engine, Storing
+from neuromorph.engine import Accounting, Engine, Pacing, Storing
 from neuromorph.errors import NeuromorphError, TargetError, UnsupportedError, ValidationError
 from neuromorph.program import Program
 from neuromorph.recorder import Recorder
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from neuromorph.network import Network
     from neuromorph.report import Section
     from neuromorph.store import Store, Stored
-    from neuromorph.trace import Trace
+    from neuromorph.trace import Gap, Trace
 
 __all__ = ["Progress", "Session", "Stimulus", "open", "run", "steps_of"]
 
+Pace = Literal["free", "real"]
 Progress = Callable[[int, int], None]
 """Called with the steps done in this run and their total."""
 MAX_STEP = (1 << 32) - 1
@@ -218,6 +219,8 @@ class Session:
         steps: int | None = None,
         inputs: Mapping[Any, Any] | Stimulus | None = None,
         progress: Progress | None = None,
+        pace: Pace = "free",
+        period: float | None = None,
     ) -> Trace:
         """Run on from the present step.
 
@@ -232,39 +235,71 @@ class Session:
             source is the first step of this run; a `Stimulus` knows the steps since the program's start.
         progress : callable, optional
             Called now and then with (steps done, steps in all).
+        pace : str
+            "free": the machine waits for its host, and nothing is lost. "real": a step begins every `period` by the
+            machine's own clock and waits for nobody, even if the host goes away. What the line then does not take of
+            the records is dropped, whole steps at a time, and counted: `Trace.missing`. `counters` has "recorded" and
+            "dropped" (steps whose records were kept for the host, or not), "late_inputs" (input records that came after
+            their step, and had no effect) and "overruns" (steps that began a whole period late).
+        period : float, optional
+            Seconds of a step at pace real, 1 µs to 1000 s; dt if not given.
 
         Returns
         -------
         Trace
-            Of exactly these steps.
+            Of exactly these steps; at pace real without those in `Trace.missing`.
 
         Raises
         ------
         ValidationError
             A duration, an input or a name that cannot be.
+        UnsupportedError
+            The machine has no clock that its steps could follow.
         TargetError, LinkError
             The machine failed; what it had recorded is in ``error.trace`` and `partial`.
         """
         count = self._count(duration, steps)
+        real = self._period(pace, period)
         start = self.now
         if start + count > MAX_STEP:
             raise ValidationError(f"{count} steps from step {start} on would pass the last step, {MAX_STEP}")
         records = self._records(inputs or {}, start, count)
-        recorder = Recorder(self.program, start, count, self.numbers)
+        recorder = Recorder(self.program, start, count, self.numbers, gaps=real > 0)
         before = self.counters
         self.partial = None
         report = (lambda step: progress(step - start, count)) if progress else None
         try:
             with self._machine("running"):
-                self.engine.run(count, records, recorder.feed, report)
+                if real:
+                    cast("Pacing", self.engine).run(count, records, recorder.feed, report, period=real)
+                else:
+                    self.engine.run(count, records, recorder.feed, report)
             if self.now != start + count:
                 raise TargetError(f"{self.target} stopped at step {self.now}; the run was to end at {start + count}")
             after = self.counters
             done = {key: value - before.get(key, 0) for key, value in after.items()}
-            return recorder.trace(self.target, counters=done)
+            return recorder.trace(self.target, counters=done, missing=self._gaps(recorder))
         except BaseException as error:
             self._keep_partial(recorder, error)
             raise
+
+    def _period(self, pace: str, period: float | None) -> int:
+        """Microseconds of a step at pace real, 0 at pace free."""
+        if pace not in ("free", "real"):
+            raise ValidationError(f"pace = {pace!r} must be 'free' (the machine waits for its host) or 'real'")
+        if pace == "free":
+            if period is not None:
+                raise ValidationError(f"period = {period!r} s has no meaning at pace 'free'; add pace='real'")
+            return 0
+        if not isinstance(self.engine, Pacing):
+            raise UnsupportedError(f"{self.target} has no clock that steps could follow: pace='real' is for boards")
+        found = _microseconds(self.program.dt if period is None else period)
+        if not found:
+            raise ValidationError(f"period = {period!r} s: it must be between 1 µs and {_PERIOD_MOST} s")
+        return found
+
+    def _gaps(self, recorder: Recorder) -> tuple[Gap, ...]:
+        return self.engine.gaps if recorder.gaps and isinstance(self.engine, Pacing) else ()
 
     def account(self, trace: Trace) -> Section | None:
         """What a run of this session costs on the machine that its target stands for; None if that cannot be told."""
@@ -285,7 +320,7 @@ class Session:
 
     def _keep_partial(self, recorder: Recorder, error: BaseException) -> None:
         try:
-            self.partial = recorder.trace(self.target, complete=False)
+            self.partial = recorder.trace(self.target, complete=False, missing=self._gaps(recorder))
         except TargetError:  # records that contradict each other; the error under way says so
             return
         if isinstance(error, NeuromorphError):
@@ -520,7 +555,9 @@ def run(
     inputs: Mapping[Any, Any] | Stimulus | None = None,
     progress: Progress | None = None,
     profile: str | None = None,
+    pace: Pace = "free",
+    period: float | None = None,
 ) -> Trace:
     """Run a network or program from step 0 on a machine and return the trace; see `open` and `Session.run`."""
     with open(program, target, profile=profile) as session:
-        return session.run(duration, steps=steps, inputs=inputs, progress=progress)
+        return session.run(duration, steps=steps, inputs=inputs, progress=progress, pace=pace, period=period)

@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,11 +21,34 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-__all__ = ["Spikes", "States", "Trace"]
+__all__ = ["Gap", "Spikes", "States", "Trace"]
 
 SCHEMA = 1
 SEMANTICS = 1
 SIZE_LIMIT = 1 << 33  # bytes that a trace file may unpack to
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A stretch of a run at pace real of which the machine could not send records.
+
+    Attributes
+    ----------
+    first, last : int
+        Steps that it covers: nothing of them is in the trace.
+    steps : int
+        Of how many of these steps there were records, which were dropped; the others had none. In a part of a trace
+        that cuts a gap: that many at most.
+    """
+
+    first: int
+    last: int
+    steps: int
+
+    def within(self, start: int, stop: int) -> Gap:
+        """What of it belongs to steps start + 1 to stop."""
+        first, last = max(self.first, start + 1), min(self.last, stop)
+        return Gap(first, last, min(self.steps, max(0, last - first + 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +97,11 @@ class Spikes:
         a, b = np.searchsorted(self.steps, (start, stop), side="right")
         held = None if self.payloads is None else self.payloads[a:b]
         return replace(self, steps=self.steps[a:b], indices=self.indices[a:b], payloads=held)
+
+    def _outside(self, gaps: Iterable[Gap]) -> Spikes:
+        kept = outside(self.steps, gaps)
+        held = None if self.payloads is None else self.payloads[kept]
+        return replace(self, steps=self.steps[kept], indices=self.indices[kept], payloads=held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +162,10 @@ class States:
         a, b = np.searchsorted(self.steps, (start, stop), side="right")
         return replace(self, steps=self.steps[a:b], values=self.values[a:b])
 
+    def _outside(self, gaps: Iterable[Gap]) -> States:
+        kept = outside(self.steps, gaps)
+        return replace(self, steps=self.steps[kept], values=self.values[kept])
+
 
 @dataclass(frozen=True, slots=True)
 class Trace(Mapping[str, "Spikes | States"]):
@@ -158,7 +190,9 @@ class Trace(Mapping[str, "Spikes | States"]):
     numbers : str
         "integer", or "float" from a machine that computes in floats.
     counters : dict
-        Work done in the run, as the machine counted it.
+        Work done in the run, as the machine counted it; at pace real also what it lost (see `Session.run`).
+    missing : tuple of Gap
+        Stretches that a machine at pace real could not send; in order, empty if the trace lacks nothing.
     """
 
     columns: dict[str, Spikes | States]
@@ -172,6 +206,7 @@ class Trace(Mapping[str, "Spikes | States"]):
     complete: bool = True
     numbers: Literal["integer", "float"] = "integer"
     counters: dict[str, int] = field(default_factory=dict)
+    missing: tuple[Gap, ...] = ()
 
     def __getitem__(self, name: str) -> Spikes | States:
         try:
@@ -204,6 +239,11 @@ class Trace(Mapping[str, "Spikes | States"]):
         """Number of steps covered."""
         return self.stop - self.start
 
+    @property
+    def dropped(self) -> int:
+        """Number of steps whose records are missing."""
+        return sum(gap.steps for gap in self.missing)
+
     def times(self, name: str) -> NDArray[np.float64]:
         """Time of each spike or sample of a probe in seconds."""
         return np.asarray(self[name].steps * self.dt, dtype=np.float64)
@@ -211,14 +251,26 @@ class Trace(Mapping[str, "Spikes | States"]):
     def rates(self, name: str) -> NDArray[np.float64]:
         """Mean rate of each neuron in hertz, shape (n,)."""
         column = self.spikes(name)
-        seen = np.count_nonzero(np.arange(self.start + 1, self.stop + 1) % column.every == column.phase % column.every)
-        return column.counts() / max(int(seen) * self.dt, self.dt)
+        return column.counts() / max(self.seen(column) * self.dt, self.dt)
+
+    def seen(self, column: Spikes | States) -> int:
+        """Number of steps that a probe looked at and of which nothing is missing."""
+        steps = np.arange(self.start + 1, self.stop + 1)
+        looked = steps % column.every == column.phase % column.every
+        return int(np.count_nonzero(looked & outside(steps, self.missing)))
 
     def part(self, start: int, stop: int) -> Trace:
         """Steps start + 1 to stop of this trace; a stretch outside gives what is there."""
         start, stop = max(start, self.start), min(stop, self.stop)
         held = {name: column._within(start, stop) for name, column in self.columns.items()}
-        return replace(self, columns=held, start=start, stop=max(start, stop), counters={})
+        stop = max(start, stop)
+        missing = tuple(gap.within(start, stop) for gap in self.missing if gap.last > start and gap.first <= stop)
+        return replace(self, columns=held, start=start, stop=stop, counters={}, missing=missing)
+
+    def without(self, gaps: Iterable[Gap]) -> Trace:
+        """The same trace as if it lacked these gaps too; to be held against one that does."""
+        held = {name: column._outside(gaps) for name, column in self.columns.items()}
+        return replace(self, columns=held, missing=joined_gaps((*self.missing, *gaps)))
 
     def joined(self, later: Trace) -> Trace:
         """Append to this trace the one of the next run of the same session or of a restored one.
@@ -233,7 +285,10 @@ class Trace(Mapping[str, "Spikes | States"]):
         if later.start != self.stop:
             raise ValidationError(f"the later trace begins after step {later.start}, this one stops at {self.stop}")
         columns = {name: _joined(column, later.columns[name]) for name, column in self.columns.items()}
-        return replace(self, columns=columns, stop=later.stop, complete=later.complete, counters={})
+        return replace(
+            self, columns=columns, stop=later.stop, complete=later.complete, counters={},
+            missing=(*self.missing, *later.missing),
+        )  # fmt: skip
 
     def save(self, path: str | Path) -> None:
         """Write a .npz file (atomically, without pickles); NeuromorphError if it cannot be written."""
@@ -251,7 +306,8 @@ class Trace(Mapping[str, "Spikes | States"]):
                     meta[key] = value
             columns.append(meta)
         keys = ("digest", "target", "dt", "start", "stop", "name", "semantics", "complete", "numbers", "counters")
-        head = {"schema": SCHEMA, **{key: getattr(self, key) for key in keys}, "columns": columns}
+        missing = [[gap.first, gap.last, gap.steps] for gap in self.missing]
+        head = {"schema": SCHEMA, **{key: getattr(self, key) for key in keys}, "missing": missing, "columns": columns}
         arrays["trace"] = np.frombuffer(json.dumps(head).encode(), np.uint8)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
@@ -298,7 +354,8 @@ class Trace(Mapping[str, "Spikes | States"]):
                 meta["shape"] = tuple(meta["shape"])
             values = meta | arrays.get(k, {})
             columns[meta["name"]] = Spikes(**values) if kind == "Spikes" else States(**values)
-        return cls(columns=columns, **head)
+        missing = tuple(Gap(*map(int, gap)) for gap in head.pop("missing", ()))
+        return cls(columns=columns, missing=missing, **head)
 
     def plot(self, path: str | Path | None = None, *, names: list[str] | None = None) -> Figure:
         """Rasters and state traces of the probes, one panel each; written to `path` (.png, .svg) if given."""
@@ -309,7 +366,29 @@ class Trace(Mapping[str, "Spikes | States"]):
     def __repr__(self) -> str:
         kinds = ", ".join(f"{name} ({len(column)})" for name, column in self.columns.items())
         part = "" if self.complete else ", partial"
+        part += f", {self.dropped} steps missing" if self.missing else ""
         return f"Trace({self.name!r} on {self.target}, steps {self.start + 1}..{self.stop}{part}: {kinds})"
+
+
+def outside(steps: NDArray[np.int64], gaps: Iterable[Gap]) -> NDArray[np.bool_]:
+    """Where steps lie in no gap."""
+    kept = np.ones(steps.shape, dtype=bool)
+    for gap in gaps:
+        kept &= (steps < gap.first) | (steps > gap.last)
+    return kept
+
+
+def joined_gaps(gaps: Iterable[Gap]) -> tuple[Gap, ...]:
+    """In order; those that overlap become one."""
+    out: list[Gap] = []
+    for gap in sorted(gaps, key=lambda gap: gap.first):
+        if out and gap.first <= out[-1].last:
+            before = out.pop()
+            last = max(before.last, gap.last)
+            out.append(Gap(before.first, last, min(before.steps + gap.steps, last - before.first + 1)))
+        else:
+            out.append(gap)
+    return tuple(out)
 
 
 class UnknownProbeError(ValidationError, KeyError):

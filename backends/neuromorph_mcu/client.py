@@ -14,6 +14,7 @@ from typing import Protocol
 
 from neuromorph.errors import LinkError, TargetError
 from neuromorph.store import Stored
+from neuromorph.trace import Gap
 from neuromorph_mcu.link import HostLink, Timing
 from neuromorph_mcu.messages import BoardError, Code, Hello, Kept, Kind, Progress, State, Status, counters, stored
 from neuromorph_mcu.records import InputStream, RecordBuffer
@@ -84,6 +85,8 @@ class Client:
         What the board says about itself.
     dropped : int
         Steps of the last run whose records had no room on the board; always 0 at pace free.
+    gaps : tuple of Gap
+        Where.
 
     Raises
     ------
@@ -100,6 +103,7 @@ class Client:
         timing = timing or getattr(port, "timing", None)
         self._link = HostLink(random.Random(seed).randrange(1, 1 << 16), self._now, timing)
         self.dropped = 0
+        self.gaps: tuple[Gap, ...] = ()
         while self._link.hello is None:
             self._pump("its HELLO")
         self.hello = Hello.parse(self._link.hello)
@@ -140,8 +144,8 @@ class Client:
             raise LinkError(f"{self.name}: {self._link.failure}, while waiting for {waiting_for}")
 
     def _explain_reset(self) -> None:
-        """Ask a board that does not know this session whether, and why, it has started anew."""
-        if not self._link.was_reset or self._link.hello is None:
+        """Ask a board that has started anew why. One that only took another host is left alone."""
+        if not self._link.restarted:
             return
         start, timing = self._clock(), replace(self._link.timing, lost=_GREETING)
         link = HostLink(self._link.session % 0xFFFF + 1, 0.0, timing)
@@ -150,13 +154,9 @@ class Client:
                 now = self._clock() - start
                 self._port.write(link.transmit(now))
                 link.receive(self._port.read(max(1, self._port.in_waiting)), now)
-        if link.hello is None:
-            return
-        before, found = Hello.parse(self._link.hello), Hello.parse(link.hello)
-        if (found.boots, found.cause) != (before.boots, before.cause):
+        if link.hello is not None:
+            found = Hello.parse(link.hello)
             self._link.failure = f"the board restarted ({found.cause}), start {found.boots} since power came"
-        else:
-            self._link.failure = "the board dropped the session, or was reset"
 
     def _send(self, kind: Kind, payload: bytes = b"") -> None:
         while not self._link.room:
@@ -174,9 +174,17 @@ class Client:
             raise LinkError(f"{self.name}: message of type {kind} instead of {waiting_for}")
         return kind, payload
 
+    def _acknowledge(self) -> None:
+        """The last message of a call: nobody may look at the line for long, and the board would give this host up."""
+        with suppress(OSError, TargetError):  # the next call tells
+            if out := self._link.transmit(self._now):
+                self._port.write(out)
+
     def _ask(self, kind: Kind, payload: bytes = b"", answer: Kind = Kind.OK) -> bytes:
         self._send(kind, payload)
-        return self._receive(f"its answer to {kind.name}", answer)[1]
+        found = self._receive(f"its answer to {kind.name}", answer)[1]
+        self._acknowledge()
+        return found
 
     @contextmanager
     def _patient(self) -> Iterator[None]:
@@ -265,6 +273,7 @@ class Client:
                 raise LinkError(f"{self.name}: {got} values of item {item} from {here} on, expected them from {at} on")
             parts.append(payload[8:])
             at += got
+        self._acknowledge()
         return b"".join(parts)
 
     def write(self, item: int, first: int, data: bytes) -> None:
@@ -296,6 +305,7 @@ class Client:
         kind = -1
         while kind != Kind.STATUS:
             kind, _ = self._receive("its status", Kind.STATUS, Kind.PROGRESS, Kind.TRACE)
+        self._acknowledge()
 
     def run(
         self,
@@ -309,19 +319,24 @@ class Client:
         """Run; inputs stream in and traces out meanwhile (see `neuromorph.engine.Engine.run`).
 
         With a `period` (microseconds per step) the board keeps the pace of its clock whatever the line does: what the
-        trace then lacks is counted in `dropped`. Without, steps wait for the line and nothing is lost.
+        trace then lacks is counted in `dropped` and `gaps`. Without, steps wait for the line and nothing is lost.
         """
         start = self.status().step
         inputs = InputStream(records, start + 1, start + steps, self.hello.credit)
         pace = struct.pack("<B3xI", 1, period) if period else bytes(4)
-        self.dropped = 0
+        self.dropped, self.gaps = 0, ()
         self._send(Kind.RUN, struct.pack("<II", steps, inputs.watermark) + pace)
-        trace = RecordBuffer()
+        trace = RecordBuffer(start)
         try:
             self._stream(inputs, trace, start, steps, on_output, on_progress)
+            if self.dropped > trace.dropped:  # at the end, where the board had no room to say so
+                trace.missing(start + steps, self.dropped)
         except BaseException:
             _hand_on(trace, on_output)  # what the user gets to see of an interrupted run
             raise
+        finally:
+            self.gaps = tuple(trace.gaps)
+        self._acknowledge()
         if len(trace):
             raise LinkError(f"{self.name}: the trace ends within a record at step {start + steps}")
 
@@ -374,6 +389,7 @@ class Client:
                 raise LinkError(f"{self.name}: the run goes on {_STOP:g} s after it was stopped; reset the board")
             with suppress(Refused):
                 kind, _ = self._receive("the end of the run", Kind.OK, Kind.TRACE, Kind.PROGRESS)
+        self._acknowledge()
 
 
 def _hand_on(trace: RecordBuffer, on_output: Callable[[bytes], None]) -> None:

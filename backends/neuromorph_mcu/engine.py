@@ -11,6 +11,7 @@ from typing import Any, NoReturn, cast
 from neuromorph.errors import CapacityError, ImageError, LinkError, TargetError, ValidationError
 from neuromorph.image import without_metadata
 from neuromorph.store import Stored
+from neuromorph.trace import Gap
 from neuromorph_mcu.client import Client, Refused
 from neuromorph_mcu.link import Timing
 from neuromorph_mcu.messages import BoardError, Code, Hello, Kept, Kind, State
@@ -117,6 +118,11 @@ class McuEngine:
     def dropped(self) -> int:
         """Steps of the last run whose records the board had no room for; 0 unless it ran at pace real."""
         return self._client.dropped
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """Where these are (see `neuromorph.engine.Pacing`)."""
+        return self._client.gaps
 
     def stop(self) -> None:
         """End a run at pace real that an earlier session has left going; the program keeps its state and step."""

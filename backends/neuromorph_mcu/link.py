@@ -66,8 +66,8 @@ class HostLink:
         Payload of the board's HELLO once the session is open.
     failure : str
         Empty, or why the session has ended.
-    was_reset : bool
-        It has ended because the board does not know it: it was reset, or dropped it.
+    restarted : bool
+        It has ended because the board was reset.
     patience : float
         Silence allowed; `Timing.silent` unless the board has something long to do.
     """
@@ -83,7 +83,7 @@ class HostLink:
     ) -> None:
         self.session, self.timing = session, timing or Timing()
         self.hello: bytes | None = None
-        self.failure, self.was_reset = "", False
+        self.failure, self.restarted = "", False
         self.patience = self.timing.silent
         self._send = Sender(self.timing, window, payload_max, now)
         self._counters = LinkCounters()
@@ -158,7 +158,9 @@ class HostLink:
         if frame.type == LinkType.RESET:
             self._counters.resets += 1
             if self.hello is not None:
-                self.failure, self.was_reset = "the board was reset, or dropped the session", True
+                self.restarted = frame.payload[:4] != self.hello[12:16]  # its count of starts
+                known = "restarted" if self.restarted else "was reset, or dropped the session"
+                self.failure = f"the board {known}"
             return
         if self.hello is None:
             return

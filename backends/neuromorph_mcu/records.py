@@ -6,6 +6,7 @@ import struct
 from bisect import bisect_right
 
 from neuromorph.errors import CapacityError, LinkError, ValidationError
+from neuromorph.trace import Gap
 
 __all__ = ["InputStream", "RecordBuffer", "record_size"]
 
@@ -27,17 +28,23 @@ def record_size(kind: int, count: int) -> int:
 class RecordBuffer:
     """Puts the records of a trace together from pieces of any size, and takes out what only counts losses.
 
+    Parameters
+    ----------
+    start : int
+        The step before the first one of the trace.
+
     Attributes
     ----------
     dropped : int
         Steps so far whose records the board had no room for.
-    gaps : list of (int, int)
-        Where: the last step of each gap, and `dropped` up to there.
+    gaps : list of Gap
+        Where.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, start: int = 0) -> None:
         self.dropped = 0
-        self.gaps: list[tuple[int, int]] = []
+        self.gaps: list[Gap] = []
+        self._last = start
         self._bytes = bytearray()
 
     def feed(self, data: bytes) -> None:
@@ -58,12 +65,20 @@ class RecordBuffer:
             if kind == _GAP:
                 parts.append(self._bytes[begin:at])
                 begin = at + size
-                self.dropped = first
-                self.gaps.append((step, first))
+                self.missing(step, first)
+            else:
+                self._last = step
             at += size
         parts.append(self._bytes[begin:at])
         del self._bytes[:at]
         return b"".join(parts)
+
+    def missing(self, step: int, dropped: int) -> None:
+        """The board says that of steps up to this one, so many have no records since the run began."""
+        if not 0 < dropped - self.dropped <= step - self._last:
+            raise LinkError(f"the board dropped {dropped - self.dropped} of steps {self._last + 1}..{step}")
+        self.gaps.append(Gap(self._last + 1, step, dropped - self.dropped))
+        self.dropped, self._last = dropped, step
 
     def __len__(self) -> int:
         return len(self._bytes)

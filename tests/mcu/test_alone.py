@@ -88,7 +88,8 @@ def switch_on(tmp_path: Path) -> Iterator[Callable[[], Callable[[], McuEngine]]]
 
     What it returns connects to the board.
     """
-    board, log, made = tmp_path / "board", tmp_path / "moves", []
+    board, log = tmp_path / "board", tmp_path / "moves"
+    made: list[subprocess.Popen[bytes]] = []
     define = tomllib.loads((FIRMWARE / "boards" / "posix" / "board.toml").read_text())["defines"]
     folders = [CORE, FIRMWARE / "port", FIRMWARE / "port" / "posix", FIRMWARE / "boards" / "posix"]
     sources = [p for folder in folders for p in folder.glob("*.c") if p.name != "host.c"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from neuromorph.errors import LinkError
+from neuromorph.trace import Gap
 from neuromorph_mcu.client import Client, Refused
 from neuromorph_mcu.messages import Code, Kind, State
 from neuromorph_mcu.records import RecordBuffer
@@ -82,14 +83,24 @@ def test_the_same_line_at_pace_free_loses_nothing(board: tuple[BoardPort, Client
 
 def test_gaps_are_told_where_they_are() -> None:
     """A record of format 7 says up to which step records are missing, and of how many steps since the run began."""
-    record = struct.pack("<IHBBIHH", 5, 0, 2, 0, 0, 4, 0) + b"abcd"
+    record, later = (struct.pack("<IHBBIHH", step, 0, 2, 0, 0, 4, 0) + b"abcd" for step in (1, 5))
     gap = struct.pack("<IHBBIHH", 4, 0xFFFF, 7, 0, 3, 0, 0)
     buffer = RecordBuffer()
     buffer.feed(record + gap[:9])
     assert buffer.take() == record
-    buffer.feed(gap[9:] + record)
-    assert buffer.take() == record
-    assert (buffer.dropped, buffer.gaps, len(buffer)) == (3, [(4, 3)], 0)
+    buffer.feed(gap[9:] + later)
+    assert buffer.take() == later
+    assert (buffer.dropped, buffer.gaps, len(buffer)) == (3, [Gap(2, 4, 3)], 0)
+
+
+def test_a_gap_that_cannot_be_is_the_boards_fault() -> None:
+    """More steps than lie between two records, or fewer than before."""
+    gap = struct.pack("<IHBBIHH", 4, 0xFFFF, 7, 0, 5, 0, 0)
+    for wrong in (gap, gap[:8] + bytes(8)):
+        buffer = RecordBuffer()
+        buffer.feed(wrong)
+        with pytest.raises(LinkError, match=r"the board dropped \d of steps 1\.\.4"):
+            buffer.take()
 
 
 def test_inputs_that_come_late_are_dropped_and_counted(kit: Kit) -> None:

@@ -1,4 +1,4 @@
-"""Why a chip started, from its own registers: the firmware's function on a model of them; bits as the manuals have them."""
+"""Why a chip started, from its own registers: the firmware on a model of them, whose bits the manuals name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.mcu.test_pico import Pico
 unicorn = pytest.importorskip("unicorn", reason="the emulated boards need Unicorn: pip install 'neuromorph[mcu]'")
 arm = pytest.importorskip("unicorn.arm_const")
 pytest.importorskip("elftools", reason="reading firmware needs pyelftools: pip install 'neuromorph[mcu]'")
-pytestmark = pytest.mark.skipif(not (FIRMWARE / "pico.elf").is_file(), reason="the firmware was not built: `make build`")
+pytestmark = pytest.mark.skipif(not (FIRMWARE / "pico.elf").is_file(), reason="the firmware was not built: make build")
 
 STACK, STOP = 0x20001000, 0x20001800
 WATCHDOG_REASON, CHIP_RESET = 0x40058008, 0x40064008  # RP2040 datasheet 4.7.6, 2.10.6

@@ -18,13 +18,26 @@ static uint8_t reset_cause()
 #endif
 }
 
+/* Starts since power came, where the memory outlives a reset. */
+static uint32_t boots()
+{
+#if defined(__AVR__)
+    static struct { uint32_t magic, boots; } kept __attribute__((section(".noinit")));
+    kept.boots = kept.magic == 0x4E4D4254ul ? kept.boots + 1u : 1u;
+    kept.magic = 0x4E4D4254ul;
+    return kept.boots;
+#else
+    return 1;
+#endif
+}
+
 void NeuromorphBoard::begin(const char *name)
 {
     nm_app_config config = {};
     config.board = name;
     config.core = CORE_NAME;
     config.build = __DATE__;
-    config.boots = 1;
+    config.boots = boots();
     config.clock_hz = F_CPU;
     const uint8_t skip = (uint8_t)(-(uintptr_t)memory & 7u);     /* a uint64_t may be aligned to less than its size */
     config.pool = memory + skip;

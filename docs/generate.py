@@ -58,7 +58,8 @@ SECTIONS: dict[str, list[str]] = {
         "neuromorph.store.Store", "neuromorph.store.Stored", "neuromorph.store.StoredProgram",
     ],
     "Traces and comparison": [
-        "neuromorph.trace.Trace", "neuromorph.trace.Gap", "neuromorph.trace.Spikes", "neuromorph.trace.States", "neuromorph.compare.compare",
+        "neuromorph.trace.Trace", "neuromorph.trace.Gap", "neuromorph.trace.Spikes",
+        "neuromorph.trace.States", "neuromorph.compare.compare",
         "neuromorph.compare.Difference", "neuromorph.compare.First",
     ],
     "Other formats": [f"neuromorph.nir.{n}" for n in ("read", "write", "from_nir", "to_nir")],

@@ -33,7 +33,9 @@
 #define NM_LINK_RTO_BACKOFF 250u   /* doubling ends here: on a bad line the next try may be the one that arrives */
 #define NM_LINK_RTO_MAX 1000u
 #define NM_LINK_LOST 5000u         /* unacknowledged for so long: the host is gone */
+#ifndef NM_LINK_GAP
 #define NM_LINK_GAP 20u            /* silence inside a frame that ends it */
+#endif
 #define NM_LINK_COMPLAIN 10u       /* at most one RESET or NAK per such time */
 #define NM_LINK_NEVER UINT32_MAX
 

@@ -3,13 +3,8 @@
 
 #include <string.h>
 
+#include "guards.h"
 #include "wire.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_UNPOISON_MEMORY_REGION(from, bytes) (void)(from)
-#endif
 
 static uint32_t align8(uint32_t n) { return (n + 7u) & ~UINT32_C(7); }
 

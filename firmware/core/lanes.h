@@ -1,6 +1,7 @@
 /* Batches of synapses ("lanes") for the rule interpreter: learn.c chooses them, sums.c works on them. */
 #ifndef NM_LANES_H
 #define NM_LANES_H
+#include "guards.h"
 #include "nm_internal.h"
 
 typedef struct {
@@ -40,6 +41,7 @@ typedef struct {
     nm_hash hash;
 } nm_pass;
 
+#define NM_LANES (NM_BATCH + NM_GUARD / 4u)     /* of a buffer in e->lane */
 enum { NO_PAIR = 255 };
 #define NM_ADDEND_MAX (UINT32_C(1) << 30)   /* with a weight and what rounds it, still 32 bits */
 

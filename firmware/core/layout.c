@@ -1,21 +1,11 @@
 /* Where everything lies in the arena. One walk serves the verifier (arena null: only sizes, rule R9) and nm_init. */
-#include "nm_internal.h"
+#include "lanes.h"
 #include <string.h>
-
-/* Bytes behind each array that nobody may touch: builds with run-time checks see who does. */
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-#define GUARD 64u
-#else
-#define GUARD 0u
-#define ASAN_POISON_MEMORY_REGION(from, bytes) (void)(from)
-#define ASAN_UNPOISON_MEMORY_REGION(from, bytes) (void)(from)
-#endif
 
 typedef struct { uint8_t *base; uint32_t used; } nm_alloc;   /* used: UINT32_MAX once over the limit of 2^31 */
 
 static void *take(nm_alloc *a, uint32_t count, uint32_t size) {
-    const uint64_t bytes = (uint64_t)count * size, need = (bytes + GUARD + 7u) & ~(uint64_t)7u;
+    const uint64_t bytes = (uint64_t)count * size, need = (bytes + NM_GUARD + 7u) & ~(uint64_t)7u;
     if (need > 0x80000000u || a->used > 0x80000000u - (uint32_t)need) {
         a->used = UINT32_MAX;
         return NULL;
@@ -178,13 +168,13 @@ uint32_t nm_layout(const nm_image *m, uint8_t *arena) {
         p.value = take(&a, p.n, 4);
         if (arena) modulators[i] = p;
     }
-    const uint32_t plastic = m->sec[SEC_RULES].count ? NM_BATCH : 0;
+    const uint32_t plastic = m->sec[SEC_RULES].count ? 1 : 0, lanes = NM_GUARD || nm_feature(m, FEATURE_EXTENDED) ? 7 : 6;
     int32_t *stage = take(&a, s.stage, 4);
     uint8_t *history = take(&a, s.history, 1);
     int32_t *delta = take(&a, s.delta, 4);
     int16_t *fold = take(&a, s.fold, 2);
-    int32_t *lane = take(&a, (6 + nm_feature(m, FEATURE_EXTENDED)) * plastic, 4);
-    uint32_t *pick = take(&a, 2 * plastic, 4);
+    int32_t *lane = take(&a, lanes * plastic * NM_LANES, 4);
+    uint32_t *pick = take(&a, 2 * plastic * NM_BATCH, 4);
     int32_t *sums = take(&a, s.sums, 4);
     if (arena && a.used != UINT32_MAX) {
         memset(e, 0, sizeof *e);

@@ -76,13 +76,13 @@ void nm_line_start(nm_line *c, nm_engine *e, uint32_t index, nm_proj *p) {
     const nm_line fresh = {.e = e, .p = p, .l = p->plastic, .r = p->plastic->rule};
     *c = fresh;
     for (uint32_t s = 0; s < 3; s++) {
-        c->old[s] = e->lane + s * NM_BATCH;
+        c->old[s] = e->lane + s * NM_LANES;
         if (e->rounding) c->key[s] = nm_key(e->seed, 16u * index + HASH_SUM + s, e->now);
     }
-    c->acc = e->lane + 3 * NM_BATCH;
-    c->p1 = e->lane + 4 * NM_BATCH;
-    c->p2 = e->lane + 5 * NM_BATCH;
-    c->p3 = e->lane + 6 * NM_BATCH;
+    c->acc = e->lane + 3 * NM_LANES;
+    c->p1 = e->lane + 4 * NM_LANES;
+    c->p2 = e->lane + 5 * NM_LANES;
+    c->p3 = e->lane + 6 * NM_LANES;
     for (uint32_t s = 0; s < 3; s++)
         for (uint32_t k = 0; k < c->r->count[s]; k++) product_start(c, e->product + c->r->first[s] + k);
     if (!e->rounding) c->number = nm_round_number(e, c->r);
@@ -653,14 +653,24 @@ static void run_sum(nm_line *c, uint32_t sum, const nm_lanes *a) {
     if (sum == SUM_T) note_floor(c, a->n);
 }
 
+/* Lanes that are not there; a loop may go on to the next multiple of 8. */
+static void guard(const nm_engine *e, uint32_t n) {
+    const uint32_t end = (n + 7u) & ~7u;
+    for (uint32_t k = 0; NM_GUARD && k < 7; k++)
+        ASAN_POISON_MEMORY_REGION(e->lane + k * NM_LANES + end, (NM_LANES - end) * sizeof *e->lane);
+}
+
 /* The three sums of some synapses, all from their old values. */
-void nm_run_lanes(nm_line *c, const nm_lanes *a) {
-    if (c->e->wide) {
-        nm_wide_lanes(c, a);
-        return;
-    }
+static void run_sums(nm_line *c, const nm_lanes *a) {
     c->loaded = 0;
     if (c->r->count[SUM_D] + c->r->count[SUM_T]) load_all(c, c->r->reads, a);   /* before others are stored */
     for (uint32_t sum = 0; sum < 3; sum++)
         if (c->r->count[sum]) run_sum(c, sum, a);
+}
+
+void nm_run_lanes(nm_line *c, const nm_lanes *a) {
+    guard(c->e, a->n);
+    if (c->e->wide) nm_wide_lanes(c, a);
+    else run_sums(c, a);
+    ASAN_UNPOISON_MEMORY_REGION(c->e->lane, 7u * NM_LANES * sizeof *c->e->lane);
 }

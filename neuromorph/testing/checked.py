@@ -1,4 +1,4 @@
-"""Random programs on a C engine that checks itself: ``python -m neuromorph.testing.checked LIBRARY FIRST COUNT``.
+"""Random programs on a C engine that checks itself: ``python -m neuromorph.testing.checked LIBRARY BATCH``.
 
 A process of its own, as the run-time library of such a build must be there before Python is. A broken rule (an address
 outside of an array, undefined behaviour) ends it; what differs from the plain build is printed.
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from neuromorph.compare import compare
-from neuromorph.testing.equality import active, engine_for, trace_of
+from neuromorph.testing.equality import CHECKED, active, engine_for, trace_of
 
 __all__ = ["difference"]
 
@@ -25,6 +25,5 @@ def difference(library: Path, seed: int) -> str:
 
 
 if __name__ == "__main__":
-    first = int(sys.argv[2])
-    for k in range(first, first + int(sys.argv[3])):
-        print(difference(Path(sys.argv[1]), k), end="", flush=True)
+    for seed in CHECKED[int(sys.argv[2])]:
+        print(difference(Path(sys.argv[1]), seed), end="", flush=True)

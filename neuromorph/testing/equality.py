@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from neuromorph.trace import Trace
 
 __all__ = [
-    "COUNTERS", "DIRECTED", "UNREACHABLE", "WIDE", "Case", "active", "disagreement", "engine_for", "is_active",
-    "random_case", "trace_of",
+    "CHECKED", "COUNTERS", "DIRECTED", "UNREACHABLE", "WIDE", "Case", "active", "disagreement", "engine_for",
+    "is_active", "random_case", "trace_of",
 ]  # fmt: skip
 
 COUNTERS = ("spikes", "synaptic_events", "plastic_updates")
@@ -38,6 +38,8 @@ DIRECTED: Mapping[int, Callable[[], Draw]] = {
     **{-2 - 2 * COLUMNS - PAIRS - number: partial(unsorted, number) for number in range(UNSORTED)},
 }
 """Programs made on purpose, by seeds that random ones do not have."""
+CHECKED = (range(50), range(50, 100), range(WIDE, WIDE + 24), tuple(seed for seed in DIRECTED if seed < -1))
+"""Programs that an engine with run-time checks runs, in batches; the last have full lines of synapses."""
 UNREACHABLE = {
     "theta: at the lower end": "its increment is not negative",
     "drifting theta: at the upper end": "it only falls",

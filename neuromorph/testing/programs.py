@@ -26,7 +26,7 @@ LAST = 2**32 - 1
 """The last step there is."""
 COLUMNS = 54
 """Programs of `columns`."""
-PAIRS, UNSORTED = 96, 4
+PAIRS, UNSORTED = 96, 6
 """Programs of `pairs` and of `unsorted`."""
 DENSE_MAX = 5000  # synapses; the trace holds every weight of every step
 _NOTHING: tuple[Product, ...] = ()
@@ -176,18 +176,26 @@ def pairs(number: int) -> Draw:
 
 
 def unsorted(number: int) -> Draw:
-    """Neurons that spiked in the epoch by a state that is written in, and others that spike in it afterwards."""
+    """Neurons that spiked in the epoch by a state that is written in, and others that spike in it afterwards.
+
+    The first four programs are random; in the others there is one of each, the one before the other.
+    """
     rng, n, steps = np.random.default_rng([4, number]), 20, 4
     rule = Rule(
         (Product("y0", 3, -1, (Factor("x1"),)), Product("x0", -3, -1, (Factor("y1"),))),
         traces={"x1": Trace(20, 0, 50.0), "y1": Trace(20, 0, 50.0)}, t_epoch=1,
     )  # fmt: skip
     projection = Projection("p", "input", "cells", rng.integers(50, 200, (n, n)), -8, "exc", rule=rule)
-    cells = Population("cells", n, du=741, dv=200, vth=rng.choice([1, 131071], n), bias=100_000)
+    order, spiking, before = np.arange(n), rng.random((steps, n)) < 0.4, rng.integers(0, 2, (2, n))
+    vth = rng.choice([1, 131071], n)
+    if number >= 4:
+        spiking, before = np.tile(order == number, (steps, 1)), np.tile(order == n - number, (2, 1)).astype(np.int64)
+        vth = np.where(order == number - 2, 1, 131071)
+    cells = Population("cells", n, du=741, dv=200, vth=vth, bias=100_000)
     program = build([Population("input", n, "input"), cells], [projection], rounding="synapse")
-    step, index = np.nonzero(rng.random((steps, n)) < 0.4)
+    step, index = np.nonzero(spiking)
     events = {"input": (step + 1, index, np.ones(step.size, np.int64))}
-    state = {("p", name): rng.integers(0, 2, n) for name in ("tx", "ty")}
+    state = dict(zip([("p", "tx"), ("p", "ty")], before, strict=True))
     state |= {("p", name): rng.integers(20, 128, n) for name in ("x1", "y1")}
     return Draw(_with_probes(rng, program), events, steps, state=state)
 

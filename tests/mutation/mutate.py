@@ -52,7 +52,7 @@ CASE_SECONDS = 3.0  # of CPU; a case takes milliseconds, so a change that takes 
 CHECKS = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 PROGRAMS = 500  # of tests/equality/test_random_programs.py
 WIDE_PROGRAMS = 150  # of tests/equality/test_wide_programs.py
-CHECKED_SCRIPTS = 60  # of tests/equality/test_checked.py
+PROBED = 60  # scripts that the unchanged engine must pass before anything is drawn
 
 
 # ----------------------------------------------------------------------------------------------------------- building
@@ -70,11 +70,20 @@ class Builder:
         self.linked = sorted(name for name in linked if name.endswith(".c"))
         self.compilers = _compilers()[: None if equivalence else 1]
         self.checked = len(self.compilers) if os.environ.get("LD_PRELOAD") else None  # its place among the bases
-        for k, compiler in enumerate([*self.compilers, *([_checked()] if self.checked else [])]):
-            base = folder / f"base{k}"
-            base.mkdir()
-            if not all(_compile(compiler, self.core / name, base, self.core) for name in self.linked):
-                raise SystemExit(f"the engine itself does not compile with {' '.join(compiler)}")
+        for k in (0, self.checked) if self.checked else (0,):
+            if not all(self.base(k, name).exists() for name in self.linked):
+                raise SystemExit("the engine itself does not compile")
+
+    def base(self, k: int, name: str) -> Path:
+        """The unchanged object of a source, made when asked for; the last compiler is that with checks."""
+        path = self.folder / f"base{k}" / f"{name}.o"
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            compiler = [*self.compilers, _checked()][k]
+            with tempfile.TemporaryDirectory(dir=path.parent) as own:  # another process may be at it, too
+                if _compile(compiler, self.core / name, Path(own), self.core):
+                    (Path(own) / path.name).replace(path)
+        return path
 
     def changed_files(self, change: Change) -> list[str]:
         """Sources to compile again. What does not belong to the engine proper keeps the true headers."""
@@ -83,7 +92,7 @@ class Builder:
     def build(self, where: Path, change: Change | None) -> Path | None:
         """The library with a change, or None if it does not compile, or to the same instructions."""
         where.mkdir()
-        objects = {name: self.folder / "base0" / f"{name}.o" for name in self.linked}
+        objects = {name: self.base(0, name) for name in self.linked}
         if change is not None:
             for path in self.core.glob("*.[ch]"):  # a copy: a changed header must be found before the true one
                 shutil.copy(path, where)
@@ -98,7 +107,7 @@ class Builder:
 
     def build_checked(self, where: Path, change: Change | None) -> Path | None:
         """The same with run-time checks, in a folder in which it was built without."""
-        objects = {name: self.folder / f"base{self.checked}" / f"{name}.o" for name in self.linked}
+        objects = {name: self.base(self.checked or 0, name) for name in self.linked}
         for name in self.changed_files(change) if change else ():
             _compile(_checked(), where / name, where, where)
             objects[name] = where / f"{name}.o"
@@ -118,9 +127,8 @@ class Builder:
         return False
 
     def _same(self, where: Path, k: int, change: Change) -> bool:
-        base = self.folder / f"base{k}"
-        names = [f"{name}.o" for name in self.changed_files(change)]
-        return all((where / name).read_bytes() == (base / name).read_bytes() for name in names)
+        names = self.changed_files(change)
+        return all((where / f"{name}.o").read_bytes() == self.base(k, name).read_bytes() for name in names)
 
 
 def _compilers() -> list[list[str]]:
@@ -204,6 +212,36 @@ class Script:
         return ""
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What the test of the limit of memory asks; a program that is refused says so by its rule."""
+
+    needs: tuple[tuple[bytes, int | str], ...]  # image, answer
+
+    @staticmethod
+    def of(library: Path) -> Memory:
+        """By asking the unchanged engine."""
+        from neuromorph.testing.roomy import at_the_limit
+
+        images = at_the_limit(lambda image: int(_need(image, library)))
+        return Memory(tuple((image, _need(image, library)) for image in images))
+
+    def difference(self, library: Path) -> str:
+        """How an engine answers otherwise; empty if it does not."""
+        wrong = [answer for image, answer in self.needs if _need(image, library) != answer]
+        return f"limit of memory: no longer {wrong[0]}" if wrong else ""
+
+
+def _need(image: bytes, path: Path) -> int | str:
+    from neuromorph.errors import ImageError
+    from neuromorph_cpu.native import library, verify
+
+    try:
+        return verify(image, library(path))
+    except ImageError as error:
+        return f"R{error.rule}"
+
+
 def _digest(result: Any) -> bytes:
     return hashlib.blake2b(result if isinstance(result, bytes) else repr(result).encode(), digest_size=16).digest()
 
@@ -216,7 +254,7 @@ def _answer(engine: Any, name: str, given: tuple[Any, ...]) -> Any:
     return b"".join(output)
 
 
-def verdict(library: Path, scripts: Sequence[Script]) -> str:
+def verdict(library: Path, scripts: Sequence[Script | Memory]) -> str:
     """How a changed engine was caught, by a process of its own; empty if it was not."""
     read, write = os.pipe()
     child = os.fork()
@@ -252,7 +290,15 @@ class Result:
     void: str = ""  # why it is drawn again: it does not compile, or to the same instructions
 
 
-def try_change(builder: Builder, scripts: Sequence[Script], change: Change) -> Result:
+def checked_scripts(scripts: Sequence[Script | Memory]) -> list[Script]:
+    """Those that ``tests/equality/test_checked.py`` runs."""
+    from neuromorph.testing.equality import CHECKED
+
+    wanted = {seed for batch in CHECKED for seed in batch}
+    return [script for script in scripts if isinstance(script, Script) and script.seed in wanted]
+
+
+def try_change(builder: Builder, scripts: Sequence[Script | Memory], change: Change) -> Result:
     """Build a change and run the cases."""
     proof = proof_of(change)
     if proof:
@@ -267,7 +313,7 @@ def try_change(builder: Builder, scripts: Sequence[Script], change: Change) -> R
             return Result(change, void="compiles to the same instructions")
         if not caught and builder.checked:
             checked = builder.build_checked(where, change)
-            caught = "with run-time checks: " + verdict(checked, scripts[:CHECKED_SCRIPTS]) if checked else ""
+            caught = "with run-time checks: " + verdict(checked, checked_scripts(scripts)) if checked else ""
             caught = caught if not caught.endswith(": ") else ""
     return Result(change, caught)
 
@@ -282,7 +328,7 @@ def make_scripts(path: Path, jobs: int) -> None:
             raise SystemExit("the engine does not link")
         seeds = [*DIRECTED, *range(PROGRAMS), *range(WIDE, WIDE + WIDE_PROGRAMS)]
         with multiprocessing.get_context("fork").Pool(jobs) as pool:
-            scripts = pool.map(partial(Script.of, library=untouched), seeds, chunksize=5)
+            scripts = [*pool.map(partial(Script.of, library=untouched), seeds, chunksize=5), Memory.of(untouched)]
     path.write_bytes(pickle.dumps(scripts))
 
 
@@ -297,7 +343,7 @@ def again_with_checks(scripts: Path) -> None:
 
 
 def run(
-    seeds: Sequence[int], count: int, jobs: int, scripts: Sequence[Script], *, constants: bool = False
+    seeds: Sequence[int], count: int, jobs: int, scripts: Sequence[Script | Memory], *, constants: bool = False
 ) -> dict[int, list[Result]]:
     """For each seed the results of the first `count` changes that are neither void nor proven equal, and those too."""
     with tempfile.TemporaryDirectory() as temporary:
@@ -308,7 +354,7 @@ def run(
         checked = builder.build_checked(untouched, None) if builder.checked else library
         if library is None or checked is None:
             raise SystemExit("the engine does not link")
-        found = verdict(library, scripts[:CHECKED_SCRIPTS]) or verdict(checked, scripts[:CHECKED_SCRIPTS])
+        found = verdict(library, scripts[:PROBED]) or verdict(checked, checked_scripts(scripts))
         if found:
             raise SystemExit(f"the unchanged engine fails, so nothing can be learned: {found}")
         drawn = [c for name in builder.files for c in changes(name, builder.sources[name], constants=constants)]
@@ -322,7 +368,7 @@ _held: list[Any] = []
 """In a worker: the builder and the scripts, inherited and never sent."""
 
 
-def _hold(builder: Builder, scripts: Sequence[Script]) -> None:
+def _hold(builder: Builder, scripts: Sequence[Script | Memory]) -> None:
     _held[:] = [builder, scripts]
 
 
@@ -373,6 +419,10 @@ def report(seed: int, results: Sequence[Result], *, verbose: bool) -> bool:
     return len(caught) >= WANTED * len(counted)
 
 
+def _is_slow(script: Script | Memory) -> bool:
+    return isinstance(script, Memory) or script.seed < 0 or script.seed % 50 == 7
+
+
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -389,8 +439,8 @@ def main() -> int:
         make_scripts(scripts, options.jobs)
     if "LD_PRELOAD" not in os.environ and shutil.which("gcc"):
         again_with_checks(scripts)
-    slow_last = sorted(pickle.loads(scripts.read_bytes()), key=lambda script: script.seed < 0 or script.seed % 50 == 7)
-    done = run(options.seed, options.count, options.jobs, slow_last, constants=options.constants)
+    quick_first = sorted(pickle.loads(scripts.read_bytes()), key=_is_slow)
+    done = run(options.seed, options.count, options.jobs, quick_first, constants=options.constants)
     print(file=sys.stderr)
     if options.json:
         print(json.dumps({seed: [asdict(result) for result in results] for seed, results in done.items()}, indent=1))

@@ -52,6 +52,7 @@ _ONE_BY_ONE = "rows that are not taken together are taken one by one by the loop
 _FIVE = "the sixth bit of `traces` is 0 (the verifier refuses others, R8), so a sixth round does nothing"
 _LARGER = "says `may` once more often; then each product is limited one by one, which is the definition"
 _SAME_DECAY = "both ways compute floor(D v) + (number < T(v)) of each value; which one is a matter of speed"
+_ONE_IS_CONSTANT = "VAR_ONE does not vary along the lanes, which is asked before"
 _ROWS = "a row whole, or without its active columns and these again: two ways to the same values"
 _IN_ONE_LOOP = "if ((largest >> q->right) + 1u {} limit >> q->left || a->other || nm_masked(q, a) || two[0] == NO_PAIR)"
 
@@ -211,6 +212,97 @@ PROOFS: tuple[Proof, ...] = (
         _IN_ONE_LOOP.format("[[>]]"),
         (">=",),
         "a product that is refused goes the long way, with the same sums",
+    ),
+    Proof("image.c", "p->right = (uint8_t)(shift [[<]] 0 ? -shift : 0);", ("<=",), "-0 is 0"),
+    Proof("image.c", "p->left = (uint8_t)((shift [[>]] 0 ? (uint32_t)shift : 0u) + half);", (">=",), _EITHER),
+    Proof(
+        "image.c",
+        "p->staged = p->delay_kind == 1 && shift [[<]] 0;",
+        ("<=",),
+        "nothing is shifted to the right; signs and left shifts distribute over sums",
+    ),
+    Proof("learn_wide.c", "p->left = (uint8_t)(shift [[>]] 0 ? shift : 0);", (">=",), _EITHER),
+    Proof("learn_wide.c", "p->right = (uint8_t)(shift [[<]] 0 ? -shift : 0);", ("<=",), "-0 is 0"),
+    Proof(
+        "learn_wide.c",
+        "const shifts s = {want [[>]] from ? want - from : 0, want > from ? 0 : from - want};",
+        (">=",),
+        _EITHER,
+    ),
+    Proof(
+        "learn_wide.c",
+        "const shifts s = {want > from ? want - from : 0, want [[>]] from ? 0 : from - want};",
+        (">=",),
+        _EITHER,
+    ),
+    Proof(
+        "learn_wide.c",
+        "if (m->frac [[>=]] 9) return nm_clip(x >> (m->frac - 9), -FULL, FULL - 1);",
+        (">",),
+        "nothing is shifted, and the lines below limit x to the same ends",
+    ),
+    Proof(
+        "learn_wide.c",
+        "return x >= end ? FULL - 1 : x [[<]] -end ? -FULL : x * (INT32_C(1) << left);",
+        ("<=",),
+        "x = -end: times 2^left this is -FULL, as end is FULL / 2^left without a rest",
+    ),
+    Proof(
+        "learn_wide.c",
+        "if (var [[>]] VAR_ONE) return modulator(c, var - VAR_M1, c->column ? c->self : 0);",
+        (">=",),
+        "VAR_ONE was returned above",
+    ),
+    Proof("learn_wide.c", "} else if (var [[>]] VAR_ONE) {", (">=",), _ONE_IS_CONSTANT),
+    Proof("sums.c", "} else if (var [[>]] VAR_ONE) {", (">=",), _ONE_IS_CONSTANT),
+    Proof(
+        "sums.c",
+        "} else if (var [[>]] VAR_ONE || (f->form & FN_MASK) > FN_SGN) {",
+        (">=",),
+        "VAR_ONE alone does not vary, so it is no vector; with a second variable the branch above takes it",
+    ),
+    Proof("lif.c", "theta[i] = x [[<]] least ? least : x;", ("<=",), _EITHER),
+    Proof(
+        "lif.c",
+        "p->theta[i] = p->theta[i] [[<]] most ? p->theta[i] + inc : NM_THETA_MAX;",
+        ("<=",),
+        "theta = most: with the increment it is NM_THETA_MAX",
+    ),
+    Proof(
+        "lif.c",
+        "if (p->payload) p->payload[k] = p->v[i] [[>]] 0 ? 1 : -1;",
+        (">=",),
+        "v was above a threshold over 0 or below one that is not (R8): it is not 0",
+    ),
+    Proof(
+        "lif.c",
+        "if (mode [[&]] THRESHOLDS) thresholds(p, i, m, high);",
+        ("|",),
+        "always true: then `high` is filled also where nothing reads it (only `voltages` does, with THRESHOLDS)",
+    ),
+    Proof(
+        "lif.c",
+        "if (mode [[&]] ARRAYS) {",
+        ("|",),
+        "always true: then blocks are filled or found where nothing reads them (only `voltages` does, with ARRAYS)",
+    ),
+    Proof(
+        "layout.c",
+        "if (need [[>]] 0x80000000u || a->used > 0x80000000u - (uint32_t)need) {",
+        (">=",),
+        "2^31 bytes more than what the engine itself takes, which comes first: the other condition holds",
+    ),
+    Proof(
+        "layout.c",
+        "const uint32_t ring = cells [[>]] 0x80000000u ? UINT32_MAX : (uint32_t)cells;",
+        (">=",),
+        "2^31 cells are 2^33 bytes: both are refused",
+    ),
+    Proof(
+        "layout.c",
+        "s->history = u32_max(s->history, history [[>]] 0x80000000u ? UINT32_MAX : (uint32_t)history);",
+        (">=",),
+        "2^31 bytes and those of the engine itself: both are refused",
     ),
     Proof("learn.c", "if (2 [[*]] again > c->p->n_post) {", ("+",), _ROWS),
     Proof("learn.c", "if (2 * again [[>]] c->p->n_post) {", (">=", "<="), _ROWS),

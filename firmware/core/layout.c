@@ -168,13 +168,13 @@ uint32_t nm_layout(const nm_image *m, uint8_t *arena) {
         p.value = take(&a, p.n, 4);
         if (arena) modulators[i] = p;
     }
-    const uint32_t plastic = m->sec[SEC_RULES].count ? 1 : 0, lanes = NM_GUARD || nm_feature(m, FEATURE_EXTENDED) ? 7 : 6;
+    const uint32_t plastic = m->sec[SEC_RULES].count ? NM_LANES : 0;
     int32_t *stage = take(&a, s.stage, 4);
     uint8_t *history = take(&a, s.history, 1);
     int32_t *delta = take(&a, s.delta, 4);
     int16_t *fold = take(&a, s.fold, 2);
-    int32_t *lane = take(&a, lanes * plastic * NM_LANES, 4);
-    uint32_t *pick = take(&a, 2 * plastic * NM_BATCH, 4);
+    int32_t *lane = take(&a, (6 + (NM_GUARD ? 1 : nm_feature(m, FEATURE_EXTENDED))) * plastic, 4);
+    uint32_t *pick = take(&a, 2 * plastic, 4);
     int32_t *sums = take(&a, s.sums, 4);
     if (arena && a.used != UINT32_MAX) {
         memset(e, 0, sizeof *e);

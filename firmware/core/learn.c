@@ -180,6 +180,7 @@ static void interpret(nm_engine *e, uint32_t index, nm_proj *p) {
     }
     if (columns && !p->layout && !all) dense_columns(&c, rows);
     l->floor_tag = (uint8_t)c.floor_tag;
+    ASAN_UNPOISON_MEMORY_REGION(e->lane, 7u * NM_LANES * sizeof *e->lane);     /* others have other uses for it */
 }
 
 void nm_learn(nm_engine *e, uint32_t index, nm_proj *p) {

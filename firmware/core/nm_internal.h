@@ -221,7 +221,7 @@ struct nm_engine {
     uint8_t *history;                   /* scratch: h[1..t_epoch-1] of each trace */
     int32_t *delta;                     /* scratch of stdp.c: max(n_pre, n_post) */
     int16_t *fold;                      /* scratch of stdp.c and learn.c: 2 or 3 rows of n_post */
-    int32_t *lane;                      /* scratch of learn.c: 6 x NM_BATCH, 7 with extended factors */
+    int32_t *lane;                      /* scratch of learn.c: 6 x NM_LANES, 7 with extended factors */
     int32_t *sums;                      /* scratch of learn.c: weights per target, where rules read q */
     uint32_t *pick;                     /* scratch of learn.c: 2 x NM_BATCH */
     uint32_t bound;                     /* nm_record_bound */

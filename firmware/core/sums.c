@@ -656,21 +656,20 @@ static void run_sum(nm_line *c, uint32_t sum, const nm_lanes *a) {
 /* Lanes that are not there; a loop may go on to the next multiple of 8. */
 static void guard(const nm_engine *e, uint32_t n) {
     const uint32_t end = (n + 7u) & ~7u;
+    ASAN_UNPOISON_MEMORY_REGION(e->lane, 7u * NM_LANES * sizeof *e->lane);
     for (uint32_t k = 0; NM_GUARD && k < 7; k++)
         ASAN_POISON_MEMORY_REGION(e->lane + k * NM_LANES + end, (NM_LANES - end) * sizeof *e->lane);
 }
 
 /* The three sums of some synapses, all from their old values. */
-static void run_sums(nm_line *c, const nm_lanes *a) {
+void nm_run_lanes(nm_line *c, const nm_lanes *a) {
+    guard(c->e, a->n);
+    if (c->e->wide) {
+        nm_wide_lanes(c, a);
+        return;
+    }
     c->loaded = 0;
     if (c->r->count[SUM_D] + c->r->count[SUM_T]) load_all(c, c->r->reads, a);   /* before others are stored */
     for (uint32_t sum = 0; sum < 3; sum++)
         if (c->r->count[sum]) run_sum(c, sum, a);
-}
-
-void nm_run_lanes(nm_line *c, const nm_lanes *a) {
-    guard(c->e, a->n);
-    if (c->e->wide) nm_wide_lanes(c, a);
-    else run_sums(c, a);
-    ASAN_UNPOISON_MEMORY_REGION(c->e->lane, 7u * NM_LANES * sizeof *c->e->lane);
 }

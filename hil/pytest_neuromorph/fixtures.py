@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from neuromorph.graph import Graph
     from neuromorph.network import Network
     from neuromorph.program import Program
+    from neuromorph.session import Pace
     from neuromorph.stimulus import Stimulus
     from neuromorph.trace import Trace
     from pytest_neuromorph.handle import Handle, References
@@ -137,12 +138,20 @@ def deploy(_nm_bench: Bench) -> Callable[[Program | Network | Graph], Handle]:
 
 @pytest.fixture
 def run(_nm_bench: Bench) -> Callable[..., Trace]:
-    """``run(seconds, *, steps=None, inputs=None) -> Trace`` of the network on the board, from its present step on."""
+    """``run(seconds, *, steps=None, inputs=None, ...) -> Trace`` of the network on the board, from its present step on.
+
+    The arguments are those of `Session.run`, `pace` and `period` among them.
+    """
 
     def run(
-        duration: float | None = None, *, steps: int | None = None, inputs: Mapping[Any, Any] | Stimulus | None = None
+        duration: float | None = None,
+        *,
+        steps: int | None = None,
+        inputs: Mapping[Any, Any] | Stimulus | None = None,
+        pace: Pace = "free",
+        period: float | None = None,
     ) -> Trace:
-        return _nm_bench.deployed.run(duration, steps=steps, inputs=inputs)
+        return _nm_bench.deployed.run(duration, steps=steps, inputs=inputs, pace=pace, period=period)
 
     return run
 
@@ -155,18 +164,21 @@ def reference(_nm_bench: Bench) -> Callable[[], Trace]:
 
 @pytest.fixture
 def assert_traces_equal(request: pytest.FixtureRequest, _nm_bench: Bench) -> Callable[..., None]:
-    """``assert_traces_equal(reference, got, tol=None)``: every value is the same integer.
+    """``assert_traces_equal(reference, got, tol=None, missing=False)``: every value is the same integer.
 
-    With `tol`, sampled states may differ by as much in machine units, and numbers of spikes of a neuron too. If the
-    traces differ, a page that shows how is written to the folder of ``--nm-report``.
+    With `tol`, sampled states may differ by as much in machine units, and numbers of spikes of a neuron too. With
+    `missing`, a trace at pace real may lack what its line did not carry; what is there must be equal. If the traces
+    differ, a page that shows how is written to the folder of ``--nm-report``.
     """
 
-    def check(reference: Trace, got: Trace, tol: float | None = None) -> None:
+    def check(reference: Trace, got: Trace, tol: float | None = None, *, missing: bool = False) -> None:
         __tracebackhide__ = True
         from neuromorph.compare import compare
         from pytest_neuromorph.verdict import within
 
         difference = compare(reference, got)
+        if difference.missing and not missing:
+            raise AssertionError(f"{difference.explain()}\n  with missing=True only what is there is compared")
         if difference.equal or (tol is not None and not within(reference, got, tol)):
             return
         text, where = _explain(request.node, _nm_bench, difference)

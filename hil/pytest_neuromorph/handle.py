@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from neuromorph.engine import Engine, Target
 from neuromorph.program import Program
-from neuromorph.session import Session, steps_of
+from neuromorph.session import Pace, Session, steps_of
 from neuromorph.stimulus import Stimulus
 
 if TYPE_CHECKING:
@@ -82,9 +82,11 @@ class Handle:
         *,
         steps: int | None = None,
         inputs: Mapping[Any, Any] | Stimulus | None = None,
+        pace: Pace = "free",
+        period: float | None = None,
     ) -> Trace:
         """Run on from the present step, as `Session.run` does."""
-        trace = self.session.run(duration, steps=steps, inputs=inputs)
+        trace = self.session.run(duration, steps=steps, inputs=inputs, pace=pace, period=period)
         count = steps_of(duration, self.program.dt) if steps is None and duration is not None else int(steps or 0)
         self.calls.append(Call(count, inputs))
         self.traces.append(trace)

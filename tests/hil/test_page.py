@@ -100,6 +100,24 @@ def test_the_page_has_the_counters_of_the_link(suite: Suite, pytester: pytest.Py
     assert "unicorn_m4" in text
 
 
+def test_a_trace_that_lacks_records_fails_unless_that_is_declared(suite: Suite) -> None:
+    result = suite(
+        """
+        from neuromorph.trace import Gap
+
+        @pytest.mark.parametrize("missing", [False, True])
+        def test_network(deploy, run, reference, assert_traces_equal, missing):
+            deploy(network(30))
+            got = run(0.1, inputs=INPUTS, pace="real", period=1e-3)
+            assert_traces_equal(reference().without([Gap(20, 40, 21)]), got, missing=missing)
+        """,
+        "--nm-target", "mcu:m4",
+    )  # fmt: skip
+    assert "1 failed, 1 passed" in result.outlines[-1]
+    result.stdout.fnmatch_lines(["*not compared: cpu:ref could not send the records of 21 steps (20..40)*"])
+    result.stdout.fnmatch_lines(["*with missing=True only what is there is compared*"])
+
+
 def test_a_page_shows_any_text_as_text(suite: Suite, pytester: pytest.Pytester) -> None:
     result = suite(
         """

@@ -214,7 +214,8 @@ def serve(url: str, pace: Pace) -> None:
 
     with Session(program, connect(url)) as session:
         session.engine.load(program.image)
-        session.run(steps=STEPS, pace=pace, period=PERIOD if pace == "real" else None, progress=progress)
+        with suppress(LinkError):
+            session.run(steps=STEPS, pace=pace, period=PERIOD if pace == "real" else None, progress=progress)
 
 
 FAULTS = ("killed", "closed", "cable", "connection", "slow", "stalled")

@@ -16,7 +16,10 @@ from neuromorph.testing.extensions import extended, large_payloads
 from neuromorph.testing.slow import drifting, releasing
 from neuromorph.testing.widened import widened
 
-__all__ = ["COLUMNS", "PAIRS", "STEPS", "UNSORTED", "Draw", "Events", "columns", "draw", "large", "pairs", "unsorted"]
+__all__ = [
+    "COLUMNS", "PAIRS", "STEPS", "UNSORTED", "Draw", "Events", "columns", "draw", "large", "pairs",
+    "unsorted", "with_probes",
+]  # fmt: skip
 
 Events = dict[str, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]
 STEPS = 200
@@ -83,7 +86,7 @@ def draw(
         program = releasing(program, np.random.default_rng([seed, attempt, 4]))
     if profile == "wide":
         program = widened(program, np.random.default_rng([seed, attempt, 9]))
-    drawn = Draw(_with_probes(begin, program), events, steps, pause, restart, first, _state(begin, program))
+    drawn = Draw(with_probes(begin, program), events, steps, pause, restart, first, _state(begin, program))
     return large_payloads(drawn, more)
 
 
@@ -100,7 +103,7 @@ def large() -> Draw:
     index = np.concatenate([every, some])
     events = {"input": (np.repeat([1, 2], [every.size, some.size]), index, index % 255 - 300)}
     program = build([inputs, cells], [synapses], name="large")
-    return Draw(_with_probes(np.random.default_rng(0), program), events, steps)
+    return Draw(with_probes(np.random.default_rng(0), program), events, steps)
 
 
 def columns(number: int, profile: str = "loihi2") -> Draw:
@@ -133,7 +136,7 @@ def columns(number: int, profile: str = "loihi2") -> Draw:
     spiking = np.arange(0, n_pre, 23 if gaps == 1 else 3)
     step = np.repeat(np.arange(1, steps + 1, 2), spiking.size)
     events = {"input": (step, np.tile(spiking, steps // 2), np.ones(step.size, np.int64))} if gaps else {}
-    return Draw(_with_probes(np.random.default_rng(0), program), events, steps, state=state)
+    return Draw(with_probes(np.random.default_rng(0), program), events, steps, state=state)
 
 
 def pairs(number: int) -> Draw:
@@ -172,7 +175,7 @@ def pairs(number: int) -> Draw:
     step, index = np.nonzero(rng.random((steps, n_pre)) < (0.15, 0.6)[share if tall else 1])
     events = {"input": (step + 1, index, np.ones(step.size, np.int64))}
     state = {("p", name): rng.integers(0, 128, n_pre if name[0] == "x" else n_post) for name in traces}
-    return Draw(_with_probes(rng, program), events, steps, state=state)
+    return Draw(with_probes(rng, program), events, steps, state=state)
 
 
 def unsorted(number: int) -> Draw:
@@ -197,7 +200,7 @@ def unsorted(number: int) -> Draw:
     events = {"input": (step + 1, index, np.ones(step.size, np.int64))}
     state = dict(zip([("p", "tx"), ("p", "ty")], before, strict=True))
     state |= {("p", name): rng.integers(20, 128, n) for name in ("x1", "y1")}
-    return Draw(_with_probes(rng, program), events, steps, state=state)
+    return Draw(with_probes(rng, program), events, steps, state=state)
 
 
 def _first(rng: np.random.Generator, steps: int) -> int:
@@ -229,7 +232,7 @@ def _pause(rng: np.random.Generator, program: Program, steps: int) -> int:
     return int(rng.choice(scheduled) if scheduled and rng.random() < 0.5 else rng.integers(1, steps))
 
 
-def _with_probes(rng: np.random.Generator, program: Program) -> Program:
+def with_probes(rng: np.random.Generator, program: Program) -> Program:
     """On everything in every step, and some again in some steps."""
     probes = [Probe(f"{name}.spikes", name, "spikes") for name in program.populations]
     probes += [Probe(f"{item.object}.{item.variable}", item.object, item.variable) for item in items(program)]

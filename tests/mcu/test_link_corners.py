@@ -53,6 +53,14 @@ def test_a_greeting_whose_length_lies_opens_nothing(kit: Kit) -> None:
     assert [f.type for f in frames_from(port)] == [LinkType.RESET]
 
 
+def test_an_ack_without_a_report_acknowledges_all_the_same(board: BoardPort) -> None:
+    """Whether it is empty or ends too early: the answer that it names is not sent again."""
+    for seq, payload in enumerate((b"", bytes(3))):
+        answer = frames_from(board, Frame(Kind.GET_STATUS, seq, seq, 7), wait=5)
+        assert [f.type for f in answer] == [Kind.STATUS]
+        assert frames_from(board, Frame(LinkType.ACK, seq + 1, seq + 1, 7, payload), wait=300) == []
+
+
 def test_a_window_of_none_is_a_window_of_one(kit: Kit) -> None:
     port = kit.board()
     frames_from(port, hello(window=0))

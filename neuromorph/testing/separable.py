@@ -1,6 +1,11 @@
-"""Programs on the border of the kernel for separable rules: rules that are nearly of its kind, and very long lines."""
+"""Programs on the border of the kernel for separable rules, and of the loop for the weight itself.
+
+Rules that are nearly of their kind, and very long lines.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +22,7 @@ def _product(dependency: str, *factors: Factor) -> Product:
 
 _X1, _Y1 = Factor("x1"), Factor("y1", 3)
 _X, _Y = _product("x0", _Y1), _product("y0", _X1)  # the kernel has this pair
+_SHAPES: tuple[tuple[Any, ...], ...] = ((), (5,), (0, "sgn"), (0, "pos"), (0, "", "y1"), (0, "", "x1", -1))
 _RULES: tuple[tuple[Product, ...], ...] = (
     (_Y, _product("y0", _Y1)),
     (_Y, _product("u")),
@@ -32,6 +38,7 @@ _RULES: tuple[tuple[Product, ...], ...] = (
     (_X, _product("y0", Factor("x1", second="x2"))),
     (_X, _product("y0", _X1, Factor("x2"))),
     (_X, _Y, _product("x0")),
+    *((_product(dependency, Factor("w", *shape)),) for dependency in ("x0", "y0") for shape in _SHAPES),
 )
 LOOKALIKES = 2 * len(_RULES) + 4
 """Of `lookalike`: each rule in both orders, then the pair itself with changes of tags."""

@@ -53,6 +53,8 @@ _FIVE = "the sixth bit of `traces` is 0 (the verifier refuses others, R8), so a 
 _LARGER = "says `may` once more often; then each product is limited one by one, which is the definition"
 _SAME_DECAY = "both ways compute floor(D v) + (number < T(v)) of each value; which one is a matter of speed"
 _ONE_IS_CONSTANT = "VAR_ONE does not vary along the lanes, which is asked before"
+_LIST = "a row's cells listed, or the row as a whole: where nothing is added, the number alone moves nothing"
+_NONE = "where synapses have numbers of their own, `some` = 0 makes the cells be listed: " + _LIST
 _ROWS = "a row whole, or without its active columns and these again: two ways to the same values"
 _IN_ONE_LOOP = "if ((largest >> q->right) + 1u {} limit >> q->left || a->other || nm_masked(q, a) || two[0] == NO_PAIR)"
 
@@ -304,6 +306,30 @@ PROOFS: tuple[Proof, ...] = (
         (">=",),
         "2^31 bytes and those of the engine itself: both are refused",
     ),
+    Proof(
+        "layout.c",
+        "for (uint32_t k = 0; k [[<]] 3; k++)",
+        ("<=",),
+        "OPT_INIT_U << 3 is OPT_GRADED, of inputs, which left above; the verifier refuses it elsewhere (R8)",
+    ),
+    Proof(
+        "engine.c",
+        "if (!engine || !image || len [[<]] 160 || !arena) return NM_E_ARG;",
+        ("<=",),
+        "160 bytes have no section, the verifier takes no such image (R5), and nm_init is for what it took",
+    ),
+    Proof(
+        "lif.c",
+        "const int32_t drive = nm_clip(u[k], -4 * NM_U, 4 * NM_U [[-]] 1) + (mode & ARRAYS ? bias[k] : bias0);",
+        ("+",),
+        "so far above the range of v, with a bias and a v of less than U each, that v is limited in either case",
+    ),
+    Proof("stdp.c", "const uint32_t some = c->hashed [[&&]] !FEW ? 0 : row_deltas(c, k);", ("||",), _NONE),
+    Proof("stdp.c", "const uint32_t some = c->hashed && [[!]]FEW ? 0 : row_deltas(c, k);", ("",), _NONE),
+    Proof("stdp.c", "const int listed = c->hashed [[&&]] (!FEW || FEW * some < c->p->n_post);", ("||",), _LIST),
+    Proof("stdp.c", "const int listed = c->hashed && ([[!]]FEW || FEW * some < c->p->n_post);", ("",), _LIST),
+    Proof("stdp.c", "const int listed = c->hashed && (!FEW [[||]] FEW * some < c->p->n_post);", ("&&",), _LIST),
+    Proof("stdp.c", "const int listed = c->hashed && (!FEW || FEW [[*]] some < c->p->n_post);", ("+",), _LIST),
     Proof("learn.c", "if (2 [[*]] again > c->p->n_post) {", ("+",), _ROWS),
     Proof("learn.c", "if (2 * again [[>]] c->p->n_post) {", (">=", "<="), _ROWS),
     Proof(

@@ -19,9 +19,10 @@ HEAD = """<!-- Written by docs/gallery.py: change the experiment, then run `pyth
 
 # Gallery
 
-Phenomena of neural plasticity, each one a short script in `neuromorph/lab/` that runs by name on every machine:
+Phenomena of neural plasticity, each one a short script in `neuromorph/lab/` that runs by name on the own machines:
 `neuromorph lab run NAME --target T`. Each has bars that it must reach, and controls without the mechanism that must
-miss them. Measures below are of the target `cpu`.
+miss them. Measures below are of the target `cpu`. Nine of them run on `loihi` and on Lava's models, too
+([table](reference/targets.md#experiments-of-the-lab)).
 """
 
 

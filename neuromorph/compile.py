@@ -32,6 +32,8 @@ def compile(  # noqa: A001
     targets: Iterable[str | Target] | None = None,
     profile: str = "loihi2",
     rounding: Literal["synapse", "shared"] = "synapse",
+    deadline: float | None = None,
+    counter: int = 0,
     print_after: str | Iterable[str] = (),
     on_pass: OnPass | None = None,
     passes: tuple[Pass, ...] = PASSES,
@@ -50,6 +52,11 @@ def compile(  # noqa: A001
         Numbers of the machine: "loihi2" (8-bit weights, 7-bit traces) or "wide" (16 bits; own engines only).
     rounding : str
         "synapse": independent stochastic rounding of every synapse; "shared": one number for all, as Lava's.
+    deadline : float, optional
+        Seconds that a step may take (whole microseconds, 1e-6..1000): a board that knows its speed refuses a program
+        whose worst step takes longer by the estimate of `Report.cost`.
+    counter : int
+        Security counter, 0..2^32 - 1: once a board has confirmed a program, it refuses those with a lower one.
     print_after : str or several
         Names of passes after which the state is printed.
     on_pass : callable, optional
@@ -82,7 +89,8 @@ def compile(  # noqa: A001
     if not wanted:
         raise ValidationError("targets is empty; name at least one, such as 'cpu'")
     graph = net if isinstance(net, Graph) else _elaborate(net)
-    state = State(graph, tuple(_target(t) for t in wanted), profile, rounding)
+    found = tuple(_target(t) for t in wanted)
+    state = State(graph, found, profile, rounding, deadline_us=_microseconds(deadline), counter=counter)
     program = run_passes(state, passes, print_after=print_after, on_pass=on_pass).program
     if program is None:
         raise ValidationError("the pipeline made no program: it needs the pass 'emit'")
@@ -111,6 +119,15 @@ def run_passes(
         if on_pass is not None:
             on_pass(step.name, state, seconds)
     return state
+
+
+def _microseconds(deadline: float | None) -> int:
+    """A deadline as it is held; 0 is none."""
+    if deadline is None:
+        return 0
+    if not 1e-6 <= deadline <= 1000 or abs(deadline * 1e6 - round(deadline * 1e6)) > 1e-6 * deadline * 1e6:
+        raise ValidationError(f"deadline = {deadline!r} s must be whole microseconds from 1e-6 to 1000 s, or None")
+    return round(deadline * 1e6)
 
 
 def _target(target: str | Target) -> Target:

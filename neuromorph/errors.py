@@ -69,7 +69,7 @@ class ImageError(NeuromorphError):
     Attributes
     ----------
     rule : int
-        The verifier's rule (1..9), 0 where none applies.
+        The verifier's rule (1..11), 0 where none applies.
     offset : int
         The byte that broke it.
     """

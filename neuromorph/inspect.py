@@ -67,6 +67,8 @@ def _image(raw: bytes) -> dict[str, Any]:
         "rounding": program.rounding,
         "dt": program.dt,
         "seed": program.seed,
+        "deadline_us": program.deadline_us,
+        "counter": program.counter,
         "features": list(features(program)),
         "populations": [_population(p) for p in program.populations.values()],
         "projections": [_projection(p) for p in program.projections.values()],

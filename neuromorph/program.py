@@ -284,6 +284,9 @@ class Program:
         "loihi2" or "wide" (see `neuromorph.profiles`).
     scales : mapping
         For people: physical value of one unit, e.g. ``("cells", "v")`` in units of the writer. Not part of the digest.
+    deadline_us, counter : int
+        Microseconds that a step may take, 0: any (0..10^9); security counter, of which boards take no lower one than
+        the highest that they have confirmed (0..2^32 - 1). Not part of the digest.
     """
 
     dt: float
@@ -298,6 +301,8 @@ class Program:
     scales: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     report: Report | None = None
     modulators: Mapping[str, Modulator] = field(default_factory=dict)
+    deadline_us: int = 0
+    counter: int = 0
 
     def __post_init__(self) -> None:
         from neuromorph.validate import check_program

@@ -23,6 +23,7 @@ __all__ = ["check_ends", "check_profile", "check_program", "check_rows", "check_
 MODULATOR_MAX = 1 << 30
 MAX_OBJECTS = (1 << 16) - 1
 MAX_U32 = (1 << 32) - 1
+DEADLINE_MAX = 10**9  # microseconds
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -69,6 +70,10 @@ def _check_machine(program: Program) -> None:
         raise ValidationError(f"dt = {program.dt!r} s must be a positive whole number of nanoseconds")
     if not 0 <= program.seed <= MAX_U32:
         raise ValidationError(f"seed {program.seed} is outside 0..2^32 - 1")
+    if not 0 <= program.deadline_us <= DEADLINE_MAX:
+        raise ValidationError(f"deadline of {program.deadline_us} us is outside 1..10^9 us (0: none)")
+    if not 0 <= program.counter <= MAX_U32:
+        raise ValidationError(f"security counter {program.counter} is outside 0..2^32 - 1")
     if program.rounding not in ("shared", "synapse"):
         raise ValidationError(f"rounding {program.rounding!r} is unknown; one of 'shared', 'synapse'")
     numbers = check_profile(program.profile)

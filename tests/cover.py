@@ -41,8 +41,8 @@ GROUPS = {
         ),
     ),
     "verifier": Group(
-        ("verify.c", "verify_net.c", "verify_rules.c", "verify_internal.h"),
-        ("tests/system/test_images.py", "tests/system/test_verifier.py"),
+        ("verify.c", "verify_net.c", "verify_rules.c", "verify_internal.h", "cost.c"),
+        ("tests/system/test_images.py", "tests/system/test_verifier.py", "tests/system/test_demands.py"),
     ),
 }
 

@@ -21,7 +21,7 @@ SUFFIX = {"darwin": "dylib", "win32": "dll"}.get(sys.platform, "so")
 RULES = {
     1: "magic, header or format version", 2: "length", 3: "checksum or hash", 4: "profile or features",
     5: "section table", 6: "section sizes and counts", 7: "an index out of its table", 8: "a value out of range",
-    9: "memory",
+    9: "memory", 10: "deadline", 11: "security counter",
 }  # fmt: skip
 FEATURES_ALL = 0x1FFFF
 E_IMAGE, E_ARENA, E_ARG, E_INPUT, E_STATE, E_SPACE, E_STEPS = range(-1, -8, -1)
@@ -32,11 +32,31 @@ _u8p = ctypes.POINTER(ctypes.c_uint8)
 
 
 class _Report(ctypes.Structure):
-    _fields_ = (("rule", ctypes.c_uint8), ("offset", ctypes.c_uint32), ("arena", ctypes.c_uint32))
+    _fields_ = (
+        ("rule", ctypes.c_uint8),
+        ("offset", ctypes.c_uint32),
+        ("arena", ctypes.c_uint32),
+        ("step_us", ctypes.c_uint32),
+    )
+
+
+class _Speed(ctypes.Structure):
+    """`nm_speed`: instructions per microsecond, then tenths of one per element."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_uint16)
+        for name in ("per_us", "neuron", "dense", "sparse", "delayed", "pair", "interpreted", "trace", "release")
+    )
 
 
 class _Limits(ctypes.Structure):
-    _fields_ = (("image_max", ctypes.c_uint32), ("arena_max", ctypes.c_uint32), ("features", ctypes.c_uint32))
+    _fields_ = (
+        ("image_max", ctypes.c_uint32),
+        ("arena_max", ctypes.c_uint32),
+        ("features", ctypes.c_uint32),
+        ("counter_least", ctypes.c_uint32),
+        ("speed", ctypes.POINTER(_Speed)),
+    )
 
 
 class _Counters(ctypes.Structure):
@@ -108,7 +128,7 @@ def library(path: Path | None = None) -> ctypes.CDLL:
 
 
 def verify(image: bytes, lib: ctypes.CDLL | None = None) -> int:
-    """Check an image with the C verifier (rules R1..R9) and return the bytes of working memory that it needs.
+    """Check an image with the C verifier (R1..R9; R10 and R11 are for boards) and return the working memory it needs.
 
     Raises
     ------

@@ -259,7 +259,7 @@ class McuEngine:
         """What the board's answer means to the user."""
         me, a, b = self.target, answer.a, answer.b
         if answer.code == Code.IMAGE:
-            raise ImageError(f"{me} rejected the image: rule R{a} at byte {b}; compile the network again", a, b)
+            raise ImageError(f"{me} rejected the image: {_reason(a, b)}", a, {10: 32, 11: 36}.get(a, b))
         if answer.code == Code.CAPACITY:
             raise CapacityError(self._too_large(answer))
         if answer.code == Code.STATE:
@@ -296,6 +296,21 @@ class McuEngine:
             else f"unload the program that is there (it leaves {answer.b} of {whole} bytes free)"
         )
         return f"{self.target}: {what} needs {answer.a} bytes of memory, the board has {answer.b}; {next_step}"
+
+
+def _reason(rule: int, figure: int) -> str:
+    """The rule that an image breaks, and what to do about it."""
+    if rule == 10:
+        return (
+            f"rule R10: its worst step takes about {figure} us here, which is over its deadline; compile it with "
+            f"deadline={figure}e-6 or more, make it smaller, or use a faster board"
+        )
+    if rule == 11:
+        return (
+            f"rule R11: a program with security counter {figure} was confirmed here, and this one has a lower one; "
+            f"compile it with counter={figure} or more"
+        )
+    return f"rule R{rule} at byte {figure}; compile the network again"
 
 
 def _for_board(image: bytes) -> bytes:

@@ -198,12 +198,15 @@ class Status:
     record_bound: int
     items: int
     digest: bytes
+    step_us: int = 0
+    """Microseconds of the worst step by the board's estimate; 0: not known."""
 
     @classmethod
     def parse(cls, payload: bytes) -> Status:
         """Of a STATUS message."""
         state, step, free, image, arena, trace, bound, items = _unpack(struct.Struct("<B3x7I"), payload, "STATUS")
-        return cls(_state(state), step, free, image, arena, trace, bound, items, payload[32:64])
+        step_us = int.from_bytes(payload[64:68], "little")  # not sent by an older firmware
+        return cls(_state(state), step, free, image, arena, trace, bound, items, payload[32:64], step_us)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ static void on_get_status(nm_app *a, const uint8_t *p, uint16_t n)
 {
     const nm_program *g = &a->program;
     (void)p, (void)n;
-    uint8_t *r = nm_app_reply(a, NM_MSG_STATUS, 64);
+    uint8_t *r = nm_app_reply(a, NM_MSG_STATUS, 68);
     r[0] = (uint8_t)(!g->engine ? NM_STATE_EMPTY : a->run.active ? NM_STATE_RUNNING : NM_STATE_IDLE);
     nm_wire_put32(r + 8, nm_app_free_len(a));
     if (!g->engine)
@@ -62,6 +62,7 @@ static void on_get_status(nm_app *a, const uint8_t *p, uint16_t n)
     nm_wire_put32(r + 24, nm_record_bound(g->engine));
     nm_wire_put32(r + 28, nm_items(g->engine));
     memcpy(r + 32, g->image + 64, 32);                         /* logical digest, docs/image.md 1 */
+    nm_wire_put32(r + 64, g->step_us);
 }
 
 static void on_get_counters(nm_app *a, const uint8_t *p, uint16_t n)

@@ -50,6 +50,7 @@ typedef struct {
     uint32_t trace_len;                  /* trace buffer wanted for a program */
     uint32_t steps_per_poll;
     uint32_t (*stack_used)(void);        /* most bytes of stack ever used, or NULL */
+    const nm_speed *speed;               /* of this core, or NULL: deadlines are not checked */
     nm_flash flash;                      /* for what is stored; base NULL: none */
     uint8_t cause;                       /* why the board started: docs/link.md, 2 */
     uint32_t now;                        /* milliseconds, as nm_app_poll will get them */
@@ -67,6 +68,7 @@ typedef struct {
     nm_engine *engine;                   /* NULL: none */
     const uint8_t *image;
     uint32_t image_len, arena_len;
+    uint32_t step_us;                    /* of its worst step; 0: not known */
     uint8_t *low, *high;                 /* the part of the pool it takes */
     uint8_t *trace;
     uint32_t trace_cap;

@@ -17,7 +17,8 @@ typedef void nm_app_handler(nm_app *a, const uint8_t *p, uint16_t n);
 nm_app_handler nm_app_on_stage, nm_app_on_data, nm_app_on_load, nm_app_on_unload;
 uint32_t nm_app_free_len(const nm_app *a);                     /* bytes of the pool that the program leaves */
 /* Replace the program by a verified image; need: bytes needed (or used), bytes free. */
-int nm_app_install(nm_app *a, const uint8_t *image, uint32_t len, uint32_t taken, uint32_t arena, uint32_t need[2]);
+int nm_app_install(nm_app *a, const uint8_t *image, uint32_t len, uint32_t taken, const nm_report *report, uint32_t need[2]);
+int nm_app_verify(const nm_app *a, const uint8_t *image, uint32_t len, nm_report *report);     /* by this board's limits */
 uint8_t *nm_app_free(const nm_app *a);                         /* the part itself, if there is no program: all of it */
 bool nm_app_staged(nm_app *a, uint8_t request);                /* all announced bytes are here; else answers why not */
 

@@ -68,12 +68,29 @@ bool nm_app_staged(nm_app *a, uint8_t request)
     return all;
 }
 
+static uint32_t counter_least(const nm_app *a)
+{
+#if NM_STORE
+    return a->store.counter;
+#else
+    (void)a;
+    return 0;
+#endif
+}
+
+int nm_app_verify(const nm_app *a, const uint8_t *image, uint32_t len, nm_report *report)
+{
+    const nm_limits limits = {len, 0, NM_FEATURES_ALL, counter_least(a), a->config.speed};
+    return nm_verify(image, len, &limits, report);
+}
+
 /* Everything is built in the free part, so whatever fails here leaves the running program as it was. The image is there
  * already, in `taken` bytes of that part (0: it is elsewhere). Sizes are compared, never added, before they are known to be
  * small. */
-int nm_app_install(nm_app *a, const uint8_t *image, uint32_t len, uint32_t taken, uint32_t arena, uint32_t need[2])
+int nm_app_install(nm_app *a, const uint8_t *image, uint32_t len, uint32_t taken, const nm_report *report, uint32_t need[2])
 {
-    nm_program new = {.image = image, .image_len = len, .arena_len = align8(arena)};
+    const uint32_t arena = report->arena;
+    nm_program new = {.image = image, .image_len = len, .arena_len = align8(arena), .step_us = report->step_us};
     uint32_t have = nm_app_free_len(a), room = have - taken;
     need[0] = taken + arena;
     need[1] = have;
@@ -104,19 +121,19 @@ int nm_app_install(nm_app *a, const uint8_t *image, uint32_t len, uint32_t taken
 
 void nm_app_on_load(nm_app *a, const uint8_t *p, uint16_t n)
 {
-    nm_limits limits = {0, 0, NM_FEATURES_ALL};
-    nm_report report = {0, 0, 0};
+    nm_report report;
     uint32_t need[2], len = a->stage.len;
     (void)p, (void)n;
     if (!nm_app_staged(a, NM_MSG_LOAD))
         return;
     a->stage.len = a->stage.got = 0;
-    if (nm_verify(a->stage.at, len, &limits, &report) < 0) {
-        nm_app_reply_error(a, NM_MSG_LOAD, NM_E_IMAGE, report.rule, report.offset);
+    if (nm_app_verify(a, a->stage.at, len, &report) < 0) {
+        const uint32_t figure = report.rule == 10u ? report.step_us : report.rule == 11u ? counter_least(a) : report.offset;
+        nm_app_reply_error(a, NM_MSG_LOAD, NM_E_IMAGE, report.rule, figure);
         return;
     }
     /* The verifier computed the arena itself (R9). */
-    const int code = nm_app_install(a, a->stage.at, len, align8(len), report.arena, need);
+    const int code = nm_app_install(a, a->stage.at, len, align8(len), &report, need);
     if (code < 0)
         nm_app_reply_error(a, NM_MSG_LOAD, code, need[0], need[1]);
     else

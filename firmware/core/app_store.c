@@ -43,7 +43,7 @@ static void tell(nm_app *a)
 /* ---- starting ---- */
 
 /* A copy in RAM is faster than most flash; where there is no room for both, the image stays where it is. */
-static int install(nm_app *a, const nm_object *o, uint32_t arena)
+static int install(nm_app *a, const nm_object *o, const nm_report *report)
 {
     const uint8_t *image = nm_store_bytes(&a->store, o);
     const uint32_t taken = (o->len + 7u) & ~UINT32_C(7);
@@ -52,10 +52,10 @@ static int install(nm_app *a, const nm_object *o, uint32_t arena)
     int code = NM_E_CAPACITY;
     if (taken <= a->config.pool_len) {
         memcpy(copy, image, o->len);
-        code = nm_app_install(a, copy, o->len, taken, arena, need);
+        code = nm_app_install(a, copy, o->len, taken, report, need);
     }
     (void)nm_app_free(a);
-    if (code == NM_E_CAPACITY && (code = nm_app_install(a, image, o->len, 0, arena, need)) == NM_OK)
+    if (code == NM_E_CAPACITY && (code = nm_app_install(a, image, o->len, 0, report, need)) == NM_OK)
         a->store.pinned = *o;
     return code;
 }
@@ -79,15 +79,14 @@ static bool start(nm_app *a, uint32_t which)
 {
     const nm_stored_image image = a->store.image[which];
     const uint8_t *bytes = nm_store_bytes(&a->store, &image.object);
-    const nm_limits limits = {image.object.len, 0, NM_FEATURES_ALL};
-    nm_report report = {0, 0, 0};
+    nm_report report;
     if (!image.number)
         return false;
-    if (!nm_store_named(&a->store, &image.object, bytes + 96) || nm_verify(bytes, image.object.len, &limits, &report) < 0) {
+    if (!nm_store_named(&a->store, &image.object, bytes + 96) || nm_app_verify(a, bytes, image.object.len, &report) < 0) {
         a->keep.flags |= NM_KEPT_DAMAGED;
         return false;
     }
-    if (install(a, &image.object, report.arena) < 0)
+    if (install(a, &image.object, &report) < 0)
         return false;                                          /* stored by a firmware that left it more memory */
     a->keep.flags |= NM_KEPT_STARTED;
     resume(a, &image.object);
@@ -250,8 +249,13 @@ void nm_app_on_save(nm_app *a, const uint8_t *p, uint16_t n)
 void nm_app_on_confirm(nm_app *a, const uint8_t *p, uint16_t n)
 {
     const bool candidate = a->store.image[NM_STORE_CANDIDATE].number != 0;
+    const nm_stored_image *previous = a->store.image + NM_STORE_PREVIOUS;
     int code = NM_E_ARG;
     (void)n;
+    if (p[0] == 0 && !candidate && previous->number && previous->counter < a->store.counter) {
+        nm_app_reply_error(a, NM_MSG_CONFIRM, NM_E_IMAGE, 11, a->store.counter);   /* it would not start any more */
+        return;
+    }
     if (p[0] == 0)
         code = nm_store_reject(&a->store, candidate ? NM_STORE_CANDIDATE : NM_STORE_CURRENT);
     else if (p[0] == TRY || p[0] == CONFIRM)

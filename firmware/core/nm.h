@@ -14,7 +14,7 @@ extern "C" {
 
 #define NM_SEMANTICS 1u
 
-/* Result codes. Rules R1..R9 of the verifier are reported apart, in nm_report. */
+/* Result codes. Rules R1..R11 of the verifier are reported apart, in nm_report. */
 enum {
     NM_OK = 0,
     NM_E_IMAGE = -1,    /* the verifier rejected the image: see nm_report */
@@ -26,25 +26,36 @@ enum {
     NM_E_STEPS = -7     /* step counter would overflow */
 };
 
-/* What the verifier found: `rule` 0 if accepted, else 1..9, `offset` the byte of the image that broke it. */
+/* What the verifier found: `rule` 0 if accepted, else 1..11, `offset` the byte of the image that broke it. */
 typedef struct {
     uint8_t rule;
     uint32_t offset;
-    uint32_t arena;     /* bytes of arena that the image needs, if accepted (R9) */
+    uint32_t arena;     /* bytes of arena that the image needs (R9) */
+    uint32_t step_us;   /* microseconds of its worst step (R10), if the speed is known */
 } nm_report;
+
+/* What a core does in a microsecond, and what each element of the worst step takes of it (docs/image.md, 5). */
+typedef struct {
+    uint16_t per_us;    /* instructions, not 0 */
+    uint16_t neuron, dense, sparse, delayed, pair, interpreted, trace, release;     /* tenths of one, below 4096 */
+} nm_speed;
+#define NM_COSTS_M0 789, 46, 112, 242, 350, 546, 320, 884
+#define NM_COSTS_M4 458, 31, 71, 134, 260, 247, 180, 629
 
 /* Limits of a machine that the verifier applies (0 = no limit). */
 typedef struct {
     uint32_t image_max;
     uint32_t arena_max;
     uint32_t features;  /* feature bits that this engine has */
+    uint32_t counter_least;     /* security counters below are refused (R11) */
+    const nm_speed *speed;      /* null: not known, no deadline is checked (R10) */
 } nm_limits;
 
 #define NM_FEATURES_ALL 0x1FFFFu
 
 typedef struct nm_engine nm_engine;   /* lives at the start of the arena */
 
-/* Check rules R1..R9 of an image; O(n), no state, no recursion. Flag NM_VERIFY_NO_HASH skips CRC and hash (for fuzz
+/* Check rules R1..R11 of an image; O(n), no state, no recursion. Flag NM_VERIFY_NO_HASH skips CRC and hash (for fuzz
  * builds only). */
 int nm_verify(const uint8_t *image, size_t len, const nm_limits *limits, nm_report *report);
 

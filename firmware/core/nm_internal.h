@@ -266,6 +266,12 @@ enum { FEATURE_EXTENDED = 13, FEATURE_SUMS = 14 };
 NM_INLINE uint32_t nm_feature(const nm_image *m, uint32_t bit) { return m->base[20 + bit / 8] >> bit % 8 & 1u; }
 uint32_t nm_product_right(const nm_image *m, const nm_product *p);
 
+/* cost.c: microseconds of the worst step, of an image that is verified up to R9. */
+uint32_t nm_step_us(const nm_image *m, const nm_speed *s);
+/* Fields of the header that a machine judges by its own limits. */
+enum { HEADER_DEADLINE = 32, HEADER_COUNTER = 36 };
+#define NM_DEADLINE_MAX UINT32_C(1000000000)
+
 /* layout.c: the one function behind R9 and nm_init. Returns bytes, or UINT32_MAX if over 2^31. */
 uint32_t nm_layout(const nm_image *m, uint8_t *arena);
 uint32_t nm_udivmod(uint32_t a, uint32_t b, uint32_t *rest);

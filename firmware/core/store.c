@@ -19,7 +19,7 @@ enum { IMAGE = 1, STATE, MARK, REJECT, HEADER = 0x4A };
 #define VERSION 1u
 
 /* Where an image and a state have what their record repeats (docs/image.md). */
-enum { IMAGE_KEY = 64, IMAGE_HASH = 96, STATE_STEP = 16, STATE_KEY = 32, STATE_HASH = 64 };
+enum { IMAGE_COUNTER = 36, IMAGE_KEY = 64, IMAGE_HASH = 96, STATE_STEP = 16, STATE_KEY = 32, STATE_HASH = 64 };
 
 static uint32_t round_up(uint32_t n, uint32_t unit) { return (n + unit - 1u) & ~(unit - 1u); }
 static uint32_t slot_size(const nm_store *s) { return s->flash.page > RECORD ? s->flash.page : RECORD; }
@@ -132,12 +132,13 @@ static void promote(nm_store *s, const nm_stored_image *new)
         s->image[NM_STORE_PREVIOUS] = s->image[NM_STORE_CURRENT];
     s->image[NM_STORE_CURRENT] = image;
     s->image[NM_STORE_CURRENT].flags = NM_STORE_CONFIRMED;
+    s->counter = image.counter > s->counter ? image.counter : s->counter;
 }
 
 static void apply_image(nm_store *s, const uint8_t *r, const nm_object *o)
 {
     nm_stored_image image = {*o, nm_wire_get32(r + AT_NUMBER), nm_wire_get32(r + AT_PERIOD), nm_wire_get32(r + AT_EVERY),
-                             nm_wire_get16(r + AT_FLAGS)};
+                             nm_wire_get16(r + AT_FLAGS), nm_wire_get32(r + AT_REFERS)};
     if (image.flags & NM_STORE_CONFIRMED)
         promote(s, &image);
     else
@@ -202,12 +203,13 @@ static void replay(nm_store *s)
     const uint8_t *header = s->flash.base + s->journal;
     memset(s->image, 0, sizeof s->image);
     memset(s->state, 0, sizeof s->state);
-    s->generation = s->number = s->erases = s->head = 0;
+    s->generation = s->number = s->erases = s->head = s->counter = 0;
     if (is_header(s, s->journal)) {
         s->generation = nm_wire_get32(header + AT_REFERS);
         s->number = nm_wire_get32(header + AT_NUMBER);
         s->erases = nm_wire_get32(header + AT_EVERY);
         s->head = nm_wire_get32(header + AT_PLACE);
+        s->counter = nm_wire_get32(header + AT_LEN);
     }
     s->slot = s->journal + size;
     for (uint32_t at = s->slot; at < end; at += size) {
@@ -307,6 +309,7 @@ static int move_on(nm_store *s)
             return NM_E_FLASH;
     nm_wire_put32(header + AT_NUMBER, s->number);
     nm_wire_put32(header + AT_PLACE, s->head);
+    nm_wire_put32(header + AT_LEN, s->counter);
     nm_wire_put32(header + AT_KEY, MAGIC);
     nm_wire_put32(header + AT_REFERS, s->generation + 1u);
     nm_wire_put32(header + AT_EVERY, s->erases);
@@ -528,6 +531,7 @@ static int finish(nm_store *s)
     memcpy(record + AT_KEY, object + (image ? IMAGE_KEY : STATE_KEY), 4);
     nm_wire_put32(record + AT_PERIOD, image ? s->job.period : nm_wire_get32(object + STATE_STEP));
     nm_wire_put32(record + AT_EVERY, s->job.every);
+    nm_wire_put32(record + AT_REFERS, image ? nm_wire_get32(object + IMAGE_COUNTER) : 0);
     memcpy(record + AT_HASH, object + (image ? IMAGE_HASH : STATE_HASH), HASH);
     s->job.kind = 0;
     return append(s, record);

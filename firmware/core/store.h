@@ -36,6 +36,7 @@ typedef struct {
     uint32_t number;                     /* of its record, 0: none */
     uint32_t period, every;              /* what to do with it at start: docs/store.md */
     uint32_t flags;
+    uint32_t counter;                    /* its security counter */
 } nm_stored_image;
 
 typedef struct {
@@ -54,6 +55,7 @@ typedef struct {
     uint32_t journal, slot;              /* sector in use; first free slot of it */
     uint32_t generation, number;         /* of the journal's sector; of the last record */
     uint32_t head;                       /* where the next object may begin */
+    uint32_t counter;                    /* the highest security counter of an image that became the current one */
     uint32_t damaged;                    /* records that could not be read, since the start */
     uint32_t erases;                     /* of sectors, in the life of the flash as far as the journal was told */
     bool stale;                          /* the journal's other sector is no empty one: it goes before anything is added */

@@ -1,4 +1,4 @@
-/* The verifier: rules R1..R9 of an image. Everything that the engine later takes for granted is checked here, in one
+/* The verifier: rules R1..R11 of an image. Everything that the engine later takes for granted is checked here, in one
  * pass without recursion; lengths are compared in 64 bits or by subtraction from what is left. */
 #include "verify_internal.h"
 #include <string.h>
@@ -45,8 +45,9 @@ static int check_header(nm_check *c, const nm_limits *limits, size_t len) {
     if (nm_u32(p + 20) & ~(limits ? limits->features : NM_FEATURES_ALL)) return nm_bad(c, 4, 20);
     if (nm_u32(p + 24) != 0) return nm_bad(c, 4, 24);
     if (nm_u16(p + 28) != NM_SEMANTICS || nm_u16(p + 30) != 0) return nm_bad(c, 4, 28);
-    if (!nm_zeros(p + 32, 32)) return nm_bad(c, 4, 32);
+    if (!nm_zeros(p + 40, 24)) return nm_bad(c, 4, 40);
     if (!nm_zeros(p + 128, 28)) return nm_bad(c, 4, 128);
+    if (nm_u32(p + HEADER_DEADLINE) > NM_DEADLINE_MAX) return nm_bad(c, 8, HEADER_DEADLINE);
     return 0;
 }
 
@@ -190,6 +191,20 @@ static int check_contents(nm_check *c) {
     return c->features & ~nm_u32(c->image + 20) ? nm_bad(c, 4, 20) : 0;
 }
 
+/* What the machine has: memory (R9), time (R10), and what it has accepted before (R11). */
+static int check_machine_limits(nm_check *c, const nm_limits *limits) {
+    c->report->arena = nm_layout(&c->m, NULL);
+    if (c->report->arena == UINT32_MAX) return nm_bad(c, 9, 160);
+    if (!limits) return 0;
+    if (limits->arena_max && c->report->arena > limits->arena_max) return nm_bad(c, 9, 160);
+#ifndef NM_SMALL
+    const uint32_t deadline = nm_u32(c->image + HEADER_DEADLINE);
+    if (limits->speed) c->report->step_us = nm_step_us(&c->m, limits->speed);
+    if (deadline && c->report->step_us > deadline) return nm_bad(c, 10, HEADER_DEADLINE);
+#endif
+    return nm_u32(c->image + HEADER_COUNTER) < limits->counter_least ? nm_bad(c, 11, HEADER_COUNTER) : 0;
+}
+
 int nm_verify(const uint8_t *image, size_t len, const nm_limits *limits, nm_report *report) {
     nm_report unused;
     nm_check c;
@@ -197,13 +212,7 @@ int nm_verify(const uint8_t *image, size_t len, const nm_limits *limits, nm_repo
     c.image = image;
     c.report = report ? report : &unused;
     memset(c.report, 0, sizeof *c.report);
-    if (check_header(&c, limits, len) || check_sections(&c) || check_machine(&c) || check_contents(&c))
-        return NM_E_IMAGE;
-    const uint32_t need = nm_layout(&c.m, NULL);
-    if (need == UINT32_MAX || (limits && limits->arena_max && need > limits->arena_max)) {
-        nm_bad(&c, 9, 160);
-        return NM_E_IMAGE;
-    }
-    c.report->arena = need;
-    return NM_OK;
+    const int wrong = check_header(&c, limits, len) || check_sections(&c) || check_machine(&c) || check_contents(&c)
+                      || check_machine_limits(&c, limits);
+    return wrong ? NM_E_IMAGE : NM_OK;
 }

@@ -15,6 +15,20 @@
 #define NM_RECEIVE_BYTES 1024u    /* taken from the line at a time */
 #endif
 
+/* How fast the core is, for deadlines: two cycles for an instruction, as loads and branches take more than one. */
+#ifndef NM_PER_US
+#define NM_PER_US (NM_CLOCK_HZ / 2000000u)
+#endif
+#if defined(__ARM_ARCH_6M__) && NM_PER_US > 0
+static const nm_speed speed = {NM_PER_US, NM_COSTS_M0};
+#define NM_SPEED &speed
+#elif defined(__arm__) && NM_PER_US > 0
+static const nm_speed speed = {NM_PER_US, NM_COSTS_M4};
+#define NM_SPEED &speed
+#else
+#define NM_SPEED NULL             /* no clock, or nothing was counted on such a core */
+#endif
+
 static nm_app app;
 static uint64_t input[NM_INPUT_BYTES / 8u];
 static uint8_t received[NM_RECEIVE_BYTES], wire[NM_WIRE_MAX];
@@ -31,7 +45,7 @@ static void start(void)
     nm_app_config config = {
         .board = NM_BOARD_NAME, .core = NM_CORE_NAME, .build = NM_BUILD_ID, .clock_hz = NM_CLOCK_HZ,
         .input = (uint8_t *)input, .input_len = sizeof input, .trace_len = NM_TRACE_BYTES,
-        .steps_per_poll = NM_STEPS_PER_POLL, .stack_used = nm_port_stack_used,
+        .steps_per_poll = NM_STEPS_PER_POLL, .stack_used = nm_port_stack_used, .speed = NM_SPEED,
         .sense = nm_sense, .act = nm_act,
     };
     nm_port_board board = {0};

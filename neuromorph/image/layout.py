@@ -28,6 +28,8 @@ PROBE_CODES = {
 VARIABLE_OF = {code: name for name, code in PROBE_CODES.items()}
 ARRAY_FIELDS = ("du", "dv", "vth", "bias", "refractory", "vth_lo", "theta_inc")
 
+DEMANDS = struct.Struct("<II")
+"""Deadline in microseconds and security counter, at byte 32 of the header."""
 ENTRY = struct.Struct("<HHIIIII")
 MACHINE = struct.Struct("<QIBB2xHHH10x")
 POPULATION = struct.Struct("<BBBxI7iIIHBBIII4x")

@@ -14,6 +14,7 @@ from neuromorph.errors import ImageError, NeuromorphError
 from neuromorph.image.check import check_contents
 from neuromorph.image.layout import (
     ARRAY_FIELDS,
+    DEMANDS,
     DRIFT,
     FACTOR,
     FEATURES,
@@ -68,6 +69,7 @@ class _Reader:
     def __init__(self, image: bytes) -> None:
         self.sections = sections(image)
         code = struct.unpack_from("<I", image, 16)[0]
+        self.deadline_us, self.counter = DEMANDS.unpack_from(image, 32)
         self.numbers = next(profile for profile in PROFILES.values() if profile.code == code)
 
     def records(self, kind: int, form: struct.Struct) -> list[tuple[Any, ...]]:
@@ -188,6 +190,8 @@ def _decode(reader: _Reader) -> Program:
         scales=_scales(meta),
         report=_report(meta),
         modulators={m.name: m for m in modulators},
+        deadline_us=reader.deadline_us,
+        counter=reader.counter,
     )
 
 

@@ -8,8 +8,20 @@ from dataclasses import dataclass
 
 from neuromorph.crc import crc32c
 from neuromorph.errors import ImageError
-from neuromorph.image.layout import ENTRY, FEATURES, GROWING, HEADER, MAGIC, MAJOR, SECTIONS, SEMANTICS, STRIDE_MAX
+from neuromorph.image.layout import (
+    DEMANDS,
+    ENTRY,
+    FEATURES,
+    GROWING,
+    HEADER,
+    MAGIC,
+    MAJOR,
+    SECTIONS,
+    SEMANTICS,
+    STRIDE_MAX,
+)
 from neuromorph.profiles import PROFILES
+from neuromorph.validate import DEADLINE_MAX
 
 __all__ = ["Section", "sections"]
 
@@ -49,8 +61,11 @@ def sections(image: bytes) -> dict[int, Section]:
     if profile >= len(PROFILES) or bits >> len(FEATURES) or family or semantics != SEMANTICS or zero:
         what = f"profile {profile}, features {bits:#x}, family {family}, semantics {semantics}"
         raise ImageError(f"{what}: made by a newer version", 4, 16)
-    if any(image[32:64]) or any(image[128:156]):
-        raise ImageError("reserved bytes of the header are not 0: made by a newer version", 4, 32)
+    if any(image[40:64]) or any(image[128:156]):
+        raise ImageError("reserved bytes of the header are not 0: made by a newer version", 4, 40)
+    deadline, _ = DEMANDS.unpack_from(image, 32)
+    if deadline > DEADLINE_MAX:
+        raise ImageError(f"the deadline is {deadline} us, at most {DEADLINE_MAX} us can be asked for", 8, 32)
     if stride != ENTRY.size or not 1 <= count <= 64 or HEADER + count * stride > total:
         raise ImageError(f"section table of {count} entries of {stride} bytes does not fit", 5, 12)
     found: dict[int, Section] = {}

@@ -11,6 +11,7 @@ import numpy as np
 from neuromorph.crc import crc32c
 from neuromorph.image.layout import (
     ARRAY_FIELDS,
+    DEMANDS,
     DRIFT,
     ENTRY,
     FACTOR,
@@ -124,17 +125,17 @@ def encode(program: Program) -> bytes:
     pools.add(2, _metadata(program))
     bits = sum(1 << FEATURES.index(name) for name in features(program))
     made = {kind: (pools.stride[kind], bytes(data)) for kind, data in pools.data.items()}
-    return _assemble(made, program.numbers.code, bits)
+    return _assemble(made, program.numbers.code, bits, program.deadline_us, program.counter)
 
 
 def without_metadata(image: bytes) -> bytes:
     """The same program without names and report: what a board needs. Equal digest; ImageError if it is no image."""
     found = sections(image).items()
     kept = {kind: (section.stride, section.data) for kind, section in found if kind in SECTIONS and kind != 2}
-    return _assemble(kept, *struct.unpack_from("<II", image, 16))
+    return _assemble(kept, *struct.unpack_from("<II", image, 16), *DEMANDS.unpack_from(image, 32))
 
 
-def _assemble(made: dict[int, tuple[int, bytes]], profile: int, bits: int) -> bytes:
+def _assemble(made: dict[int, tuple[int, bytes]], profile: int, bits: int, deadline: int, counter: int) -> bytes:
     """Header, table and sections (stride and bytes), in the order of their types."""
     used = [(kind, stride, data) for kind, (stride, data) in sorted(made.items()) if data]
     offset = HEADER + 24 * len(used)
@@ -153,8 +154,8 @@ def _assemble(made: dict[int, tuple[int, bytes]], profile: int, bits: int) -> by
         body.extend(data)
         offset += len(data)
     head = struct.pack(
-        "<4sHBBIHHIIIHH32x32s", MAGIC, HEADER, MAJOR, MINOR, offset, len(used), ENTRY.size,
-        profile, bits, 0, SEMANTICS, 0, digest.digest(),
+        "<4sHBBIHHIIIHHII24x32s", MAGIC, HEADER, MAJOR, MINOR, offset, len(used), ENTRY.size,
+        profile, bits, 0, SEMANTICS, 0, deadline, counter, digest.digest(),
     )  # fmt: skip
     rest = b"".join(entries) + bytes(body)
     head += hashlib.blake2s(head + rest).digest() + bytes(28)

@@ -25,6 +25,8 @@ class State:
     ----------
     graph, targets, profile, rounding
         What is compiled, for which machines, in which numbers.
+    deadline_us, counter
+        What the program will ask of a board (`Program`).
     dynamics
         After discretise: the equations per step, of each population that is not an input.
     populations, projections, modulators, scales
@@ -39,6 +41,8 @@ class State:
     targets: tuple[Target, ...] = ()
     profile: str = "loihi2"
     rounding: Literal["shared", "synapse"] = "synapse"
+    deadline_us: int = 0
+    counter: int = 0
     dynamics: Mapping[str, Dynamics] = field(default_factory=dict)
     populations: Mapping[str, Population] = field(default_factory=dict)
     projections: Mapping[str, Projection] = field(default_factory=dict)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from neuromorph.program import Program, Projection
     from neuromorph.rule import Product, Rule
 
-__all__ = ["CORES", "CoreCost", "is_pair_rule", "kernel", "program_cost", "projection_use"]
+__all__ = ["CORES", "CoreCost", "is_pair_rule", "kernel", "program_cost", "projection_use", "step_us"]
 
 TRACES_X, TRACES_Y = ("x1", "x2"), ("y1", "y2", "y3")
 
@@ -29,6 +29,11 @@ class CoreCost:
     interpreted: float
     trace: float
     release: float
+
+    @property
+    def tenths(self) -> tuple[int, ...]:
+        """In tenths of an instruction, in the order of the fields: as boards count (``nm_speed`` of ``nm.h``)."""
+        return tuple(round(10 * getattr(self, name)) for name in self.__slots__)
 
 
 CORES = {
@@ -76,6 +81,29 @@ def projection_use(proj: Projection, unit: float | None, numbers: Profile = LOIH
     )  # fmt: skip
 
 
+def _tenths(program: Program, core: CoreCost) -> int:
+    """Tenths of an instruction of the worst step; ``firmware/core/cost.c`` counts the same."""
+    neuron, dense, sparse, delayed, pair, interpreted, trace, release = core.tenths
+    work = neuron * sum(p.n for p in program.populations.values() if p.kind != "input")
+    for p in program.projections.values():
+        event = delayed if p.max_delay else dense if p.layout == "dense" else sparse
+        work += p.synapses * (event if p.short_term is None else release)
+        if p.rule is None:
+            continue
+        if kernel(p, program.numbers).startswith("interpreter"):
+            work += p.synapses * len(p.rule.products) * interpreted
+        else:
+            work += p.synapses * 2 * pair
+        ends = (program.populations[p.pre].n, program.populations[p.post].n)
+        work += trace * sum(ends[t not in TRACES_X] for t in p.rule.traces)
+    return work
+
+
+def step_us(program: Program, core: CoreCost, per_us: int) -> int:
+    """Microseconds of the worst step on a core with so many instructions per microsecond, rounded up: rule R10."""
+    return min(-(-_tenths(program, core) // (10 * per_us)), (1 << 32) - 1)
+
+
 def program_cost(program: Program) -> Cost:
     """Work and instructions of a step in which every neuron spikes and every epoch ends."""
     projs = list(program.projections.values())
@@ -84,20 +112,7 @@ def program_cost(program: Program) -> Cost:
     numbers = program.numbers
     interpreted = {p.name for p in plastic if kernel(p, numbers).startswith("interpreter")}
     products = sum(p.synapses * len(p.rule.products) for p in plastic if p.rule and p.name in interpreted)
-    instructions = {}
-    for name, core in CORES.items():
-        work = neurons * core.neuron
-        for p in projs:
-            event = core.delayed if p.max_delay else core.dense if p.layout == "dense" else core.sparse
-            work += p.synapses * (event if p.short_term is None else core.release)
-            if p.rule is not None:
-                if p.name in interpreted:
-                    work += p.synapses * len(p.rule.products) * core.interpreted
-                else:
-                    work += 2 * p.synapses * core.pair
-                ends = (program.populations[p.pre].n, program.populations[p.post].n)
-                work += sum(ends[t not in TRACES_X] * core.trace for t in p.rule.traces)
-        instructions[name] = round(work)
+    instructions = {name: round(_tenths(program, core) / 10) for name, core in CORES.items()}
     return Cost(
         neurons, sum(p.synapses for p in projs), sum(p.synapses for p in plastic), products, instructions
     )  # fmt: skip

@@ -56,7 +56,8 @@ class Legalise(Pass):
         program = Program(
             dt=round(graph.dt * 1e9) / 1e9, populations=state.populations, projections=state.projections,
             probes=probes, schedule=schedule, rounding=state.rounding, seed=graph.seed, name=graph.name,
-            profile=state.profile, scales=state.scales, modulators=state.modulators,
+            profile=state.profile, scales=state.scales, modulators=state.modulators, deadline_us=state.deadline_us,
+            counter=state.counter,
         )  # fmt: skip
         for target in state.targets:
             check_features(program, target)

@@ -27,6 +27,7 @@ int nm_verify(const uint8_t *image, size_t len, const nm_limits *limits, nm_repo
     report->rule = len < 128 || memcmp(image, "NMI\x1A", 4) != 0 ? 1 : image[len - 1] == 0xEE ? 3 : 0;
     report->offset = report->rule == 3 ? (uint32_t)len - 1 : 0;
     report->arena = report->rule ? 0 : arena_of(image);
+    report->step_us = 0;
     return report->rule ? NM_E_IMAGE : NM_OK;
 }
 

@@ -127,9 +127,9 @@ def network(seed: int, cells: int = 4) -> nm.Network:
     return net
 
 
-def image_of(seed: int, cells: int = 4) -> bytes:
+def image_of(seed: int, cells: int = 4, counter: int = 0) -> bytes:
     """Such a program, as a board gets it."""
-    return without_metadata(nm.compile(network(seed, cells), target="cpu").image)
+    return without_metadata(nm.compile(network(seed, cells), target="cpu", counter=counter).image)
 
 
 def digest(image: bytes) -> bytes:
@@ -329,9 +329,11 @@ def _after(port: PowerPort, work: Callable[[Client], None]) -> Found:
     return found
 
 
-def update_world(port: PowerPort, saves: int = 0, cells: int = 4, *, trial: bool = False) -> World:
+def update_world(
+    port: PowerPort, saves: int = 0, cells: int = 4, *, trial: bool = False, counters: tuple[int, int] = (0, 0)
+) -> World:
     """An image update; on trial, it is confirmed after a restart (and a board that loses power on trial reverts)."""
-    old_image, new_image = image_of(1, cells), image_of(2, cells)
+    old_image, new_image = (image_of(seed, cells, counter) for seed, counter in zip((1, 2), counters, strict=True))
 
     def work(client: Client) -> None:
         update(client, new_image, 5, trial=trial)

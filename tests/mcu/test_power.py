@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from neuromorph_mcu.boards import posix_program
+from neuromorph_mcu.client import Refused
 from tests.mcu import power
 
 World = Callable[[power.PowerPort], power.World]
@@ -66,3 +67,20 @@ def test_a_process_that_loses_power_leaves_the_old_or_the_new() -> None:
 
     seen = cuts(4, limit=60.0)
     assert seen.total() == 4
+
+
+def test_a_cut_leaves_a_counter_that_is_as_old_or_as_new_as_the_program(port: power.PowerPort) -> None:
+    """The counter counts with the record that makes the program the current one, not before and not after."""
+    world, old = power.update_world(port, 11, counters=(1, 2)), power.image_of(1, counter=1)
+    for operation in range(1, world.operations() + 1):
+        world.cut(operation, operation % 4)
+        what = world.check(f"cut in operation {operation}", world.old, world.new)
+        client = power.connect(port)
+        if what == "old":
+            client.upload(old)
+            continue
+        with pytest.raises(Refused) as refused:
+            client.upload(old)
+        assert (refused.value.answer.a, refused.value.answer.b) == (11, 2)
+    assert world.seen["old"]
+    assert world.seen["new"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -237,3 +238,40 @@ def test_the_command_stores_shows_and_forgets(tmp_path: Path) -> None:
     assert "runs alone, 1 ms a step, stores its state every 500 steps" in call("tutorial", "--alone", "--every", "0.5")
     assert "started by power, with the stored program, from its stored state" in call()
     assert "nothing is stored" in call("--forget")
+
+
+def test_a_board_takes_no_lower_security_counter_than_it_confirmed(target: str, program: Program) -> None:
+    """Not after the power was off, nor when all is forgotten; a program on trial raises nothing yet."""
+    older, newer = (replace(program, counter=counter) for counter in (4, 5))
+    with nm.open(older, target) as session:
+        session.persist()
+    with nm.open(newer, target) as session:
+        session.persist(trial=True)
+    with nm.open(older, target) as session:  # the trial is over: nobody confirmed it
+        session.run(steps=1)
+    with nm.open(newer, target) as session:
+        session.persist()
+        with pytest.raises(nm.ImageError, match="rule R11: a program with security counter 5 was confirmed here"):
+            session.store.revert()
+    with pytest.raises(nm.ImageError, match="compile it with counter=5 or more") as refused:
+        nm.open(older, target)
+    assert (refused.value.rule, refused.value.offset) == (11, 36)
+    with nm.open(newer, target, attach=True) as session:
+        assert session.store.info().started
+        session.store.forget()
+    with pytest.raises(nm.ImageError, match="rule R11"):
+        nm.open(older, target)
+    with nm.open(newer, target) as session:
+        session.run(steps=1)
+
+
+def test_a_counter_outlives_the_journal_that_told_of_it(tmp_path: Path, program: Program) -> None:
+    """The journal moves on to its other sector more than once; a program without a counter is of the lowest."""
+    target = f"mcu:nmposix://?flash={tmp_path / 'flash'}"
+    with nm.open(replace(program, counter=2**32 - 1), target) as session:
+        session.persist()
+        for _ in range(150):
+            session.run(steps=1)
+            session.persist()
+    with pytest.raises(nm.ImageError, match="security counter 4294967295 was confirmed"):
+        nm.open(program, target)

@@ -144,7 +144,9 @@ CASES: dict[str, tuple[Callable[[], Program], tuple[Change, ...], int]] = {
     "a reserved byte of a rule": (whole, ((RULES, 0, 30, "<B", 1),), 8),
     "operation 0": (whole, ((SCHEDULE, 0, 4, "<B", 0),), 8),
     "a reserved byte of a probe": (whole, ((PROBES, 0, 12, "<B", 1),), 8),
-    "a deadline that is not yet defined": (whole, ((0, 0, 63, "<B", 1),), 4),
+    "a reserved byte behind the counter": (whole, ((0, 0, 40, "<B", 1),), 4),
+    "a late reserved byte of the header": (whole, ((0, 0, 63, "<B", 1),), 4),
+    "a deadline over 1000 s": (whole, ((0, 0, 32, "<I", 10**9 + 1),), 8),
 }  # fmt: skip
 
 PROBED: dict[str, tuple[str, int, int]] = {
@@ -353,11 +355,12 @@ LENGTHS: dict[str, tuple[int, int, int, int, int, set[int]]] = {
     "products of dt": (RULES, 0, 18, 2, 1, {7, 8}),
     "factors of a product": (PRODUCTS, 0, 6, 1, 6, {7, 8}),
     "steps of an epoch": (RULES, 0, 0, 1, 64, {8}),
+    "deadline": (0, 0, 32, 4, 10**9, {8}),
 }
 
 FEWER: dict[str, range] = {
     "steps of an epoch": range(1, 65), "products of dw": range(4), "factors of a product": range(2),
-    "first weight": range(3),
+    "first weight": range(3), "deadline": range(10**9 + 1),
 }  # fmt: skip
 """Other values that are right, too."""
 

@@ -56,7 +56,7 @@ static void run(const uint8_t *image, size_t size, uint32_t arena_len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    nm_report report = {0, 0, 0};
+    nm_report report = {0, 0, 0, 0};
     uint8_t *image = malloc(size ? size : 1);   /* a block of its own: reading past its end is a finding */
     EXPECT(image);
     memcpy(image, data, size);
@@ -67,7 +67,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memset(image + 156, 0, 4);
     }
     executions++;
-    const int code = nm_verify(image, size, NULL, &report);
+    const nm_speed speed = {16, NM_COSTS_M0};
+    const nm_limits limits = {0, 0, NM_FEATURES_ALL, 0, &speed};
+    const int code = nm_verify(image, size, &limits, &report);
     EXPECT((code == NM_OK) == (report.rule == 0));
     if (code == NM_OK || report.rule >= 4) reached++;
     EXPECT(code == NM_OK || report.offset <= size);

@@ -20,7 +20,8 @@
 static nm_app app, app_before;
 static uint64_t pool[POOL / 8], pool_before[POOL / 8], input_buffer[256];
 static jmp_buf power;
-static uint32_t arenas[PROGRAMS], state_len[PROGRAMS];
+static nm_report reports[PROGRAMS];
+static uint32_t state_len[PROGRAMS];
 static uint8_t states[PROGRAMS][STATE_MOST];
 
 static void off(void) { longjmp(power, 1); }
@@ -49,15 +50,13 @@ static uint64_t running(void)
 static void load(uint32_t k)
 {
     uint32_t need[2];
-    EXPECT(nm_app_install(&app, programs[k].image, programs[k].len, 0, arenas[k], need) == NM_OK);
+    EXPECT(nm_app_install(&app, programs[k].image, programs[k].len, 0, reports + k, need) == NM_OK);
 }
 
 static void prepare(void)
 {
     for (uint32_t k = 0; k < PROGRAMS; k++) {
-        nm_report report;
-        EXPECT(nm_verify(programs[k].image, programs[k].len, NULL, &report) == NM_OK);
-        arenas[k] = report.arena;
+        EXPECT(nm_verify(programs[k].image, programs[k].len, NULL, reports + k) == NM_OK);
         flash_new();
         boot();
         load(k);

@@ -1,4 +1,5 @@
-/* Batches of synapses ("lanes") for the rule interpreter: learn.c chooses them, sums.c works on them. */
+/* Batches of synapses ("lanes") for the rule interpreter: learn.c chooses them, products.c, sums.c and
+ * single.c work on them. */
 #ifndef NM_LANES_H
 #define NM_LANES_H
 #include "guards.h"
@@ -44,16 +45,35 @@ typedef struct {
 #define NM_LANES (NM_BATCH + NM_GUARD / 4u)     /* of a buffer in e->lane */
 enum { NO_PAIR = 255 };
 #define NM_ADDEND_MAX (UINT32_C(1) << 30)   /* with a weight and what rounds it, still 32 bits */
+#define NM_SINGLE_MAX (UINT32_C(1) << 14)   /* a product in single.c, after its right shift */
+
+/* To -32769..32767: 16 bits but for the sign bit. */
+NM_INLINE int32_t nm_limit(int32_t x) {
+    const int32_t sign = x >> 31;
+    return nm_clip(x - sign, -32768, 32767) + sign;
+}
 
 /* sums.c */
-void nm_line_start(nm_line *c, nm_engine *e, uint32_t index, nm_proj *p);
 void nm_run_lanes(nm_line *c, const nm_lanes *a);
+
+/* products.c */
+void nm_line_start(nm_line *c, nm_engine *e, uint32_t index, nm_proj *p);
+uint32_t nm_scalars(const nm_line *c, const nm_product *q);
+/* Everything of a product that varies along the lanes; *s, its scalar part, becomes what that is to be multiplied by.
+ * The last multiplication ends the product. */
+const int32_t *nm_vector_part(nm_line *c, const nm_product *q, const nm_lanes *a, uint32_t limited, uint32_t *s);
+/* Everything of a product that is the same for all lanes, times its mantissa. */
+NM_INLINE uint32_t nm_scalar_part(const nm_line *c, const nm_product *q) {
+    const uint32_t s = (uint32_t)(int32_t)q->mant;
+    return q->varies[c->column] + 1u == 1u << q->factors ? s : s * nm_scalars(c, q);
+}
 /* Where in the epoch a product reads the traces; columns run y0-products only. */
 NM_INLINE uint32_t nm_history_time(const nm_line *c, const nm_product *q) {
     return q->dep == DEP_X0 || c->column ? c->when : c->r->t_epoch;
 }
 NM_INLINE const uint8_t *nm_trace_of(const nm_line *c, const nm_product *q, const nm_factor *f) {
-    return nm_history(c->e, c->p, f->var - VAR_X1 + TR_X1, nm_history_time(c, q));
+    const uint32_t trace = f->var - VAR_X1 + TR_X1, time = nm_history_time(c, q);
+    return time == c->r->t_epoch ? c->l->trace[trace] : nm_history(c->e, c->p, trace, time);
 }
 /* Do targets have times of their own? */
 NM_INLINE int nm_each_time(const nm_line *c, const nm_product *q) {

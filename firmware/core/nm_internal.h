@@ -114,10 +114,10 @@ typedef struct {
     int8_t mant;
     uint8_t factors;
     uint16_t first;
-    /* sums.c, of the rule that runs: bit per factor that varies along a row, a column; their largest absolute value */
+    /* products.c, of the rule that runs: bit per factor that varies along a row, a column; their largest absolute value */
     uint8_t varies[2];
     uint32_t most[2];
-    uint8_t pair[2][2];                 /* the two factors that vary, see find_pair */
+    uint8_t pair[2][2];                 /* the factors that vary, one or two, see find_pair */
     uint8_t reads;                      /* bit per sum whose old values some factor reads */
 } nm_product;
 typedef struct {

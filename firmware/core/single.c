@@ -35,7 +35,7 @@ enum { BELOW = 9, HALF = 0xFFFF };
 #endif
 
 /* x * y >> right, where x has been shifted to the left by `ahead` of it. */
-#if defined(__ARM_FEATURE_DSP)          /* an instruction drops 16 bits */
+#if defined(__ARM_FEATURE_DSP) && (defined(__clang__) || __GNUC__ >= 10)    /* an instruction drops 16 bits of 48 */
 #define RIGHT_MOST 16u
 NM_INLINE uint32_t ahead(uint32_t right) { return 16u - right; }
 NM_INLINE int32_t multiplied(uint32_t x, int32_t y, uint32_t right) {

@@ -1,5 +1,5 @@
-/* A sum of weights with one product in which one or two things vary along the lanes, the weight or
- * traces: what is stored is read, changed, rounded and written in one loop. All others go the ways of sums.c.
+/* A sum of weights with one product in which one or two things vary along the lanes, the weight or traces: what is
+ * stored is read, changed, rounded and written in one loop. All others go the ways of sums.c.
  *
  * Sums have 16 bits below the weight here, seven of them as everywhere and nine more. What is added has none of the nine,
  * so numbers may have anything there: the upper halves of their words are taken as they are, two to a word.
@@ -25,7 +25,6 @@ enum { SOFT, TRACES };                  /* x is the weight, or a trace */
 enum { BYTE, SHORT, LIMITED };          /* LIMITED: what is added to a short may pass the width of the sum */
 enum { BELOW = 9, HALF = 0xFFFF };
 
-
 /* Cores of microcontrollers with few registers: compilers give what moves by the same step one index, for which they
  * then have no register left. Here it is hidden from them that it does. */
 #if defined(__thumb2__)
@@ -35,7 +34,7 @@ enum { BELOW = 9, HALF = 0xFFFF };
 #endif
 
 /* x * y >> right, where x has been shifted to the left by `ahead` of it. */
-#if defined(__ARM_FEATURE_DSP) && (defined(__clang__) || __GNUC__ >= 10)    /* an instruction drops 16 bits of 48 */
+#if defined(__ARM_FEATURE_DSP) && defined(__clang__)     /* an instruction drops the lower 16 of 48 bits */
 #define RIGHT_MOST 16u
 NM_INLINE uint32_t ahead(uint32_t right) { return 16u - right; }
 NM_INLINE int32_t multiplied(uint32_t x, int32_t y, uint32_t right) {
@@ -200,8 +199,9 @@ int nm_single(const nm_line *c, const nm_product *q, uint32_t s, uint32_t larges
         if (shape == SOFT) y.s = 0u - y.s;      /* of magnitudes */
         y.scale = -y.scale;
     }
-    loop[shape][kind][draw((uint32_t *)c->p2, a, x, kind, c->e->rounding && q->left < 7)](
-        (void *)(uintptr_t)c->p->w, &y, a);
+    /* whole numbers have nothing to round, but limits are none */
+    const uint32_t own = c->e->rounding && (q->left < 7 || kind == LIMITED);
+    loop[shape][kind][draw((uint32_t *)c->p2, a, x, kind, own)]((void *)(uintptr_t)c->p->w, &y, a);
     return 1;
 }
 #endif

@@ -158,6 +158,8 @@ def _pair(engine: Engine, exp: int, rounding: Any, name: str) -> float:
     return of_the_learning(counts) / (engine.counters()["plastic_updates"] - before)
 
 
+MIXED = SIGNS[2]
+THREE = (Factor("w"), Factor("y1", 3), Factor("y1", -5))
 PAIRS = ((Factor("w", -200), 0), (Factor("w"), 3))
 """What multiplies a trace in a product of two varying factors, as (factor, constant of the trace)."""
 
@@ -166,7 +168,8 @@ def product_costs(engine: Engine) -> dict[str, float]:
     """Instructions per synapse of a product of the interpreter: the dearest sign mode, and factor, of each.
 
     The first product of a sum comes with all that the sum costs: weights are read, rounded and written. A further
-    one is what a sum of four has more than a sum of two, halved.
+    one is what a sum of four has more than a sum of two, halved. What saturates can pass the limits of its sum: for
+    weights of one sign that makes no difference.
     """
     costs = {}
     for rounding in ROUNDINGS:
@@ -180,6 +183,9 @@ def product_costs(engine: Engine) -> dict[str, float]:
                     _interpreted(engine, rounding, sign, (Product(dependency, -1, -3, f),))
                     for sign in SIGNS for f in choice
                 )  # fmt: skip
+            costs[f"interpreted product, the first of two that saturates, {rounding}, {where}"] = max(
+                _interpreted(engine, rounding, MIXED, (Product(dependency, -1, 2, f),)) for f in _pairs(trace)
+            )
         further: dict[str, list[tuple[Factor, ...]]] = {
             "a trace": [(Factor("y1", 3),)],
             "the weight": [(Factor("w"),)],
@@ -191,6 +197,12 @@ def product_costs(engine: Engine) -> dict[str, float]:
             )
         costs[f"interpreted product, the first, {rounding}, columns with gaps"] = max(
             _with_gaps(engine, rounding, sign, (f,)) for sign in SIGNS for f in (Factor("w"), Factor("x1", 3))
+        )
+        costs[f"interpreted product, the first of two varying factors, {rounding}, columns with gaps"] = max(
+            _with_gaps(engine, rounding, MIXED, f) for f in _pairs("x1")[1:]
+        )
+        costs[f"interpreted product, the first of three varying factors, {rounding}"] = _interpreted(
+            engine, rounding, SIGNS[1], (Product("x0", -1, -3, THREE),)
         )
     return costs
 

@@ -37,9 +37,9 @@ class CoreCost:
 
 
 CORES = {
-    "cortex-m0+": CoreCost(78.9, 4.6, 11.2, 24.2, 35.0, 54.6, 32, 88.4),
-    "cortex-m3": CoreCost(45.8, 3.1, 7.1, 13.4, 26.0, 24.7, 18, 62.9),
-    "cortex-m4": CoreCost(45.8, 3.1, 7.1, 13.4, 26.0, 24.7, 18, 62.9),
+    "cortex-m0+": CoreCost(76.9, 4.6, 11.3, 22.2, 35.0, 50.2, 32, 81.4),
+    "cortex-m3": CoreCost(47.7, 3.1, 7.0, 13.3, 26.0, 23.6, 18, 61.9),
+    "cortex-m4": CoreCost(47.7, 3.1, 7.0, 13.3, 26.0, 23.6, 18, 61.9),
 }
 """By core name, as ``neuromorph bench --kernels`` counts them under ``synapse`` rounding.
 

@@ -29,7 +29,7 @@ LAST = 2**32 - 1
 """The last step there is."""
 COLUMNS = 54
 """Programs of `columns`."""
-PAIRS, UNSORTED = 96, 6
+PAIRS, UNSORTED = 144, 6
 """Programs of `pairs` and of `unsorted`."""
 DENSE_MAX = 5000  # synapses; the trace holds every weight of every step
 _NOTHING: tuple[Product, ...] = ()
@@ -143,14 +143,16 @@ def pairs(number: int) -> Draw:
     """Products in which two things vary, over more synapses than run at once, in rows, columns, and where they cross.
 
     `number` (0 .. `PAIRS` - 1) tells the sign mode, the rounding, whether rows or columns are long, how many neurons
-    of the long side spike, whether products can pass the limits of their sum, and whether a sum has one or several.
+    of the long side spike, whether products can pass the limits of their sum, and whether a sum has one, several, or
+    one in which a single thing varies.
     """
     rng = np.random.default_rng([3, number])
     number, sign = divmod(number, 3)
     number, rounding = divmod(number, 2)
     number, tall = divmod(number, 2)
     number, share = divmod(number, 2)
-    several, scale = divmod(number, 2)
+    kind, scale = divmod(number, 2)
+    several, single = kind == 1, kind == 2
     long, short, steps = 140, 5, 10
     n_pre, n_post = (long, short) if tall else (short, long)
     mode: Literal["exc", "inh", "mixed"] = ("exc", "inh", "mixed")[sign]
@@ -158,8 +160,11 @@ def pairs(number: int) -> Draw:
     w, add = Factor("w", int(rng.choice([0, -200, 90]))), int(rng.choice([0, 3, -40]))
 
     def products(dependency: Literal["x0", "y0"], trace: str) -> tuple[Product, ...]:
-        exp, mant = (1, 7) if scale else (-5, int(rng.choice([-1, 1])))
+        exp, mant = (int(rng.choice([-1, 1, 5])), 7) if scale else (-5, int(rng.choice([-1, 1])))
         one, two = Factor(trace + "1", add), Factor(trace + "2", -3)
+        if single:
+            same = (Factor(dependency[0] + "1"),)[: int(rng.integers(2))]
+            return (Product(dependency, mant, exp, ((w, one)[int(rng.integers(2))], *same)),)
         made = Product(dependency, mant, exp, (w, one)), Product(dependency, -mant, exp, (one, two))
         more = Product(dependency, 1, -3, (Factor("w"),)), Product(dependency, -1, -3, (two,))
         return (*made, *more) if several else (made[int(rng.integers(2))],)

@@ -56,7 +56,10 @@ _ONE_IS_CONSTANT = "VAR_ONE does not vary along the lanes, which is asked before
 _LIST = "a row's cells listed, or the row as a whole: where nothing is added, the number alone moves nothing"
 _NONE = "where synapses have numbers of their own, `some` = 0 makes the cells be listed: " + _LIST
 _ROWS = "a row whole, or without its active columns and these again: two ways to the same values"
-_IN_ONE_LOOP = "if ((largest >> q->right) + 1u {} limit >> q->left || a->other || nm_masked(q, a) || two[0] == NO_PAIR)"
+_IN_ONE_LOOP = (
+    "if (two[0] == NO_PAIR || size {} NM_SINGLE_MAX || (is_byte && most {} NM_ADDEND_MAX >> BELOW)) return 0;"
+)
+_LONG_WAY = "a product that is refused goes the long way, with the same sums"
 
 PROOFS: tuple[Proof, ...] = (
     Proof(
@@ -167,13 +170,13 @@ PROOFS: tuple[Proof, ...] = (
         "a cell that is not listed would get a number of 0..127, which the shift by 7 drops: list or row is speed",
     ),
     Proof(
-        "sums.c",
+        "products.c",
         "} else if (add + (trace ? 0 : -257) [[>=]] lo && add + (trace ? 128 : 255) <= hi) {",
         (">",),
         "takes a branch below, which also limits the values: none of them passes the limits",
     ),
     Proof(
-        "sums.c",
+        "products.c",
         "} else if (add + (trace ? 0 : -257) >= lo && add + (trace ? 128 : 255) [[<=]] hi) {",
         ("<",),
         "takes a branch below, which also limits the values: none of them passes the limits",
@@ -204,16 +207,24 @@ PROOFS: tuple[Proof, ...] = (
         "what is as large as the limit is not over it",
     ),
     Proof(
-        "sums.c",
+        "products.c",
         "if (var [[>=]] VAR_W && var <= VAR_T && !f->form && !f->second && !f->add) return c->old[var - VAR_W];",
         (">",),
         "weights go on, and are copied as they are",
     ),
+    Proof("single.c", _IN_ONE_LOOP.format("[[>]]", ">"), (">=",), _LONG_WAY),
+    Proof("single.c", _IN_ONE_LOOP.format(">", "[[>]]"), (">=",), _LONG_WAY),
     Proof(
         "single.c",
-        _IN_ONE_LOOP.format("[[>]]"),
+        "if (alone && !q->right && most [[<=]] 32767u) return 0;",
+        ("<",),
+        "a product that may be taken either way",
+    ),
+    Proof(
+        "single.c",
+        "const uint32_t kind = is_byte ? BYTE : most [[>]] 32767u || a->other ? LIMITED : SHORT;",
         (">=",),
-        "a product that is refused goes the long way, with the same sums",
+        "a limit that is not passed changes nothing",
     ),
     Proof("image.c", "p->right = (uint8_t)(shift [[<]] 0 ? -shift : 0);", ("<=",), "-0 is 0"),
     Proof("image.c", "p->left = (uint8_t)((shift [[>]] 0 ? (uint32_t)shift : 0u) + half);", (">=",), _EITHER),

@@ -205,9 +205,11 @@ bool nm_app_poll_run(nm_app *a)
     do_steps(a);
     if (a->run.listens) {
         /* PROGRESS follows the trace of its step, so the host knows that it has all records up to there. */
-        const bool due = must_tell(a);
+        const bool due = must_tell(a), early = a->run.period && !over(a);
+        if (due && early)                                      /* at pace real a slow line may never have sent it all */
+            tell(a);
         send_trace(a, due || !trace_fits(a));
-        if (due && a->run.trace_len == 0)
+        if (due && !early && a->run.trace_len == 0)
             tell(a);
     } else {
         a->run.active = !over(a);

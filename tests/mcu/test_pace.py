@@ -72,6 +72,16 @@ def test_a_slow_line_loses_records_but_no_step_and_counts_each(board: tuple[Boar
     assert client.read(0, 0, 1) == struct.pack("<h", 1000)
 
 
+def test_a_line_that_is_full_still_tells_of_progress(board: tuple[BoardPort, Client]) -> None:
+    """Inputs depend on it: their credit comes back with it."""
+    port, client = board
+    port.change_line(rate=100_000)
+    progress: list[int] = []
+    client.run(3000, b"", lambda _: None, progress.append, period=MILLISECOND)
+    assert max(b - a for a, b in zip([0, *progress], progress, strict=False)) < 1000
+    assert client.dropped > 1500
+
+
 def test_the_same_line_at_pace_free_loses_nothing(board: tuple[BoardPort, Client]) -> None:
     port, client = board
     port.change_line(rate=200_000)

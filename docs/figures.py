@@ -95,12 +95,18 @@ def kernels() -> str:
 
 def rules() -> str:
     """Exact instructions that each named rule costs on an emulated board."""
-    costs = {board: neuromorph("bench", "--rules", "--target", board)["rules"] for board in ("mcu:m4", "mcu:m0")}
+    found = {board: neuromorph("bench", "--rules", "--target", board) for board in ("mcu:m4", "mcu:m0")}
+    costs = {board: data["rules"] for board, data in found.items()}
     head = [f"{what}, `{board}`" for board in costs for what in ("per update", "per neuron and step")]
     rows = [f"| rule | {' | '.join(head)} |", "|---" * (len(head) + 1) + "|"]
     for name in costs["mcu:m4"]:
         cells = (costs[board][name][key] for board in costs for key in ("update", "neuron_step"))
         rows.append(f"| `{name}` | {' | '.join('' if c is None else f'{c:.1f}' for c in cells)} |")
+    rows += ["", "| N3, instructions per step | plain | with both | adds |", "|---|---|---|---|"]
+    for board, data in found.items():
+        homeostasis = data["homeostasis"]
+        per_step = (f"{homeostasis[key]['instructions_per_step']:,.0f}" for key in ("plain", "both"))
+        rows.append(f"| `{board}` | {' | '.join(per_step)} | {homeostasis['share']:.1%} |")
     return "\n".join(rows)
 
 

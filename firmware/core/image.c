@@ -140,6 +140,19 @@ uint32_t nm_rule_reads(const nm_image *m, const nm_rule *r) {
     return reads;
 }
 
+int nm_paired(const nm_image *m, const nm_rule *r) {
+    uint32_t n[2] = {0, 0};
+    for (uint32_t s = 0; s < 3; s++) {
+        for (uint32_t k = 0; k < r->count[s]; k++) {
+            nm_product q;
+            nm_decode_product(m, (uint32_t)r->first[s] + k, &q);
+            if (q.dep == DEP_U ? q.k == 0 : s != SUM_W) return 0;
+            if (q.dep != DEP_U) n[q.dep]++;
+        }
+    }
+    return n[DEP_X0] == 1 && n[DEP_Y0] == 1;
+}
+
 void nm_decode_modulator(const nm_image *m, uint32_t i, nm_modulator *p) {
     const uint8_t *b = nm_rec(m, SEC_MODULATORS, i);
     memset(p, 0, sizeof *p);

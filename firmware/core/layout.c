@@ -38,7 +38,8 @@ static void place_pop(const nm_image *m, nm_alloc *a, nm_pop *p) {
         if (p->options & (OPT_INIT_U << k)) p->init[k] = init + p->init_off[k];
 }
 
-static void place_plastic(nm_alloc *a, const nm_proj *p, const nm_rule *r, nm_plastic *l, uint32_t wide) {
+static void place_plastic(const nm_image *m, nm_alloc *a, const nm_proj *p, const nm_rule *r, nm_plastic *l) {
+    const uint32_t wide = m->wide;
     for (uint32_t k = 0; k < TR_COUNT; k++)
         if (r->traces & (1u << k)) l->trace[k] = take(a, k < TR_Y1 ? p->n_pre : p->n_post, 1 + wide);
     if (r->flags & FLAG_TAG1) l->tag1 = take(a, p->w_count, 2);
@@ -47,8 +48,9 @@ static void place_plastic(nm_alloc *a, const nm_proj *p, const nm_rule *r, nm_pl
     l->ty = take(a, p->n_post, 1);
     l->rows = take(a, p->n_pre, 4);
     l->cols = take(a, p->n_post, 4);
-    if (p->layout == 0 && !wide && r->count[SUM_W] == 2 && !r->count[SUM_D] && !r->count[SUM_T])
-        l->by_value = take(a, 2 * NM_DECAY_ENTRIES, 4);
+#if !defined(NM_SMALL)
+    if (p->layout == 0 && !wide && nm_paired(m, r)) l->by_value = take(a, 2 * NM_DECAY_ENTRIES, 4);
+#endif
 }
 
 static void place_short_term(const nm_image *m, nm_alloc *a, nm_proj *p) {
@@ -94,7 +96,7 @@ static void place_proj(const nm_image *m, nm_alloc *a, nm_proj *p, nm_scratch *s
     nm_decode_rule(m, p->rule - 1u, &rule);
     p->plastic = take(a, 1, sizeof(nm_plastic));
     p->w = take(a, p->w_count, p->element == ELEM_I16 ? 2 : 1);
-    place_plastic(a, p, &rule, &local, m->wide);
+    place_plastic(m, a, p, &rule, &local);
     if (a->base && a->used != UINT32_MAX) *p->plastic = local;
     uint64_t history = 0;
     for (uint32_t k = 0; k < TR_COUNT; k++)

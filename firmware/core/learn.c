@@ -108,11 +108,11 @@ static void dense_columns(nm_line *c, int rows_done) {
     }
 }
 
-static int any_u_due(const nm_line *c) {
+static int any_u_due(const nm_engine *e, const nm_rule *r) {
     for (uint32_t sum = 0; sum < 3; sum++) {
-        const nm_product *q = c->e->product + c->r->first[sum];
-        for (uint32_t k = 0; k < c->r->count[sum]; k++, q++)
-            if (q->dep == DEP_U && nm_u_due(c->r, q)) return 1;
+        const nm_product *q = e->product + r->first[sum];
+        for (uint32_t k = 0; k < r->count[sum]; k++, q++)
+            if (q->dep == DEP_U && nm_u_due(r, q)) return 1;
     }
     return 0;
 }
@@ -159,12 +159,12 @@ static void count_updates(nm_engine *e, const nm_proj *p) {
     e->work.plastic_updates += (uint64_t)cols * (p->n_pre - rows);
 }
 
-static void interpret(nm_engine *e, uint32_t index, nm_proj *p) {
+static void interpret(nm_engine *e, uint32_t index, nm_proj *p, int due_all) {
     nm_plastic *l = p->plastic;
     const nm_rule *r = l->rule;
     nm_line c;
     nm_line_start(&c, e, index, p);
-    const int due_all = any_u_due(&c), all = due_all || l->floor_tag;
+    const int all = due_all || l->floor_tag;
     const int rows = (r->deps & (1u << DEP_X0)) != 0, columns = (r->deps & (1u << DEP_Y0)) && l->ncols;
     if (due_all) e->work.plastic_updates += p->w_count;
     else count_updates(e, p);
@@ -187,11 +187,12 @@ void nm_learn(nm_engine *e, uint32_t index, nm_proj *p) {
     nm_plastic *l = p->plastic;
     if (l->rule->t_epoch > 1) nm_active(p);    /* in ascending order */
     nm_histories(e, index, p);
-    if (l->on && e->kernels && l->rule->separable && p->layout == 0) {
+    const int due_all = any_u_due(e, l->rule);
+    if (l->on && e->kernels && l->rule->separable && p->layout == 0 && !due_all && !l->floor_tag) {
         count_updates(e, p);
         nm_learn_separable(e, index, p);
     } else if (l->on) {
-        interpret(e, index, p);
+        interpret(e, index, p, due_all);
     }
     nm_epoch_end(l);
 }

@@ -50,10 +50,27 @@ static int32_t within_epoch(int32_t x, uint32_t steps, const nm_rule *r) {
     return x < 0 ? -(int32_t)v : (int32_t)v;
 }
 
+static const nm_modulator *named(const nm_engine *e, const nm_proj *p, uint32_t which) {
+    return e->modulator + p->plastic->rule->modulator[which] - 1;
+}
+
+void nm_modulators_of(const nm_engine *e, const nm_proj *p, uint32_t which, const uint32_t *restrict other,
+                      uint32_t first, uint32_t n, int32_t *restrict out) {
+    const nm_modulator *m = named(e, p, which);
+    const int32_t *restrict value = m->value;
+    const uint32_t frac = m->frac;
+    if (other) {
+        for (uint32_t k = 0; k < n; k++) out[k] = nm_clip(value[other[k]] >> frac, -128, 127);
+    } else {
+        value += first;
+        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = nm_clip(value[k] >> frac, -128, 127);
+    }
+}
+
 /* What a product reads of m1 + which at place `when` of the epoch, for target j. */
 int32_t nm_modulator_at(const nm_engine *e, const nm_proj *p, uint32_t which, uint32_t j, uint32_t when) {
     const nm_rule *r = p->plastic->rule;
-    const nm_modulator *m = e->modulator + r->modulator[which] - 1;
+    const nm_modulator *m = named(e, p, which);
     const int32_t x = nm_clip(m->value[m->of ? j : 0] >> m->frac, -128, 127);
     if (e->rounding) return x;
     const uint32_t spike = p->plastic->ty[j];

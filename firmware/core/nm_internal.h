@@ -132,7 +132,7 @@ typedef struct { uint64_t pos; uint32_t s[4], out[2]; } nm_stream;   /* pos: out
 typedef struct {
     uint8_t t_epoch, graded, traces, flags;
     uint8_t te;                         /* place of the current step in its epoch, 1..t_epoch */
-    uint8_t separable;                  /* stdp.c can run it */
+    uint8_t separable;                  /* stdp.c can run it, where no u-product is due */
     uint8_t deps;                       /* bit per dependency that occurs in any sum */
     uint8_t reads;                      /* bit per sum whose old values some factor reads */
     uint32_t epochs;                    /* t / t_epoch */
@@ -262,6 +262,8 @@ void nm_decode_factor(const nm_image *m, uint32_t i, nm_factor *f);
 void nm_decode_probe(const nm_image *m, uint32_t i, nm_probe *p);
 void nm_decode_modulator(const nm_image *m, uint32_t i, nm_modulator *p);
 uint32_t nm_rule_reads(const nm_image *m, const nm_rule *r);    /* bit per variable that some factor reads */
+/* Are one x0- and one y0-product of the weights all that is due in some epochs? */
+int nm_paired(const nm_image *m, const nm_rule *r);
 enum { FEATURE_EXTENDED = 13, FEATURE_SUMS = 14 };
 NM_INLINE uint32_t nm_feature(const nm_image *m, uint32_t bit) { return m->base[20 + bit / 8] >> bit % 8 & 1u; }
 uint32_t nm_product_right(const nm_image *m, const nm_product *p);
@@ -330,6 +332,9 @@ uint32_t nm_round_number(nm_engine *e, const nm_rule *r);   /* c >> 46, shared r
 void nm_modulator_reset(const nm_engine *e, nm_modulator *m);
 void nm_modulate(nm_engine *e, nm_modulator *m);
 int32_t nm_modulator_at(const nm_engine *e, const nm_proj *p, uint32_t which, uint32_t j, uint32_t when);
+/* Under synapse rounding, of one with values of neurons: for the targets in `other`, else for first, first + 1, .. */
+void nm_modulators_of(const nm_engine *e, const nm_proj *p, uint32_t which, const uint32_t *restrict other,
+                      uint32_t first, uint32_t n, int32_t *restrict out);
 
 /* learn.c, stdp.c */
 void nm_learn(nm_engine *e, uint32_t index, nm_proj *p);

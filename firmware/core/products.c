@@ -155,7 +155,7 @@ static void fetch_at_ty(const nm_line *c, int32_t *out, uint32_t trace, const nm
 }
 
 /* Add the factor's constant and limit it to its width, in place, where the values can pass it: traces are 0..128,
- * weights and tags -257..255. The limits of traces are written out: small cores have an instruction for them. */
+ * modulators -128..127, weights and tags -257..255. The limits of traces are written out: small cores have an instruction for them. */
 static void shape(int32_t *v, uint32_t n, const nm_factor *f) {
     const int32_t add = f->add, lo = f->lo, hi = f->hi, trace = f->var < VAR_W;
     if ((f->form & FN_MASK) == FN_SGN) {
@@ -174,6 +174,10 @@ static void shape(int32_t *v, uint32_t n, const nm_factor *f) {
 /* Modulators and q of the targets along a row. */
 static void fetch_slow(const nm_line *c, int32_t *out, const nm_product *q, uint32_t var, const nm_lanes *a) {
     const int each = q->dep == DEP_Y0 && !c->column;
+    if (var != VAR_Q && c->e->rounding) {
+        nm_modulators_of(c->e, c->p, var - VAR_M1, a->other, a->first, a->n, out);
+        return;
+    }
     for (uint32_t k = 0; k < a->n; k++) {
         const uint32_t j = a->other ? a->other[k] : a->first + k;
         out[k] = var == VAR_Q ? resource(c, j)
@@ -214,7 +218,7 @@ static const int32_t *vector(const nm_line *c, const nm_product *q, const nm_fac
     if (f->second) {
         fetch_variable(c, q, f->second - 1u, a, c->p3);
         for (uint32_t k = 0; k < a->n; k++) buffer[k] = combined(f, buffer[k], c->p3[k]);
-    } else if (var > VAR_ONE || (f->form & FN_MASK) > FN_SGN) {
+    } else if (var == VAR_Q || (f->form & FN_MASK) > FN_SGN) {
         for (uint32_t k = 0; k < a->n; k++) buffer[k] = combined(f, buffer[k], 0);
     } else {
         shape(buffer, a->n, f);

@@ -1,6 +1,6 @@
 /* The kernel for separable rules on dense projections: one x0-product of a target trace and constants, one y0-product
- * of a source trace and constants, in either order (pair STDP and its kin). What such a product adds depends on that
- * trace alone: it is looked up. Three kinds of synapses, apart from each other: of targets that spiked and silent
+ * of a source trace and constants, in either order (pair STDP and its kin). Products of slow scales may stand beside
+ * them: where one is due, the rule is interpreted. What a product adds depends on its trace alone: it is looked up. Three kinds of synapses, apart from each other: of targets that spiked and silent
  * sources (columns), of sources that spiked and silent targets (rows), and of both that spiked. Equal to the
  * interpreter by test. */
 #include "nm_internal.h"
@@ -64,15 +64,16 @@ static int one_trace(const nm_engine *e, const nm_product *q, uint32_t first, ui
     return 1;
 }
 
+/* The only product with a dependency. */
 static const nm_product *find(const nm_engine *e, const nm_rule *r, uint32_t dep) {
     const nm_product *q = e->product + r->first[SUM_W];
-    return q[0].dep == dep ? q : q + 1;
+    while (q->dep != dep) q++;
+    return q;
 }
 
 uint8_t nm_separable(const nm_engine *e, const nm_rule *r) {
-    if (r->count[SUM_W] != 2 || r->count[SUM_D] || r->count[SUM_T]) return 0;
-    const nm_product *x = find(e, r, DEP_X0), *y = find(e, r, DEP_Y0);
-    return x->dep == DEP_X0 && y->dep == DEP_Y0 && one_trace(e, x, VAR_Y1, VAR_Y3) && one_trace(e, y, VAR_X1, VAR_X2);
+    return nm_paired(&e->image, r) && one_trace(e, find(e, r, DEP_X0), VAR_Y1, VAR_Y3)
+        && one_trace(e, find(e, r, DEP_Y0), VAR_X1, VAR_X2);
 }
 
 /* What a product adds for each value of the trace that it reads, once for the whole run. Stored weights of inhibitory

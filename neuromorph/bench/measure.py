@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from neuromorph.engine import Engine
     from neuromorph.program import Program
 
-__all__ = ["Measurement", "measure"]
+__all__ = ["Measurement", "measure", "measure_network"]
 
 REPEATS = 5
 REF_STEPS = 200  # of the slow specification
@@ -70,8 +70,14 @@ def measure(
     repeats : int
         Runs of which the fastest counts.
     """
+    return measure_network(benchmark(name, scale), target, scale=scale, steps=steps, repeats=repeats)
+
+
+def measure_network(
+    network: Benchmark, target: str, *, scale: float = 1.0, steps: int | None = None, repeats: int = REPEATS
+) -> Measurement:
+    """`measure` of a network that is there already; `scale` is what it was made with."""
     backend, found = find(target)
-    network = benchmark(name, scale)
     slow = {"cpu:ref": REF_STEPS}.get(target, BOARD_STEPS if target.startswith("mcu") else network.steps)
     count = steps or min(network.steps, slow)
     engine = backend.open(found)

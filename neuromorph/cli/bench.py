@@ -20,10 +20,13 @@ from neuromorph.cli.common import json_option, print_json
 @click.option("--against", help="Other machines, separated by commas: CPU time of a whole run's step beside theirs.")
 @click.option("--kernels", is_flag=True, help="Instructions per neuron, event and update of a board instead.")
 @click.option("--rules", is_flag=True, help="Instructions that each named rule costs on a board instead.")
+@click.option(
+    "--homeostasis", is_flag=True, help="What an adaptive threshold and synaptic scaling add to a step of N3 instead."
+)
 @json_option
 def command(
     name: str | None, target: str, steps: int | None, scale: float, repeats: int, against: str | None, kernels: bool,
-    rules: bool, as_json: bool,
+    rules: bool, homeostasis: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Measure the speed of a target on the network NAME (N1, N2, N3, N4), or on all of them."""
     if kernels:
@@ -31,6 +34,9 @@ def command(
         return
     if rules:
         _rules(target, as_json)
+        return
+    if homeostasis:
+        _homeostasis(target, scale, as_json)
         return
     if against:
         _against(name or "N1", [target, *against.split(",")], steps, scale, as_json)
@@ -93,13 +99,26 @@ def _kernels(target: str, as_json: bool) -> None:
 def _rules(target: str, as_json: bool) -> None:
     from dataclasses import asdict
 
+    from neuromorph.bench.homeostasis import overhead
     from neuromorph.bench.rules import rule_costs
 
-    costs = rule_costs(target)
+    costs, both = rule_costs(target), overhead(target)
     if as_json:
-        print_json({"target": target, "rules": {name: asdict(cost) for name, cost in costs.items()}})
+        rules = {name: asdict(cost) for name, cost in costs.items()}
+        print_json({"target": target, "rules": rules, "homeostasis": both.to_dict()})
         return
     click.echo(f"{'instructions':<52} per plastic update  per neuron and step")
     for name, cost in costs.items():
         update = f"{cost.update:18.1f}" if cost.update is not None else f"{'-':>18}"
         click.echo(f"{name:<52} {update}  {cost.neuron_step:19.1f}")
+    click.echo(both.text())
+
+
+def _homeostasis(target: str, scale: float, as_json: bool) -> None:
+    from neuromorph.bench.homeostasis import overhead
+
+    both = overhead(target, scale)
+    if as_json:
+        print_json({"target": target, **both.to_dict()})
+    else:
+        click.echo(both.text())

@@ -49,9 +49,16 @@ short-term plasticity and delays.
 """
 
 
+def is_slow(product: Product) -> bool:
+    """Whether a product is due in some learning epochs only."""
+    return product.dependency == "u" and product.k > 0
+
+
 def is_pair_rule(rule: Rule) -> bool:
-    """Whether a rule has the shape of pair STDP: dw alone, a product per side that reads a trace of the other."""
-    if rule.dd or rule.dt or len(rule.dw) != 2 or {p.dependency for p in rule.dw} != {"x0", "y0"}:
+    """Whether a rule has the shape of pair STDP but for slow products: one of dw per side, of a trace of the other."""
+    pair = [p for p in rule.dw if not is_slow(p)]
+    others = [p for p in rule.products if not is_slow(p)]
+    if sorted(p.dependency for p in pair) != ["x0", "y0"] or len(others) > len(pair):
         return False
 
     def reads_only(product: Product, names: tuple[str, ...]) -> bool:
@@ -59,7 +66,7 @@ def is_pair_rule(rule: Rule) -> bool:
         plain = not any(f.function or f.second for f in product.factors)
         return plain and len(read) <= 1 and read <= set(names)
 
-    return all(reads_only(p, TRACES_Y if p.dependency == "x0" else TRACES_X) for p in rule.dw)
+    return all(reads_only(p, TRACES_Y if p.dependency == "x0" else TRACES_X) for p in pair)
 
 
 def kernel(proj: Projection, numbers: Profile = LOIHI2) -> str:
@@ -68,7 +75,10 @@ def kernel(proj: Projection, numbers: Profile = LOIHI2) -> str:
         return "interpreter, 16 bits"
     if proj.rule is None:
         return f"static {proj.layout}"
-    return "separable pair kernel" if proj.layout == "dense" and is_pair_rule(proj.rule) else "interpreter"
+    if proj.layout != "dense" or not is_pair_rule(proj.rule):
+        return "interpreter"
+    slow = [p.k for p in proj.rule.products if is_slow(p)]
+    return "separable pair kernel" + (f", interpreter every {2 ** min(slow)} epochs" if slow else "")
 
 
 def projection_use(proj: Projection, unit: float | None, numbers: Profile = LOIHI2) -> ProjectionUse:
@@ -110,7 +120,7 @@ def program_cost(program: Program) -> Cost:
     neurons = sum(p.n for p in program.populations.values() if p.kind != "input")
     plastic = [p for p in projs if p.rule is not None]
     numbers = program.numbers
-    interpreted = {p.name for p in plastic if kernel(p, numbers).startswith("interpreter")}
+    interpreted = {p.name for p in plastic if "interpreter" in kernel(p, numbers)}
     products = sum(p.synapses * len(p.rule.products) for p in plastic if p.rule and p.name in interpreted)
     instructions = {name: round(_tenths(program, core) / 10) for name, core in CORES.items()}
     return Cost(

@@ -92,4 +92,6 @@ class STDP(PlasticityRule):
             "y1": IdealTrace(self.tau_minus, peak=self.peak, nearest=nearest),
         }
         dw = tuple(term for term in terms if term.coefficient)
+        read = {factor.variable for term in dw for factor in term.factors}
+        traces = {name: trace for name, trace in traces.items() if name in read}
         return IdealRule(dw, traces, t_epoch=epoch_steps(self, dt), seed=self.seed)

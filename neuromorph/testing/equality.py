@@ -12,7 +12,20 @@ import numpy as np
 from neuromorph.compare import compare
 from neuromorph.records import Events
 from neuromorph.session import Session, Stimulus
-from neuromorph.testing.programs import COLUMNS, PAIRS, STEPS, UNSORTED, Draw, columns, draw, large, pairs, unsorted
+from neuromorph.testing.programs import (
+    COLUMNS,
+    MANAGED,
+    PAIRS,
+    STEPS,
+    UNSORTED,
+    Draw,
+    columns,
+    draw,
+    large,
+    managed,
+    pairs,
+    unsorted,
+)
 from neuromorph.testing.separable import LONG_LINES, LOOKALIKES, lookalike
 
 if TYPE_CHECKING:
@@ -38,6 +51,7 @@ DIRECTED: Mapping[int, Callable[[], Draw]] = {
     **{-2 - 2 * COLUMNS - number: partial(pairs, number) for number in range(PAIRS)},
     **{-2 - 2 * COLUMNS - PAIRS - number: partial(unsorted, number) for number in range(UNSORTED)},
     **{-304 - 2 * number: partial(lookalike, number) for number in range(LOOKALIKES + LONG_LINES)},
+    **{-1000 - number: partial(managed, number) for number in range(MANAGED)},
 }
 """Programs made on purpose, by seeds that random ones do not have."""
 CHECKED = (range(50), range(50, 100), range(WIDE, WIDE + 24), tuple(seed for seed in DIRECTED if seed < -1))

@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromorph.profiles import WIDE
-from neuromorph.program import Population, Probe, Program, Projection, ScheduleEntry, build
+from neuromorph.program import Modulator, Population, Probe, Program, Projection, ScheduleEntry, build
 from neuromorph.rule import GRADED_TRACES, TRACES, Factor, Product, Rule, Trace
 from neuromorph.state import items
 from neuromorph.testing.extensions import extended, large_payloads
-from neuromorph.testing.slow import drifting, releasing
+from neuromorph.testing.slow import drifting, managing, releasing
 from neuromorph.testing.widened import widened
 
 __all__ = [
-    "COLUMNS", "PAIRS", "STEPS", "UNSORTED", "Draw", "Events", "columns", "draw", "large", "pairs",
-    "unsorted", "with_probes",
+    "COLUMNS", "MANAGED", "PAIRS", "STEPS", "UNSORTED", "Draw", "Events", "columns", "draw", "large", "managed",
+    "pairs", "unsorted", "with_probes",
 ]  # fmt: skip
 
 Events = dict[str, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]
@@ -29,8 +29,8 @@ LAST = 2**32 - 1
 """The last step there is."""
 COLUMNS = 54
 """Programs of `columns`."""
-PAIRS, UNSORTED = 144, 6
-"""Programs of `pairs` and of `unsorted`."""
+PAIRS, UNSORTED, MANAGED = 144, 6, 12
+"""Programs of `pairs`, of `unsorted` and of `managed`."""
 DENSE_MAX = 5000  # synapses; the trace holds every weight of every step
 _NOTHING: tuple[Product, ...] = ()
 
@@ -84,6 +84,7 @@ def draw(
         program, first = extended(program, more, first, steps)
         program = drifting(program, np.random.default_rng([seed, attempt, 3]))
         program = releasing(program, np.random.default_rng([seed, attempt, 4]))
+        program = managing(program, np.random.default_rng([seed, attempt, 5]))
     if profile == "wide":
         program = widened(program, np.random.default_rng([seed, attempt, 9]))
     drawn = Draw(with_probes(begin, program), events, steps, pause, restart, first, _state(begin, program))
@@ -206,6 +207,37 @@ def unsorted(number: int) -> Draw:
     state = dict(zip([("p", "tx"), ("p", "ty")], before, strict=True))
     state |= {("p", name): rng.integers(20, 128, n) for name in ("x1", "y1")}
     return Draw(with_probes(rng, program), events, steps, state=state)
+
+
+def managed(number: int) -> Draw:
+    """Pair STDP beside slow products that are due in every fourth epoch; saved and restored in between.
+
+    `number` (0 .. `MANAGED` - 1) tells the sign mode, the rounding, and whether tags begin at the one value that moves
+    without any product.
+    """
+    rng, n, steps, epoch = np.random.default_rng([5, number]), 20, 40, 1 + number % 2
+    number, sign = divmod(number, 3)
+    number, rounding = divmod(number, 2)
+    mode: Literal["exc", "inh", "mixed"] = ("exc", "inh", "mixed")[sign]
+    low, high = ((0, 256), (-255, 1), (-256, 256))[sign]
+    dw = (
+        Product("u", -3, -4, (Factor("w"), Factor("m1", -12)), 2), Product("x0", -3, -1, (Factor("y1"),)),
+        Product("u", 3, -5, (Factor("x1"), Factor("y1")), 3), Product("y0", 3, -1, (Factor("x1"),)),
+    )  # fmt: skip
+    dt = (Product("u", 3, -5, (Factor("w"), Factor("m1")), 2),) if number else ()
+    traces = {"x1": Trace(20, 0, 50.0), "y1": Trace(20, 0, 50.0)}
+    rule = Rule(dw, (), dt, traces, t_epoch=epoch, modulators=("rate",))
+    projection = Projection("p", "input", "cells", rng.integers(low, high, (n, n)), -8, mode, rule=rule)
+    cells = Population("cells", n, du=741, dv=200, vth=rng.choice([1, 131071], n), bias=100_000)
+    rate = Modulator("rate", "cells", (("cells", 5000),), "add", 40, 2, 8)
+    roundings: tuple[Literal["shared", "synapse"], ...] = ("shared", "synapse")
+    program = build(
+        [Population("input", n, "input"), cells], [projection], rounding=roundings[rounding], modulators=[rate]
+    )
+    step, index = np.nonzero(rng.random((steps, n)) < 0.2)
+    events = {"input": (step + 1, index, np.ones(step.size, np.int64))}
+    state = {("p", "tag_1"): np.full((n, n), -257)} if number else {}
+    return Draw(with_probes(rng, program), events, steps, pause=steps // 2 + 3, state=state)
 
 
 def _first(rng: np.random.Generator, steps: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from neuromorph.compile import compile as compile_graph
 from neuromorph.engine import Target
 from neuromorph.graph import Graph
 from neuromorph.image import decode
-from neuromorph.passes.cost import is_pair_rule, kernel
-from neuromorph.program import Projection
+from neuromorph.passes.cost import is_pair_rule, kernel, program_cost
+from neuromorph.program import Population, Projection, build
 from neuromorph.report import Cost, Entry, Report, compare_values
 from neuromorph.rule import Factor, Product, Rule, Trace
 
@@ -143,6 +144,8 @@ TRACES = {"x1": Trace(16, 0, 20.0), "y1": Trace(16, 0, 20.0)}
         (Rule((RISE, Product("x0", -1, -2, (Y1, Factor("y2")))), traces={**TRACES, "y2": Trace(16, 0, 9.0)}), False),
         (Rule((RISE, FALL), dt=(RISE,), traces=TRACES), False),
         (Rule((RISE, FALL, Product("u", -1, -2, (W,))), traces=TRACES), False),
+        (Rule((RISE, FALL, RISE, Product("u", -1, -2, (W,), 1)), traces=TRACES), False),
+        (Rule((RISE, FALL), dt=(RISE, Product("u", -1, -2, (W,), 1)), traces=TRACES), False),
     ],
 )
 def test_shape_of_the_pair_kernel(rule: Rule, pair: bool) -> None:
@@ -152,3 +155,14 @@ def test_shape_of_the_pair_kernel(rule: Rule, pair: bool) -> None:
     rows, targets = np.array([0, 1, 1]), np.array([0])
     sparse = Projection("s", "a", "b", np.ones(1, np.int64), indptr=rows, indices=targets, rule=rule)
     assert kernel(sparse) == "interpreter"
+
+
+def test_slow_products_leave_the_other_epochs_to_the_pair_kernel() -> None:
+    """The worst step has them, and is interpreted."""
+    slow = (Product("u", -1, -2, (W,), 10), Product("u", -1, -2, (W,), 7))
+    rule = Rule((slow[0], RISE, FALL), dt=slow[1:], traces=TRACES)
+    proj = Projection("syn", "a", "b", np.ones((2, 2), np.int64), rule=rule)
+    assert kernel(proj) == "separable pair kernel, interpreter every 128 epochs"
+    cells = [Population("a", 2, "input"), Population("b", 2, vth=100)]
+    assert program_cost(build(cells, [proj])).products == 4 * 4
+    assert program_cost(build(cells, [replace(proj, rule=Rule((RISE, FALL), traces=TRACES))])).products == 0

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from neuromorph.passes.cost import is_pair_rule
 from neuromorph.rule import FUNCTIONS, VARIABLES
 from neuromorph.testing.equality import DIRECTED, UNREACHABLE, disagreement, engine_for, random_case
 from neuromorph.testing.programs import draw
@@ -88,6 +89,21 @@ def test_programs_are_what_they_claim() -> None:
     assert any(p.adaptive for p in populations)
     assert {t for r in rules for t in r.traces} == {"x1", "x2", "y1", "y2", "y3"}
     assert any(p.pre == p.post for p in projections)
+
+
+def test_slow_products_stand_beside_pairs() -> None:
+    """In dense and sparse projections, with both roundings, of weights and of tags, in runs that are interrupted."""
+    found = [
+        (p.layout, drawn.program.rounding, bool(p.rule.dt), bool(drawn.pause))
+        for drawn in (draw(seed) for seed in range(200)) for p in drawn.program.projections.values()
+        if p.rule is not None and is_pair_rule(p.rule) and len(p.rule.dw) > 2
+    ]  # fmt: skip
+    assert {(layout, rounding) for layout, rounding, _, _ in found} == {
+        (layout, rounding) for layout in ("dense", "sparse") for rounding in ("shared", "synapse")
+    }
+    assert {(tags, paused) for layout, _, tags, paused in found if layout == "dense"} == {
+        (tags, paused) for tags in (False, True) for paused in (False, True)
+    }
 
 
 def test_extensions_are_what_they_claim() -> None:

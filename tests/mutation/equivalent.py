@@ -267,12 +267,12 @@ PROOFS: tuple[Proof, ...] = (
         "VAR_ONE was returned above",
     ),
     Proof("learn_wide.c", "} else if (var [[>]] VAR_ONE) {", (">=",), _ONE_IS_CONSTANT),
-    Proof("sums.c", "} else if (var [[>]] VAR_ONE) {", (">=",), _ONE_IS_CONSTANT),
+    Proof("products.c", "} else if (var [[>]] VAR_ONE) {", (">=",), _ONE_IS_CONSTANT),
     Proof(
-        "sums.c",
-        "} else if (var [[>]] VAR_ONE || (f->form & FN_MASK) > FN_SGN) {",
-        (">=",),
-        "VAR_ONE alone does not vary, so it is no vector; with a second variable the branch above takes it",
+        "image.c",
+        "if (q.dep == DEP_U ? q.k [[==]] 0 : s != SUM_W) return 0;",
+        ("!=",),
+        "without it pairs beside slow products are interpreted; with one that is due in every epoch they are anyway",
     ),
     Proof("lif.c", "theta[i] = x [[<]] least ? least : x;", ("<=",), _EITHER),
     Proof(

@@ -50,8 +50,8 @@ DIRECTED: Mapping[int, Callable[[], Draw]] = {
     **{-2 - COLUMNS - number: partial(columns, number, "wide") for number in range(COLUMNS) if number // 3 % 2},
     **{-2 - 2 * COLUMNS - number: partial(pairs, number) for number in range(PAIRS)},
     **{-2 - 2 * COLUMNS - PAIRS - number: partial(unsorted, number) for number in range(UNSORTED)},
-    **{-304 - 2 * number: partial(lookalike, number) for number in range(LOOKALIKES + LONG_LINES)},
     **{-1000 - number: partial(managed, number) for number in range(MANAGED)},
+    **{-2000 - 2 * number: partial(lookalike, number) for number in range(LOOKALIKES + LONG_LINES)},
 }
 """Programs made on purpose, by seeds that random ones do not have."""
 CHECKED = (range(50), range(50, 100), range(WIDE, WIDE + 24), tuple(seed for seed in DIRECTED if seed < -1))

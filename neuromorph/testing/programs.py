@@ -29,8 +29,13 @@ LAST = 2**32 - 1
 """The last step there is."""
 COLUMNS = 54
 """Programs of `columns`."""
+<<<<<<< HEAD
 PAIRS, UNSORTED, MANAGED = 144, 6, 12
 """Programs of `pairs`, of `unsorted` and of `managed`."""
+=======
+PAIRS, UNSORTED = 144, 10
+"""Programs of `pairs` and of `unsorted`."""
+>>>>>>> b7297b1 (Mutation check: proofs for ways that only differ in speed; lists that fall on one side alone)
 DENSE_MAX = 5000  # synapses; the trace holds every weight of every step
 _NOTHING: tuple[Product, ...] = ()
 
@@ -187,7 +192,8 @@ def pairs(number: int) -> Draw:
 def unsorted(number: int) -> Draw:
     """Neurons that spiked in the epoch by a state that is written in, and others that spike in it afterwards.
 
-    The first four programs are random; in the others there is one of each, the one before the other.
+    The first four programs are random; in the others there is one of each, the one before the other, among sources and
+    targets, targets alone, or sources alone.
     """
     rng, n, steps = np.random.default_rng([4, number]), 20, 4
     rule = Rule(
@@ -199,6 +205,7 @@ def unsorted(number: int) -> Draw:
     vth = rng.choice([1, 131071], n)
     if number >= 4:
         spiking, before = np.tile(order == number, (steps, 1)), np.tile(order == n - number, (2, 1)).astype(np.int64)
+        before[[[], [0], [1]][(number // 2 - 2) % 3]] = 0
         vth = np.where(order == number - 2, 1, 131071)
     cells = Population("cells", n, du=741, dv=200, vth=vth, bias=100_000)
     program = build([Population("input", n, "input"), cells], [projection], rounding="synapse")

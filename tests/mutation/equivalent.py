@@ -55,6 +55,14 @@ _SAME_DECAY = "both ways compute floor(D v) + (number < T(v)) of each value; whi
 _ONE_IS_CONSTANT = "VAR_ONE does not vary along the lanes, which is asked before"
 _LIST = "a row's cells listed, or the row as a whole: where nothing is added, the number alone moves nothing"
 _NONE = "where synapses have numbers of their own, `some` = 0 makes the cells be listed: " + _LIST
+_INTERPRETED = "fewer rules go to the kernel; the interpreter gives the same results (nm.h)"
+_LONG_WAY = "fewer go a short way; those that are refused go the long one, with the same sums"
+_SHARED = "what is the same along the lanes may as well be asked for in each"
+_BOUND = "2^bits is no less than the largest value: " + _LARGER
+_AT_TY = "in epochs of one step a target that spiked did so in the last one; others are masked by the dependency"
+_WITHIN = "without constant and second variable each value is within its width: to limit it changes nothing"
+_ZERO = "a value of 0 stays 0 in every decay (R8), and -0 is 0"
+_SPARE = "there is memory for a table that nobody reads"
 _ROWS = "a row whole, or without its active columns and these again: two ways to the same values"
 _IN_ONE_LOOP = (
     "if (two[0] == NO_PAIR || size {} NM_SINGLE_MAX || (is_byte && most {} NM_ADDEND_MAX >> BELOW)) return 0;"
@@ -341,6 +349,183 @@ PROOFS: tuple[Proof, ...] = (
     Proof("stdp.c", "const int listed = c->hashed && ([[!]]FEW || FEW * some < c->p->n_post);", ("",), _LIST),
     Proof("stdp.c", "const int listed = c->hashed && (!FEW [[||]] FEW * some < c->p->n_post);", ("&&",), _LIST),
     Proof("stdp.c", "const int listed = c->hashed && (!FEW || FEW [[*]] some < c->p->n_post);", ("+",), _LIST),
+    Proof(
+        "stdp.c",
+        "if (f->var [[<]] first || f->var > last || (read != VAR_ONE && f->var != read)) return 0;",
+        ("<=",),
+        _INTERPRETED,
+    ),
+    Proof(
+        "stdp.c",
+        "if (f->var < first || f->var [[>]] last || (read != VAR_ONE && f->var != read)) return 0;",
+        (">=",),
+        _INTERPRETED,
+    ),
+    Proof(
+        "stdp.c",
+        "if (f->var < first || f->var > last || (read != VAR_ONE [[&&]] f->var != read)) return 0;",
+        ("||",),
+        _INTERPRETED,
+    ),
+    Proof(
+        "stdp.c",
+        "while (from [[<]] along->n && n < CELLS - 3u) {",
+        ("<=",),
+        "behind the last neuron nothing is picked",
+    ),
+    Proof(
+        "sums.c",
+        "if (column) return var == VAR_Y0 || (var >= VAR_Y1 && var <= VAR_Y3) || var [[>]] VAR_ONE;",
+        (">=",),
+        "VAR_ONE was returned above",
+    ),
+    Proof("sums.c", "if (var [[>=]] VAR_M1 && var <= VAR_M4)", (">",), _SHARED),
+    Proof("sums.c", "if (var >= VAR_M1 && var [[<=]] VAR_M4)", ("<",), _SHARED),
+    Proof(
+        "sums.c",
+        "if (f->form || f->second || f->var [[<]] VAR_X1 || f->var > VAR_T) return 1u << f->bits;",
+        ("<=",),
+        _BOUND,
+    ),
+    Proof(
+        "sums.c",
+        "if (f->form || f->second || f->var < VAR_X1 || f->var [[>]] VAR_T) return 1u << f->bits;",
+        (">=",),
+        _BOUND,
+    ),
+    Proof("sums.c", "return (uint32_t)(-low [[>]] high ? -low : high);", (">=",), _EITHER),
+    Proof(
+        "sums.c",
+        "static int is_trace(const nm_factor *f) { return f->var [[>=]] VAR_X1 && f->var <= VAR_Y3 && "
+        "!f->form && !f->second; }",
+        (">",),
+        _LONG_WAY,
+    ),
+    Proof(
+        "sums.c",
+        "static int is_trace(const nm_factor *f) { return f->var >= VAR_X1 && f->var [[<=]] VAR_Y3 && "
+        "!f->form && !f->second; }",
+        ("<",),
+        _LONG_WAY,
+    ),
+    Proof(
+        "sums.c",
+        "return (weight || is_trace(f)) && low + f->add [[>=]] f->lo && high + f->add <= f->hi;",
+        (">",),
+        _LONG_WAY,
+    ),
+    Proof(
+        "sums.c",
+        "return (weight || is_trace(f)) && low + f->add >= f->lo && high + f->add [[<=]] f->hi;",
+        ("<",),
+        _LONG_WAY,
+    ),
+    Proof("sums.c", "const int each_time = !column [[&&]] q->dep == DEP_Y0 && c->r->t_epoch > 1;", ("||",), _LONG_WAY),
+    Proof("sums.c", "const int each_time = !column && q->dep == DEP_Y0 [[&&]] c->r->t_epoch > 1;", ("||",), _LONG_WAY),
+    Proof("sums.c", "const int each_time = !column && q->dep == DEP_Y0 && c->r->t_epoch [[>]] 1;", (">=",), _LONG_WAY),
+    Proof(
+        "sums.c",
+        "if (var >= VAR_W && var [[<=]] VAR_T && !f->form && !f->second && !f->add) return c->old[var - VAR_W];",
+        ("<",),
+        "tags go on, and are copied as they are",
+    ),
+    Proof(
+        "sums.c",
+        "} else if (var > VAR_ONE || (f->form & FN_MASK) [[>]] FN_SGN) {",
+        (">=",),
+        "`combined` makes the same sign of the same sum, and -1..1 pass no limit",
+    ),
+    Proof("sums.c", "if ((a->other [[&&]] !a->syn) || nm_masked(q, a)) return 0;", ("||",), _LONG_WAY),
+    Proof(
+        "sums.c",
+        "const int only_one = order == (FIRST | ENDS) && sum != SUM_T && (!a->syn [[||]] a->syn == a->other);",
+        ("&&",),
+        _LONG_WAY,
+    ),
+    Proof(
+        "sums.c",
+        "const int sunk = sum == SUM_T [[&&]] c->l->floor_tag;",
+        ("||",),
+        "products of 0 are taken where they matter to nothing: they add 0 to what is within its limits",
+    ),
+    Proof("lanes.h", "return !c->column && q->dep == DEP_Y0 && c->r->t_epoch [[>]] 1;", (">=",), _AT_TY),
+    Proof("learn_wide.c", "return q->dep == DEP_Y0 && !c->column && c->r->t_epoch [[>]] 1;", (">=",), _AT_TY),
+    Proof(
+        "learn_wide.c",
+        "if (var [[>=]] VAR_M1 && var <= VAR_M4 && !c->e->modulator[c->r->modulator[var - VAR_M1] - 1].of) return 1;",
+        (">",),
+        _SHARED,
+    ),
+    Proof(
+        "learn_wide.c",
+        "if (var >= VAR_M1 && var [[<=]] VAR_M4 && !c->e->modulator[c->r->modulator[var - VAR_M1] - 1].of) return 1;",
+        ("<",),
+        _SHARED,
+    ),
+    Proof("learn_wide.c", "if (f->form [[&]] FN_MASK)", ("|",), _WITHIN),
+    Proof("learn_wide.c", "else if (add || f->second || f->bits [[<]] 9)", ("<=", ">="), _WITHIN),
+    Proof(
+        "single.c",
+        "const uint32_t soft = g->var == VAR_W, opposite = c->p->flip != 0, own = c->e->rounding && q->left [[<]] 7;",
+        ("<=",),
+        "times 128 nothing is left to round: a number below 128 moves nothing",
+    ),
+    Proof(
+        "modulators.c",
+        "static int32_t limited(int64_t x, int32_t most) { return x [[>]] most ? most : x < -most ? -most : "
+        "(int32_t)x; }",
+        (">=",),
+        _EITHER,
+    ),
+    Proof(
+        "modulators.c",
+        "static int32_t limited(int64_t x, int32_t most) { return x > most ? most : x [[<]] -most ? -most : "
+        "(int32_t)x; }",
+        ("<=",),
+        _EITHER,
+    ),
+    Proof("modulators.c", "const uint32_t flip = x [[<]] 0 ? UINT32_MAX : 0;", ("<=",), _ZERO),
+    Proof("modulators.c", "uint32_t v = (uint32_t)(x [[<]] 0 ? -x : x);", ("<=",), _ZERO),
+    Proof("modulators.c", "return x [[<]] 0 ? -(int32_t)v : (int32_t)v;", ("<=",), _ZERO),
+    Proof("modulators.c", "if (x [[<]] 0 && spike && spike <= when) return 0;", ("<=",), _ZERO),
+    Proof(
+        "learn.c",
+        "if (r->sums [[&&]] sums_due(&c)) add_weights(e, p);",
+        ("||",),
+        "sums are made also where no product that reads them is due; there is scratch memory for them if any "
+        "reads them",
+    ),
+    Proof(
+        "layout.c",
+        "if (p->layout == 0 [[&&]] !wide && r->count[SUM_W] == 2 && !r->count[SUM_D] && !r->count[SUM_T])",
+        ("||",),
+        _SPARE,
+    ),
+    Proof(
+        "layout.c",
+        "if (p->layout == 0 && !wide [[&&]] r->count[SUM_W] == 2 && !r->count[SUM_D] && !r->count[SUM_T])",
+        ("||",),
+        _SPARE,
+    ),
+    Proof(
+        "layout.c",
+        "if (p->layout == 0 && !wide && r->count[SUM_W] == 2 [[&&]] !r->count[SUM_D] && !r->count[SUM_T])",
+        ("||",),
+        _SPARE,
+    ),
+    Proof(
+        "layout.c",
+        "if (p->layout == 0 && !wide && r->count[SUM_W] == 2 && !r->count[SUM_D] [[&&]] !r->count[SUM_T])",
+        ("||",),
+        _SPARE,
+    ),
+    Proof(
+        "image.c",
+        "if (f->second && f->second <= VAR_COUNT && bits[f->second - 1u] [[>]] width) width = bits[f->second - 1u];",
+        (">=",),
+        _EITHER,
+    ),
+    Proof("image.c", "bits = bits [[>]] 15 ? bits - 15 : 0;", (">=",), _EITHER),
     Proof("learn.c", "if (2 [[*]] again > c->p->n_post) {", ("+",), _ROWS),
     Proof("learn.c", "if (2 * again [[>]] c->p->n_post) {", (">=", "<="), _ROWS),
     Proof(

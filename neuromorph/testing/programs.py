@@ -29,13 +29,8 @@ LAST = 2**32 - 1
 """The last step there is."""
 COLUMNS = 54
 """Programs of `columns`."""
-<<<<<<< HEAD
-PAIRS, UNSORTED, MANAGED = 144, 6, 12
+PAIRS, UNSORTED, MANAGED = 144, 10, 12
 """Programs of `pairs`, of `unsorted` and of `managed`."""
-=======
-PAIRS, UNSORTED = 144, 10
-"""Programs of `pairs` and of `unsorted`."""
->>>>>>> b7297b1 (Mutation check: proofs for ways that only differ in speed; lists that fall on one side alone)
 DENSE_MAX = 5000  # synapses; the trace holds every weight of every step
 _NOTHING: tuple[Product, ...] = ()
 

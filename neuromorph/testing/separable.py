@@ -38,6 +38,9 @@ _RULES: tuple[tuple[Product, ...], ...] = (
     (_X, _product("y0", Factor("x1", second="x2"))),
     (_X, _product("y0", _X1, Factor("x2"))),
     (_X, _Y, _product("x0")),
+    (_product("x0", Factor("w")), _product("y0")),
+    (_product("x0"), _product("y0", _Y1)),
+    (_product("x0", _X1), _product("y0")),
     *((_product(dependency, Factor("w", *shape)),) for dependency in ("x0", "y0") for shape in _SHAPES),
 )
 LOOKALIKES = 2 * len(_RULES) + 4

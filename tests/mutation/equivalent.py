@@ -282,6 +282,12 @@ PROOFS: tuple[Proof, ...] = (
         ("!=",),
         "without it pairs beside slow products are interpreted; with one that is due in every epoch they are anyway",
     ),
+    Proof(
+        "products.c",
+        "} else if (var [[>]] VAR_ONE || (f->form & FN_MASK) > FN_SGN) {",
+        (">=",),
+        "VAR_ONE alone does not vary, so it is no vector; with a second variable the branch above takes it",
+    ),
     Proof("lif.c", "theta[i] = x [[<]] least ? least : x;", ("<=",), _EITHER),
     Proof(
         "lif.c",
@@ -374,63 +380,69 @@ PROOFS: tuple[Proof, ...] = (
         "behind the last neuron nothing is picked",
     ),
     Proof(
-        "sums.c",
+        "products.c",
         "if (column) return var == VAR_Y0 || (var >= VAR_Y1 && var <= VAR_Y3) || var [[>]] VAR_ONE;",
         (">=",),
         "VAR_ONE was returned above",
     ),
-    Proof("sums.c", "if (var [[>=]] VAR_M1 && var <= VAR_M4)", (">",), _SHARED),
-    Proof("sums.c", "if (var >= VAR_M1 && var [[<=]] VAR_M4)", ("<",), _SHARED),
+    Proof("products.c", "if (var [[>=]] VAR_M1 && var <= VAR_M4)", (">",), _SHARED),
+    Proof("products.c", "if (var >= VAR_M1 && var [[<=]] VAR_M4)", ("<",), _SHARED),
     Proof(
-        "sums.c",
+        "products.c",
         "if (f->form || f->second || f->var [[<]] VAR_X1 || f->var > VAR_T) return 1u << f->bits;",
         ("<=",),
         _BOUND,
     ),
     Proof(
-        "sums.c",
+        "products.c",
         "if (f->form || f->second || f->var < VAR_X1 || f->var [[>]] VAR_T) return 1u << f->bits;",
         (">=",),
         _BOUND,
     ),
-    Proof("sums.c", "return (uint32_t)(-low [[>]] high ? -low : high);", (">=",), _EITHER),
+    Proof("products.c", "return (uint32_t)(-low [[>]] high ? -low : high);", (">=",), _EITHER),
     Proof(
-        "sums.c",
+        "products.c",
         "static int is_trace(const nm_factor *f) { return f->var [[>=]] VAR_X1 && f->var <= VAR_Y3 && "
         "!f->form && !f->second; }",
         (">",),
         _LONG_WAY,
     ),
     Proof(
-        "sums.c",
+        "products.c",
         "static int is_trace(const nm_factor *f) { return f->var >= VAR_X1 && f->var [[<=]] VAR_Y3 && "
         "!f->form && !f->second; }",
         ("<",),
         _LONG_WAY,
     ),
     Proof(
-        "sums.c",
+        "products.c",
         "return (weight || is_trace(f)) && low + f->add [[>=]] f->lo && high + f->add <= f->hi;",
         (">",),
         _LONG_WAY,
     ),
     Proof(
-        "sums.c",
+        "products.c",
         "return (weight || is_trace(f)) && low + f->add >= f->lo && high + f->add [[<=]] f->hi;",
         ("<",),
         _LONG_WAY,
     ),
-    Proof("sums.c", "const int each_time = !column [[&&]] q->dep == DEP_Y0 && c->r->t_epoch > 1;", ("||",), _LONG_WAY),
-    Proof("sums.c", "const int each_time = !column && q->dep == DEP_Y0 [[&&]] c->r->t_epoch > 1;", ("||",), _LONG_WAY),
-    Proof("sums.c", "const int each_time = !column && q->dep == DEP_Y0 && c->r->t_epoch [[>]] 1;", (">=",), _LONG_WAY),
     Proof(
-        "sums.c",
+        "products.c", "const int each_time = !column [[&&]] q->dep == DEP_Y0 && c->r->t_epoch > 1;", ("||",), _LONG_WAY
+    ),
+    Proof(
+        "products.c", "const int each_time = !column && q->dep == DEP_Y0 [[&&]] c->r->t_epoch > 1;", ("||",), _LONG_WAY
+    ),
+    Proof(
+        "products.c", "const int each_time = !column && q->dep == DEP_Y0 && c->r->t_epoch [[>]] 1;", (">=",), _LONG_WAY
+    ),
+    Proof(
+        "products.c",
         "if (var >= VAR_W && var [[<=]] VAR_T && !f->form && !f->second && !f->add) return c->old[var - VAR_W];",
         ("<",),
         "tags go on, and are copied as they are",
     ),
     Proof(
-        "sums.c",
+        "products.c",
         "} else if (var > VAR_ONE || (f->form & FN_MASK) [[>]] FN_SGN) {",
         (">=",),
         "`combined` makes the same sign of the same sum, and -1..1 pass no limit",
@@ -464,12 +476,6 @@ PROOFS: tuple[Proof, ...] = (
     ),
     Proof("learn_wide.c", "if (f->form [[&]] FN_MASK)", ("|",), _WITHIN),
     Proof("learn_wide.c", "else if (add || f->second || f->bits [[<]] 9)", ("<=", ">="), _WITHIN),
-    Proof(
-        "single.c",
-        "const uint32_t soft = g->var == VAR_W, opposite = c->p->flip != 0, own = c->e->rounding && q->left [[<]] 7;",
-        ("<=",),
-        "times 128 nothing is left to round: a number below 128 moves nothing",
-    ),
     Proof(
         "modulators.c",
         "static int32_t limited(int64_t x, int32_t most) { return x [[>]] most ? most : x < -most ? -most : "

@@ -62,7 +62,6 @@ _BOUND = "2^bits is no less than the largest value: " + _LARGER
 _AT_TY = "in epochs of one step a target that spiked did so in the last one; others are masked by the dependency"
 _WITHIN = "without constant and second variable each value is within its width: to limit it changes nothing"
 _ZERO = "a value of 0 stays 0 in every decay (R8), and -0 is 0"
-_SPARE = "there is memory for a table that nobody reads"
 _ROWS = "a row whole, or without its active columns and these again: two ways to the same values"
 _IN_ONE_LOOP = (
     "if (two[0] == NO_PAIR || size {} NM_SINGLE_MAX || (is_byte && most {} NM_ADDEND_MAX >> BELOW)) return 0;"
@@ -282,12 +281,6 @@ PROOFS: tuple[Proof, ...] = (
         ("!=",),
         "without it pairs beside slow products are interpreted; with one that is due in every epoch they are anyway",
     ),
-    Proof(
-        "products.c",
-        "} else if (var [[>]] VAR_ONE || (f->form & FN_MASK) > FN_SGN) {",
-        (">=",),
-        "VAR_ONE alone does not vary, so it is no vector; with a second variable the branch above takes it",
-    ),
     Proof("lif.c", "theta[i] = x [[<]] least ? least : x;", ("<=",), _EITHER),
     Proof(
         "lif.c",
@@ -385,8 +378,6 @@ PROOFS: tuple[Proof, ...] = (
         (">=",),
         "VAR_ONE was returned above",
     ),
-    Proof("products.c", "if (var [[>=]] VAR_M1 && var <= VAR_M4)", (">",), _SHARED),
-    Proof("products.c", "if (var >= VAR_M1 && var [[<=]] VAR_M4)", ("<",), _SHARED),
     Proof(
         "products.c",
         "if (f->form || f->second || f->var [[<]] VAR_X1 || f->var > VAR_T) return 1u << f->bits;",
@@ -441,12 +432,6 @@ PROOFS: tuple[Proof, ...] = (
         ("<",),
         "tags go on, and are copied as they are",
     ),
-    Proof(
-        "products.c",
-        "} else if (var > VAR_ONE || (f->form & FN_MASK) [[>]] FN_SGN) {",
-        (">=",),
-        "`combined` makes the same sign of the same sum, and -1..1 pass no limit",
-    ),
     Proof("sums.c", "if ((a->other [[&&]] !a->syn) || nm_masked(q, a)) return 0;", ("||",), _LONG_WAY),
     Proof(
         "sums.c",
@@ -500,30 +485,6 @@ PROOFS: tuple[Proof, ...] = (
         ("||",),
         "sums are made also where no product that reads them is due; there is scratch memory for them if any "
         "reads them",
-    ),
-    Proof(
-        "layout.c",
-        "if (p->layout == 0 [[&&]] !wide && r->count[SUM_W] == 2 && !r->count[SUM_D] && !r->count[SUM_T])",
-        ("||",),
-        _SPARE,
-    ),
-    Proof(
-        "layout.c",
-        "if (p->layout == 0 && !wide [[&&]] r->count[SUM_W] == 2 && !r->count[SUM_D] && !r->count[SUM_T])",
-        ("||",),
-        _SPARE,
-    ),
-    Proof(
-        "layout.c",
-        "if (p->layout == 0 && !wide && r->count[SUM_W] == 2 [[&&]] !r->count[SUM_D] && !r->count[SUM_T])",
-        ("||",),
-        _SPARE,
-    ),
-    Proof(
-        "layout.c",
-        "if (p->layout == 0 && !wide && r->count[SUM_W] == 2 && !r->count[SUM_D] [[&&]] !r->count[SUM_T])",
-        ("||",),
-        _SPARE,
     ),
     Proof(
         "image.c",

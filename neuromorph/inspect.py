@@ -175,7 +175,8 @@ def describe_trace(trace: Trace) -> dict[str, Any]:
     """A trace in short: where it comes from, and of each probe its size and its mean rate or range."""
     return {
         "name": trace.name, "target": trace.target, "digest": trace.digest, "semantics": trace.semantics,
-        "dt": trace.dt, "start": trace.start, "stop": trace.stop, "complete": trace.complete, "numbers": trace.numbers,
+        "dt": trace.dt, "start": trace.start, "stop": trace.stop, "complete": trace.complete, "dropped": trace.dropped,
+        "numbers": trace.numbers,
         "probes": {name: _column(trace, name) for name in trace}, "counters": trace.counters,
     }  # fmt: skip
 

@@ -62,10 +62,20 @@ class Model:
         return found
 
     def compile(
-        self, targets: Sequence[str], print_after: Sequence[str] = (), profile: str | None = None
+        self,
+        targets: Sequence[str],
+        print_after: Sequence[str] = (),
+        profile: str | None = None,
+        *,
+        deadline: float | None = None,
+        counter: int = 0,
     ) -> Program:
         """The program, one for all `targets`; an image is what it is, or refused if one of them cannot hold it."""
         if self.program is not None:
+            if deadline is not None or counter:
+                raise ValidationError(
+                    f"model {self.name!r} is an image; deadline and counter are compiled in: give its network"
+                )
             if profile not in (None, self.program.profile):
                 raise ValidationError(
                     f"model {self.name!r} is an image of profile {self.program.profile!r}; give its network to compile "
@@ -77,7 +87,13 @@ class Model:
 
         network, held = cast("Network", self.source), list(targets)
         return compile_network(
-            network, targets=held, profile=profile or "loihi2", rounding=rounding_for(held), print_after=print_after
+            network,
+            targets=held,
+            profile=profile or "loihi2",
+            rounding=rounding_for(held),
+            print_after=print_after,
+            deadline=deadline,
+            counter=counter,
         )
 
     def seconds(self, asked: float | None) -> float:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 @seed_option
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write the image (.nmi).")
 @click.option("--print-after", multiple=True, metavar="PASS", help="Print the network after this pass.")
+@click.option("--deadline", type=float, metavar="SECONDS", help="Refused by boards whose worst step would take longer.")
+@click.option("--counter", type=int, default=0, help="Security counter: boards take no older program after this one.")
 @json_option
 def command(
     model: str,
@@ -29,6 +31,8 @@ def command(
     seed: int | None,
     output: str | None,
     print_after: tuple[str, ...],
+    deadline: float | None,
+    counter: int,
     as_json: bool,
 ) -> None:
     """Compile MODEL to integers and report what is held of what was asked."""
@@ -37,7 +41,7 @@ def command(
     if as_json and print_after:
         raise click.UsageError("--print-after prints text; leave out --json")
     found = models.find(model, seed)
-    program = found.compile(targets, print_after, profile)
+    program = found.compile(targets, print_after, profile, deadline=deadline, counter=counter)
     if output:
         program.save(output)
     if as_json:

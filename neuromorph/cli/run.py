@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 @click.argument("model", required=False)
 @click.option("--target", default="cpu", show_default=True, help="Machine to run on (neuromorph targets).")
 @click.option("--duration", type=float, help="Seconds of the network's time; the model's own by default, else 1.")
+@click.option(
+    "--pace",
+    type=click.Choice(["free", "real"]),
+    default="free",
+    show_default=True,
+    help="free: as fast as it goes; real: by the clock of a board, which drops what the line cannot take.",
+)
+@click.option("--period", type=float, metavar="SECONDS", help="Of a step at pace real; dt by default.")
 @profile_option
 @seed_option
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write the trace (.npz).")
@@ -66,7 +74,9 @@ def _run(model: Model, as_json: bool, options: dict[str, Any]) -> None:
         try:
             with progress(as_json) as show:
                 report = (lambda done, total: show(options["target"], done, total)) if show else None
-                trace = session.run(steps=steps, inputs=stimulus, progress=report)
+                trace = session.run(
+                    steps=steps, inputs=stimulus, progress=report, pace=options["pace"], period=options["period"]
+                )
         except NeuromorphError as error:
             _rescue(error, options["output"])
             raise
@@ -116,6 +126,8 @@ def _show(trace: Trace, seconds: float, cost: Section | None, as_json: bool, opt
             click.echo(f"  {name:<24} {column['samples']} samples, {column['min']}..{column['max']}")
     if not data["probes"]:
         click.echo("  no probes: add net.probe(...) to record something")
+    if trace.missing:
+        click.echo(f"  records of {trace.dropped} steps are missing: the line could not take them at this pace")
     if cost is not None:
         click.echo(cost.text())
     for path in files.values():

@@ -301,3 +301,21 @@ def test_python_m_neuromorph_runs() -> None:
     )
     assert done.returncode == 0
     assert "neuromorph" in done.stdout
+
+
+def test_a_run_at_the_pace_of_a_board(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    data = output(capsys, "run", model, "--target", "mcu:posix", "--pace", "real", "--period", 2e-4)
+    assert (data["steps"], data["dropped"]) == (200, 0)
+    assert main(["run", model, "--pace", "real"]) == 2
+    assert "no clock" in capsys.readouterr().err
+
+
+def test_a_deadline_and_a_counter_are_compiled_in(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = tmp_path / "small.nmi"
+    output(capsys, "compile", model, "-o", image, "--deadline", 0.001, "--counter", 3)
+    data = output(capsys, "inspect", image)
+    assert (data["deadline_us"], data["counter"]) == (1000, 3)
+    assert main(["compile", str(image), "--counter", "4"]) == 2
+    assert "give its network" in capsys.readouterr().err

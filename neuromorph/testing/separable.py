@@ -45,7 +45,7 @@ _RULES: tuple[tuple[Product, ...], ...] = (
 )
 LOOKALIKES = 2 * len(_RULES) + 4
 """Of `lookalike`: each rule in both orders, then the pair itself with changes of tags."""
-LONG_LINES = 4
+LONG_LINES = 6
 """More programs of `lookalike`: the pair itself over lines that are longer than any list of synapses."""
 
 
@@ -61,10 +61,12 @@ def lookalike(number: int) -> Draw:
         dd, dt = ((_X,), ()) if kind == len(_RULES) else ((), (_Y,))
     elif kind >= LOOKALIKES // 2:
         n_pre, n_post = (600, 4) if kind == LOOKALIKES // 2 else (4, 600)
+    active = rng.random(n_post) < (0.1 if n_post > 99 else 0.7)
+    if kind == LOOKALIKES // 2 + 2:  # the interpreter, and more active columns in a row than it takes at once
+        dw, active = (_product("x0", _Y1), _product("y0", Factor("w"), _X1)), rng.random(n_post) < 0.3
     traces = {name: Trace(int(rng.integers(1, 60)), 0, 30.0) for name in ("x1", "x2", "y1", "y2")}
     rule = Rule(dw[::-1] if turned else dw, dd, dt, traces, t_epoch=1 + number % 4)
     projection = Projection("p", "input", "cells", rng.integers(-256, 256, (n_pre, n_post)), -8, "mixed", rule=rule)
-    active = rng.random(n_post) < (0.1 if n_post > 99 else 0.7)
     cells = Population("cells", n_post, du=741, dv=200, vth=np.where(active, 1, 131071), bias=100_000)
     program = build([Population("input", n_pre, "input"), cells], [projection], rounding="synapse")
     step, index = np.nonzero(rng.random((steps, n_pre)) < (0.02 if n_pre > 99 else 0.4))

@@ -493,6 +493,12 @@ PROOFS: tuple[Proof, ...] = (
         _EITHER,
     ),
     Proof("image.c", "bits = bits [[>]] 15 ? bits - 15 : 0;", (">=",), _EITHER),
+    Proof(
+        "lanes.h",
+        "return q->varies[c->column] + 1u == 1u [[<<]] q->factors ? s : s * nm_scalars(c, q);",
+        (">>",),
+        "where all factors vary, `nm_scalars` has none to multiply and gives 1",
+    ),
     Proof("learn.c", "if (2 [[*]] again > c->p->n_post) {", ("+",), _ROWS),
     Proof("learn.c", "if (2 * again [[>]] c->p->n_post) {", (">=", "<="), _ROWS),
     Proof(

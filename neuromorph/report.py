@@ -73,7 +73,7 @@ def compare_values(
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What the user should know; `code` is stable: wrap, to_zero, saturated, precision, bias, floor, rule."""
+    """What the user should know; `code` is stable: wrap, to_zero, saturated, precision, bias, rule."""
 
     code: str
     object: str

@@ -42,7 +42,6 @@ __all__ = ["Quantise"]
 Sign = Literal["mixed", "exc", "inh"]
 VTH_COARSE = 256
 BIAS_WARN = 0.01
-FLOOR_WARN = 0.05  # of what a payload of 1 brings through the largest weight
 EVEN_ROUNDING = 1.0  # of a static mixed weight; others round by at most half a unit
 THETA_ROOM, PLAIN_ROOM = 4, 2
 
@@ -179,25 +178,12 @@ class Quantise(Pass):
                       "the weights")  # fmt: skip
         one = float(np.max(unit)) if np.ptp(unit) <= 1e-9 * np.max(unit) else None
         rule = None if one is None else _rule(proj, one * numbers.one, state, book, coarse)
-        if proj.graded:
-            self._warn_floor(proj, float(np.max(np.abs(ints), initial=0)) / numbers.one * 2.0**exponent, book)
         stored = np.asarray(proj.delays) - 1
         made = integer.Projection(
             proj.name, proj.pre, proj.post, ints, exponent, sign, compact(stored) if stored.size else 0,
             proj.indptr, proj.indices, proj.graded, rule,
         )  # fmt: skip
         return made, one
-
-
-    def _warn_floor(self, proj: graph.Projection, units: float, book: _Book) -> None:
-        """`units` of the current come from a payload of 1 through the largest weight; the sum of a step is floored."""
-        if 0 < units < 1 / FLOOR_WARN:
-            book.warn(
-                "floor", proj.name,
-                f"a payload of 1 gives at most {units:.3g} units of the current through {proj.name!r}, and the sum of "
-                f"a step is rounded down to whole units: small payloads are lost. The scale leaves room for payloads "
-                f"of {self.payload_max}: send larger ones, or compile with a smaller Quantise(payload_max=...)",
-            )  # fmt: skip
 
 
 @dataclass(frozen=True)

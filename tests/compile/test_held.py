@@ -12,12 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuromorph.compile import PASSES
 from neuromorph.compile import compile as compile_graph
 from neuromorph.engine import Target
 from neuromorph.graph import Adaptation, Graph, Population, Projection
 from neuromorph.image import FEATURES
-from neuromorph.passes import Quantise
 from neuromorph.passes.hold import hold_adaptation, hold_bias, hold_du, hold_dv, tau_of
 from neuromorph.passes.scale import CURRENT_MAX
 from neuromorph.plasticity import STDP
@@ -283,22 +281,3 @@ def test_graded_inputs_count_with_their_largest_payload(pair: MakeGraph) -> None
     room = 131071 / (64 * 1e-3 * 254)  # largest threshold for which all payloads at once fit
     assert room / 2 - 1 <= thresholds[1] <= room
     assert thresholds[0] > 32767
-
-
-def test_small_payloads_that_are_rounded_down_are_warned_of(pair: MakeGraph) -> None:
-    """Room for payloads of 254 takes 8 bits from those of 1; with no such room they are held well."""
-    graph = pair(10, 3, 0.02)
-    pixels, cells = graph.populations
-    graph = replace(
-        graph, populations=(replace(pixels, graded=True), cells),
-        projections=(replace(graph.projections[0], graded=True),),
-    )  # fmt: skip
-    roomy = tuple(Quantise(payload_max=1) if p.name == "quantise" else p for p in PASSES)
-    wide, narrow = compile_graph(graph, ANY), compile_graph(graph, ANY, passes=roomy)
-    assert 255 * 2.0 ** wide.projections["syn"].weight_exp < 20 < 255 * 2.0 ** narrow.projections["syn"].weight_exp
-    assert wide.report is not None
-    assert narrow.report is not None
-    (warning,) = wide.report.warnings
-    assert (warning.code, warning.object) == ("floor", "syn")
-    assert "rounded down" in warning.message
-    assert not narrow.report.warnings

@@ -39,8 +39,8 @@ typedef struct {
     uint16_t per_us;    /* instructions, not 0 */
     uint16_t neuron, dense, sparse, delayed, pair, interpreted, trace, release;     /* tenths of one, below 4096 */
 } nm_speed;
-#define NM_COSTS_M0 789, 46, 112, 242, 350, 546, 320, 884
-#define NM_COSTS_M4 458, 31, 71, 134, 260, 247, 180, 629
+#define NM_COSTS_M0 769, 46, 113, 222, 350, 502, 320, 814
+#define NM_COSTS_M4 477, 31, 70, 133, 260, 236, 180, 619
 
 /* Limits of a machine that the verifier applies (0 = no limit). */
 typedef struct {

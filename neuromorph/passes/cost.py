@@ -100,7 +100,7 @@ def _tenths(program: Program, core: CoreCost) -> int:
         work += p.synapses * (event if p.short_term is None else release)
         if p.rule is None:
             continue
-        if kernel(p, program.numbers).startswith("interpreter"):
+        if "interpreter" in kernel(p, program.numbers):
             work += p.synapses * len(p.rule.products) * interpreted
         else:
             work += p.synapses * 2 * pair

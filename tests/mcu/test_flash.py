@@ -21,8 +21,9 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = tmp_path_factory.mktemp("flash") / "flash"
     compiler = [shutil.which("cc") or ""] if shutil.which("cc") else [sys.executable, "-m", "ziglang", "cc"]
     port = FIRMWARE / "port"
+    folders = [f"-I{folder}" for folder in (port, port / "posix", FIRMWARE / "core")]
     sources = [Path(__file__).parent / "flash.c", port / "posix" / "flash.c"]
-    flags = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror", f"-I{port}", f"-I{port / 'posix'}"]
+    flags = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror", *folders]
     subprocess.run([*compiler, *flags, *map(str, sources), "-o", str(built)], check=True, timeout=100)
     return built
 

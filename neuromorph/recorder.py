@@ -97,6 +97,8 @@ class Recorder:
             k = int(wrong[0])
             before = int(step[k - 1]) if k else self.last
             raise TargetError(f"record of step {step[k]} after one of step {before}, in a run to step {self.stop}")
+        if not records.count.all():
+            raise TargetError(f"record of step {step[np.flatnonzero(records.count == 0)[0]]} without values")
         if int(records.object.max()) >= len(self._columns):
             count = len(self._columns)
             raise TargetError(f"record of probe {records.object.max()}; the program has {count} probes")

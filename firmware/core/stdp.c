@@ -3,6 +3,7 @@
  * them: where one is due, the rule is interpreted. What a product adds depends on its trace alone: it is looked up. Three kinds of synapses, apart from each other: of targets that spiked and silent
  * sources (columns), of sources that spiked and silent targets (rows), and of both that spiked. Equal to the
  * interpreter by test. */
+#include "guards.h"
 #include "nm_internal.h"
 
 #if defined(NM_SMALL)   /* every rule is interpreted */
@@ -192,6 +193,7 @@ static void lines(const nm_separable_run *c, uint32_t dep, uint32_t k) {
     const nm_side *line = c->side + dep, *along = c->side + !dep;
     nm_cell *list = (nm_cell *)(void *)c->e->lane;
     uint32_t from = 0, crossed = 0;
+    ASAN_POISON_MEMORY_REGION(list + CELLS, NM_GUARD);
     while (from < along->n) {
         uint32_t n = 0;
         while (from < along->n && n < CELLS - 3u) {
@@ -210,6 +212,7 @@ static void lines(const nm_separable_run *c, uint32_t dep, uint32_t k) {
             if (line->when[i] == k) run_cells(c, i * line->stride, list, n, c->key + i * line->step, along);
         }
     }
+    ASAN_UNPOISON_MEMORY_REGION(list + CELLS, NM_GUARD);
 }
 
 /* ---- rows of sources that spiked ---- */

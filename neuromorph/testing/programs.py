@@ -100,10 +100,11 @@ def large() -> Draw:
     synapses = Projection(
         "p", "input", "cells", np.arange(rows[-1]) + 1, indptr=rows, indices=np.arange(rows[-1]) * 997, graded=True
     )
+    block = Population("block", 65_535, "lif", du=0, dv=0, vth=10)  # as many as a record takes
     every, some = np.arange(n), np.arange(0, n, 3)
     index = np.concatenate([every, some])
     events = {"input": (np.repeat([1, 2], [every.size, some.size]), index, index % 255 - 300)}
-    program = build([inputs, cells], [synapses], name="large")
+    program = build([inputs, cells, block], [synapses], name="large")
     return Draw(with_probes(np.random.default_rng(0), program), events, steps)
 
 

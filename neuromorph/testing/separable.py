@@ -42,6 +42,7 @@ _RULES: tuple[tuple[Product, ...], ...] = (
     (_product("x0"), _product("y0", _Y1)),
     (_product("x0", _X1), _product("y0")),
     *((_product(dependency, Factor("w", *shape)),) for dependency in ("x0", "y0") for shape in _SHAPES),
+    (Product("y0", 1, -5, (_X1, Factor("y1"))), _product("y0", Factor("w"))),  # shifted right, and too small to limit
 )
 LOOKALIKES = 2 * len(_RULES) + 4
 """Of `lookalike`: each rule in both orders, then the pair itself with changes of tags."""

@@ -166,6 +166,7 @@ def records_of(data: bytes) -> list[bytes]:
         (20, lambda r: [*r, struct.pack("<IHBBIHHQ", 20, 2, 3, 0, 0, 4, 0, 0)], "format 3, expected 4"),
         (20, lambda r: [r[-1][:12] + b"\xff\xff" + r[-1][14:]], "no whole record|samples are missing"),
         (20, lambda r: [*r, b"\0" * 7], "no whole record at byte"),
+        (20, lambda r: [*r, struct.pack("<IHBBIHH", 20, 2, 4, 0, 0, 0, 0)], "record of step 20 without values"),
         (22, lambda r: [struct.pack("<IHBBIHHHH", 22, 1, 0, 0, 0, 1, 0, 4, 0), *r], "spike of neuron 4; 'cells' has 4"),
         (22, lambda r: [struct.pack("<IHBBIHHHH", 22, 1, 0, 0, 0, 2, 0, 1, 1), *r], "out of order or twice"),
         (22, lambda r: [struct.pack("<IHBBIHHI", 22, 4, 4, 0, 0, 1, 0, 0), *r], "does not look at"),

@@ -18,8 +18,8 @@ MOST = 0.25
 @pytest.mark.timeout(600)  # 20 s of CPU; a shared machine may need many times that
 def test_adaptive_threshold_and_scaling_together_add_at_most_a_quarter() -> None:
     """As active as without them: the bar is not met by silence."""
-    pytest.importorskip("unicorn", reason="the emulated boards need the package unicorn")
-    pytest.importorskip("elftools", reason="counting needs the package pyelftools")
+    pytest.importorskip("unicorn", reason="the emulated boards need Unicorn: pip install 'neuromorph[mcu]'")
+    pytest.importorskip("elftools", reason="counting needs pyelftools: pip install 'neuromorph[mcu]'")
     found = overhead("mcu:m4")
     assert found.plain.steps == found.both.steps == PERIOD
     assert 0 < found.share <= MOST, found.text()
@@ -28,8 +28,8 @@ def test_adaptive_threshold_and_scaling_together_add_at_most_a_quarter() -> None
 
 
 def test_a_small_n3_keeps_the_bar() -> None:
-    pytest.importorskip("unicorn", reason="the emulated boards need the package unicorn")
-    pytest.importorskip("elftools", reason="counting needs the package pyelftools")
+    pytest.importorskip("unicorn", reason="the emulated boards need Unicorn: pip install 'neuromorph[mcu]'")
+    pytest.importorskip("elftools", reason="counting needs pyelftools: pip install 'neuromorph[mcu]'")
     found = overhead("mcu:m4", 0.25)
     assert 0 < found.share <= MOST, found.text()
 

@@ -7,8 +7,8 @@ import pytest
 from neuromorph.bench.counting import of_the_learning
 from neuromorph.bench.kernels import kernel_costs
 
-pytest.importorskip("unicorn", reason="the emulated boards need the package unicorn")
-pytest.importorskip("elftools", reason="counting needs the package pyelftools")
+pytest.importorskip("unicorn", reason="the emulated boards need Unicorn: pip install 'neuromorph[mcu]'")
+pytest.importorskip("elftools", reason="counting needs pyelftools: pip install 'neuromorph[mcu]'")
 
 MOST = {
     "neuron update, lif": 60,

@@ -55,8 +55,8 @@ soak: .venv/.dev
 	$(BIN)/python -m tests.mcu.line_rate
 	$(BIN)/python -m tests.mcu.hosts
 
-# The C core under libFuzzer with sanitizers; FUZZ_FLAGS="--seconds 3600 --keep" for longer.
-FUZZ_FLAGS ?= --seconds 60
+# The C core under libFuzzer with sanitizers, the same way each time; FUZZ_FLAGS="--seconds 3600 --keep" for new ways.
+FUZZ_FLAGS ?= --seconds 60 --seed 1
 fuzz: .venv/.dev
 	$(BIN)/python -m tests.fuzz $(FUZZ_FLAGS)
 

@@ -54,7 +54,7 @@ void nm_app_on_data(nm_app *a, const uint8_t *p, uint16_t n)
 {
     uint32_t len = n - 4u;
     /* A wrong offset is not answered here: the bytes will be missing at LOAD or WRITE. */
-    if (nm_wire_get32(p) == a->stage.got && len <= a->stage.len - a->stage.got) {
+    if (len != 0 && nm_wire_get32(p) == a->stage.got && len <= a->stage.len - a->stage.got) {
         memcpy(a->stage.at + a->stage.got, p + 4, len);
         a->stage.got += len;
     }

@@ -184,6 +184,7 @@ def fuzz(target: str, options: argparse.Namespace, compiler: str) -> Count:
         unpack(target, folder / "corpus")
         limit = [f"-max_total_time={seconds}"] if seconds else []
         limit += [f"-runs={runs}"] if runs else []
+        limit += [f"-seed={options.seed}"] if options.seed else []
         limit += [f"-max_len={options.length or MOST[target]}", "-timeout=25", "-rss_limit_mb=2048"]
         command = [str(built), *limit, f"-artifact_prefix={Path.cwd()}/fuzz-{target}-", str(folder / "corpus")]
         env = {**os.environ, "ASAN_OPTIONS": CHECKS}
@@ -205,6 +206,7 @@ def main() -> int:
     parser.add_argument("targets", nargs="*", default=TARGETS, help=f"of {', '.join(TARGETS)}; all by default")
     parser.add_argument("--seconds", type=int, default=60, help="for all targets together; 0: no limit")
     parser.add_argument("--runs", type=int, default=0, help="executions of each target; 0: as many as time allows")
+    parser.add_argument("--seed", type=int, default=0, help="of the fuzzer's choices; 0: another one each time")
     parser.add_argument("--keep", action="store_true", help="store the inputs that reach new code, and the counts")
     parser.add_argument("--quick", action="store_true", help="twice the executions, with less guidance")
     parser.add_argument("--length", type=int, default=0, help="bytes of an input at most; 0: enough for all seeds")

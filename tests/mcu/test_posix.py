@@ -19,6 +19,7 @@ from neuromorph_mcu import backend
 from neuromorph_mcu.boards import FIRMWARE, posix_program
 from neuromorph_mcu.engine import McuEngine
 from neuromorph_mcu.link import Timing
+from neuromorph_mcu.messages import Kind
 from neuromorph_mcu.ports import open_port
 
 pytest.importorskip("serial", reason="ports need pyserial: pip install 'neuromorph[mcu]'")
@@ -101,6 +102,12 @@ def test_a_board_that_restarts_in_mid_run_says_why(cause: str) -> None:
     with pytest.raises(LinkError, match=rf"mcu:posix: the board restarted \({cause}\).*while waiting for step"):
         engine.run(100_000_000, b"", lambda _: None, press)
     engine.close()
+
+
+def test_a_piece_of_no_bytes_before_any_upload_is_nothing(engine: McuEngine) -> None:
+    engine._client._send(Kind.DATA, bytes(4))
+    assert engine.now() == 0
+    assert disagreement(random_case(1, steps=20), engine) == ""
 
 
 def test_a_slow_line_loses_nothing() -> None:

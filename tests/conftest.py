@@ -1,4 +1,8 @@
-"""What tests record with `record_property` is shown at the end of the report: counts that a person may want to see."""
+"""For all tests: what `record_property` notes is shown at the end of the report; how properties are searched.
+
+Examples of a property are the same in each run, so that a change is told by what it breaks;
+``--hypothesis-profile=search`` draws others, and more of them where a test does not say how many.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None, max_examples=1000)
+settings.load_profile("same")
 
 pytest_plugins = ["pytester"]  # for tests/hil; only the uppermost conftest.py may name plugins
 

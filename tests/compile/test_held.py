@@ -82,7 +82,7 @@ def test_biases_share_an_exponent_and_fit_13_bits(largest: float, share: float) 
 weight_lists = st.lists(st.lists(st.floats(-2.0, 2.0), min_size=3, max_size=3), min_size=1, max_size=8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(weight_lists, st.sampled_from([0.0, 2e-3, 20e-3]))
 def test_weights_are_held_within_half_a_unit(weights: list[list[float]], tau_s: float) -> None:
     asked = np.array(weights)
@@ -95,7 +95,7 @@ def test_weights_are_held_within_half_a_unit(weights: list[list[float]], tau_s: 
     assert np.all(np.abs(syn.weights * unit - asked) <= step / 2 * (1 + 1e-9))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(weight_lists)
 def test_the_exponent_uses_the_bits(weights: list[list[float]]) -> None:
     syn = compile_graph(network(weights), ANY).projections["syn"]
@@ -191,7 +191,7 @@ def all_spike(program: Program, steps: int = 400) -> tuple[int, int]:
     return top, low
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(weight_lists, st.sampled_from([0.0, 1e-3, 10e-3]), st.floats(1e-3, 10.0))
 def test_without_a_warning_nothing_wraps(weights: list[list[float]], tau_s: float, factor: float) -> None:
     program = compile_graph(network(np.array(weights) * factor, tau_s=tau_s), ANY)

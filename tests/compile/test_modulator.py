@@ -19,7 +19,7 @@ def held(**what: object) -> Modulator:
     return Modulator("m", **what)  # type: ignore[arg-type]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.floats(0.15, 400 * 2.0**15), st.floats(0.01, 100.0), st.sampled_from((1e-4, 1e-3)))
 def test_time_constants_from_a_step_to_hours_are_held_within_5_percent(steps: float, full: float, dt: float) -> None:
     tau = steps * dt
@@ -30,7 +30,7 @@ def test_time_constants_from_a_step_to_hours_are_held_within_5_percent(steps: fl
     assert dt * 2**made.period <= max(dt, tau / 4)  # a coarser staircase would show
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.floats(1e-4, 1e4), st.floats(1e-3, 1e3))
 def test_gains_are_exact_beside_the_full_scale(share: float, full: float) -> None:
     gain = share * full

@@ -173,7 +173,7 @@ def test_a_spike_arrives_after_its_delay(layout):
     ]  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1))
 def test_sparse_and_dense_are_the_same_network(seed):
     rng = np.random.default_rng(seed)
@@ -386,7 +386,7 @@ RULES = (
 KEEP, FORGET = 1e15, 0.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(RULES), st.integers(1, 5), st.sampled_from(("dense", "sparse")))
 def test_learning_equals_the_integer_machine_where_nothing_is_rounded(seed, text, t_epoch, layout):
     rng = np.random.default_rng(seed)

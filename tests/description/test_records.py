@@ -81,7 +81,7 @@ def test_what_is_no_whole_record_is_refused(damage: Callable[[bytes], bytes]) ->
         decode_records(damage(data))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.dictionaries(
         st.integers(0, 5),

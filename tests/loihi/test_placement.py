@@ -122,7 +122,7 @@ def count(program: Program, chip: Chip, cores: tuple[Core, ...]) -> list[dict[st
     return made
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(programs(), chips())
 def test_every_placement(program: Program, chip: Chip) -> None:
     try:
@@ -142,7 +142,7 @@ def test_every_placement(program: Program, chip: Chip) -> None:
     assert placed.axons == sum(core.axons for core in placed.cores)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(programs(), chips())
 def test_what_is_refused_for_one_neuron_cannot_be_placed_alone(program: Program, chip: Chip) -> None:
     """Of limits that do not depend on other cores: each neuron alone is within them, or the program is refused."""

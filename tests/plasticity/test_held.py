@@ -93,7 +93,7 @@ RULES = {
 
 
 @pytest.mark.parametrize("name", RULES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_rate_is_held_within_a_ninth_or_there_is_a_warning(name, data):
     rule = data.draw(RULES[name])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import neuromorph as nm
@@ -61,7 +61,6 @@ def test_switched_off_the_threshold_rests() -> None:
     assert not np.any(nm.run(net, "cpu", duration=0.5).states("cells.theta").values)
 
 
-@settings(deadline=None)
 @given(st.floats(0.1, 100.0), st.floats(0.005, 0.2), st.floats(16384.0, 1e6))
 def test_target_rates_are_held_within_5_percent(rate: float, increment: float, scale: float) -> None:
     held = hold_adaptation("here", Adaptation(increment, math.inf, drift=increment * rate, floor=-0.5), scale, 1e-3)

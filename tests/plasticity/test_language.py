@@ -230,13 +230,13 @@ def products(draw):
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(products(), min_size=1, max_size=5).map(tuple))
 def test_printed_rules_parse_to_themselves(rule):
     assert parse_products(format_products(rule)) == rule
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(alphabet="xyuwdtmqpo0123^*+-() sgn.", max_size=30))
 def test_any_text_parses_or_says_where_it_does_not(text):
     try:

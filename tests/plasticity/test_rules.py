@@ -116,7 +116,6 @@ def test_a_missing_trace_is_an_error_at_its_column():
 # ---------------------------------------------------------------------------------------------- scales
 
 
-@settings(deadline=None)
 @given(st.floats(2.0**-7, 7 * 2.0**8), st.integers(0, 14), st.sampled_from((-1, 1)))
 def test_a_scale_is_held_within_a_ninth(value, shift, sign):
     # 3-bit mantissas 4, 5, 6, 7: halfway between 4 and 5 is 1/9 away from both
@@ -153,7 +152,7 @@ def held_amplitude(lowered, trace, impulses=1.0, weight=None):
 AMPLITUDES = st.floats(0.002, 0.3)  # half a weight step to 76 of 255
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(AMPLITUDES, AMPLITUDES, st.floats(1, 16))
 def test_additive_amplitudes_are_held_within_1_percent(a_plus, a_minus, peak):
     lowered = stdp(a_plus=a_plus, a_minus=a_minus, peak=peak).lower(UNIT, MS)
@@ -161,7 +160,7 @@ def test_additive_amplitudes_are_held_within_1_percent(a_plus, a_minus, peak):
     assert held_amplitude(lowered, "y1") == pytest.approx(-a_minus, rel=0.0101)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(AMPLITUDES, AMPLITUDES, st.integers(0, 255))
 def test_soft_bounds_are_held_within_1_percent(a_plus, a_minus, weight):
     lowered = stdp(a_plus=a_plus, a_minus=a_minus, variant="soft").lower(UNIT, MS)
@@ -176,7 +175,7 @@ def test_multiplicative_depression_is_proportional_to_the_weight():
     assert held_amplitude(lowered, "y1", weight=100) == pytest.approx(-0.012 * 100 / 255, rel=0.0101)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.floats(0.02, 0.3), st.floats(0.02, 0.3))
 def test_nearest_pairs_are_held_by_traces_that_every_spike_saturates(a_plus, a_minus):
     lowered = stdp(a_plus=a_plus, a_minus=a_minus, variant="nearest").lower(UNIT, MS)
@@ -185,7 +184,7 @@ def test_nearest_pairs_are_held_by_traces_that_every_spike_saturates(a_plus, a_m
     assert held_amplitude(lowered, "y1") == pytest.approx(-a_minus, rel=0.0101)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(AMPLITUDES, AMPLITUDES, st.sampled_from(("additive", "multiplicative", "soft", "nearest")))
 def test_notes_tell_the_truth(a_plus, a_minus, variant):
     lowered = stdp(a_plus=a_plus, a_minus=a_minus, variant=variant).lower(UNIT, MS)
@@ -200,14 +199,14 @@ def test_notes_tell_the_truth(a_plus, a_minus, variant):
     assert notes["a_plus"].error == pytest.approx(notes["a_plus"].held / notes["a_plus"].asked - 1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(AMPLITUDES, st.floats(1, 16))
 def test_traces_hold_their_peak(a_plus, peak):
     trace = stdp(a_plus=a_plus, peak=peak).lower(UNIT, MS).rule.traces["x1"]
     assert (trace.ii + trace.fi / 256) * peak <= 127
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(0.05, 0.3))
 def test_traces_use_their_bits(a_plus):
     trace = stdp(a_plus=a_plus, peak=4).lower(UNIT, MS).rule.traces["x1"]
@@ -220,7 +219,7 @@ def test_an_impulse_without_a_fraction_is_preferred():
     assert sum(trace.fi == 0 for trace in impulses) > len(impulses) / 2
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(0.01, 1.0))
 def test_a_trace_that_enters_twice_is_scaled_twice(coefficient):
     square = Term("a", "y0", coefficient, (IdealFactor("x1"), IdealFactor("x1")))
@@ -273,7 +272,7 @@ def test_graded_instar_is_the_rule_of_an_online_k_means():
     assert rule.graded_trace == "overwrite"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.floats(0.01, 1.0), st.floats(0.05, 2.0))
 def test_the_instar_goal_is_held_better_than_its_rate(eta, gain):
     lowered = instar(eta=eta, gain=gain).lower(UNIT, MS)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -166,7 +166,6 @@ def test_a_silence_is_counted_to_its_end_and_survives_a_restore() -> None:
         assert other.now == 70_000
 
 
-@settings(deadline=None)
 @given(st.floats(0.5, 13_000.0), st.integers(1, 65535))
 def test_factors_hold_any_silence(tau: float, steps: int) -> None:
     held = ShortTerm(1, factors(tau), factors(0.0))

@@ -54,7 +54,7 @@ SECTIONS: dict[str, list[str]] = {
         "neuromorph.report.Entry",
     ],
     "Running": [
-        "neuromorph.session.open", "neuromorph.session.run", "neuromorph.session.Session", "neuromorph.state.State",
+        "neuromorph.open.open", "neuromorph.open.run", "neuromorph.session.Session", "neuromorph.state.State",
         "neuromorph.store.Store", "neuromorph.store.Stored", "neuromorph.store.StoredProgram",
     ],
     "Traces and comparison": [

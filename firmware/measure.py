@@ -28,7 +28,7 @@ else:
 import neuromorph as nm
 from neuromorph.image import without_metadata
 from neuromorph.plasticity import STDP, ThresholdAdaptation
-from neuromorph.session import Stimulus
+from neuromorph.stimulus import Stimulus
 from neuromorph.units import ms
 from neuromorph_mcu.boards import FIRMWARE
 from neuromorph_mcu.firmware import Firmware

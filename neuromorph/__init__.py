@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from neuromorph.inputs import Poisson, SpikeArray, SpikeTrain
     from neuromorph.network import Network
     from neuromorph.neurons import LIF, LIFReset, TernaryLIF
+    from neuromorph.open import open, run  # noqa: A004
     from neuromorph.program import Program
-    from neuromorph.session import Session, open, run  # noqa: A004
+    from neuromorph.session import Session
     from neuromorph.state import State
     from neuromorph.topology import AllToAll, Explicit, FixedInDegree, FixedProbability, OneToOne
     from neuromorph.trace import Trace
@@ -67,8 +68,9 @@ _HOMES = {
     "inputs": ("Poisson", "SpikeArray", "SpikeTrain"),
     "network": ("Network",),
     "neurons": ("LIF", "LIFReset", "TernaryLIF"),
+    "open": ("open", "run"),
     "program": ("Program",),
-    "session": ("Session", "open", "run"),
+    "session": ("Session",),
     "state": ("State",),
     "topology": ("AllToAll", "Explicit", "FixedInDegree", "FixedProbability", "OneToOne"),
     "trace": ("Trace",),
@@ -78,9 +80,9 @@ _MODULES = ("plasticity", "program", "units")
 
 
 class _Package(ModuleType):
-    """The package as a module whose functions `compare` and `compile` keep their names.
+    """The package as a module whose functions `compare`, `compile` and `open` keep their names.
 
-    The import system binds a submodule in its package when it is first imported; two have the names of public
+    The import system binds a submodule in its package when it is first imported; these have the names of public
     functions.
     """
 

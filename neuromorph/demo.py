@@ -11,7 +11,7 @@ import numpy as np
 from neuromorph.compile import compile as compile_network
 from neuromorph.examples.digits import Digits, Score
 from neuromorph.lockstep import Outcome, Run, check
-from neuromorph.session import open as open_session
+from neuromorph.open import open as open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from neuromorph.graph import Graph
     from neuromorph.program import Program
     from neuromorph.report import Section
     from neuromorph.store import Stored
     from neuromorph.trace import Gap
 
-__all__ = ["Accounting", "Backend", "Engine", "Pacing", "Storing", "Target"]
+__all__ = ["Accounting", "Backend", "Engine", "GraphEngine", "Pacing", "Storing", "Target"]
 
 
 class Engine(Protocol):
@@ -59,6 +63,19 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free the machine. May be called twice."""
+
+
+class GraphEngine(Engine, Protocol):
+    """What an engine that computes in floats has besides: it runs the graph itself, in the units of the description."""
+
+    def load_graph(self, graph: Graph, program: Program) -> None:
+        """Take a graph, and the program made from it for its names."""
+
+    def read(self, name: str, variable: str) -> NDArray[np.float64]:
+        """A state variable."""
+
+    def write(self, name: str, variable: str, values: object) -> None:
+        """Set a state variable."""
 
 
 @runtime_checkable

@@ -13,9 +13,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from neuromorph.durations import steps_of
 from neuromorph.errors import NeuromorphError, ValidationError
 from neuromorph.program import Program
-from neuromorph.session import steps_of
 from neuromorph.stimulus import Stimulus
 from neuromorph.validate import nearest
 

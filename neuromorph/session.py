@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neuromorph.durations import PERIOD_MOST, microseconds_of, steps_of
 from neuromorph.engine import Accounting, Engine, Storing
 from neuromorph.errors import NeuromorphError, TargetError, UnsupportedError, ValidationError
 from neuromorph.program import Program
@@ -23,53 +23,17 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from neuromorph.engine import Engine, Pacing
-    from neuromorph.graph import Graph
-    from neuromorph.network import Network
+    from neuromorph.engine import GraphEngine, Pacing
     from neuromorph.report import Section
     from neuromorph.store import Store, Stored
     from neuromorph.trace import Gap, Trace
 
-__all__ = ["Pace", "Progress", "Session", "Stimulus", "open", "run", "steps_of"]
+__all__ = ["Pace", "Progress", "Session"]
 
 Pace = Literal["free", "real"]
 Progress = Callable[[int, int], None]
 """Called with the steps done in this run and their total."""
 MAX_STEP = (1 << 32) - 1
-_PERIOD_MOST = 1000
-"""Seconds of a step at pace real."""
-
-
-def steps_of(duration: float, dt: float) -> int:
-    """Number of steps of a duration in seconds.
-
-    Raises
-    ------
-    ValidationError
-        It is not a finite, whole, non-negative number of steps.
-    """
-    steps = duration / dt
-    if not math.isfinite(steps) or steps < 0:
-        raise ValidationError(f"duration = {duration!r} s must be finite and not negative")
-    if abs(steps - round(steps)) > 1e-6 * max(1.0, steps):
-        near = round(steps) * dt
-        raise ValidationError(
-            f"duration = {duration!r} s is not a whole number of steps of {dt:g} s; nearest: {near:g} s"
-        )
-    return round(steps)
-
-
-class GraphEngine(Engine, Protocol):
-    """What an engine that computes in floats has besides: it runs the graph itself, in the units of the description."""
-
-    def load_graph(self, graph: Graph, program: Program) -> None:
-        """Take a graph, and the program made from it for its names."""
-
-    def read(self, name: str, variable: str) -> NDArray[np.float64]:
-        """A state variable."""
-
-    def write(self, name: str, variable: str, values: object) -> None:
-        """Set a state variable."""
 
 
 class Session:
@@ -184,7 +148,7 @@ class Session:
             Program or state is too large for it.
         """
         store, dt = self.store, self.program.dt
-        period = _microseconds(dt if alone is True else float(alone))
+        period = microseconds_of(dt if alone is True else float(alone))
         steps = 0 if every is None else steps_of(every, dt)
         if every is not None and not 0 < steps <= MAX_STEP:
             raise ValidationError(f"every = {every!r} s must be at least one step ({dt:g} s) and at most {MAX_STEP}")
@@ -199,7 +163,7 @@ class Session:
         """
         engine = self.store.engine
         with self._machine("left to itself"):
-            engine.leave(_microseconds(self.program.dt if period is None else period))
+            engine.leave(microseconds_of(self.program.dt if period is None else period))
         self.close()
 
     @contextmanager
@@ -293,9 +257,9 @@ class Session:
             return 0
         if not hasattr(self.engine, "gaps"):  # asked so, as an engine may be wrapped in another
             raise UnsupportedError(f"{self.target} has no clock that steps could follow: pace='real' is for boards")
-        found = _microseconds(self.program.dt if period is None else period)
+        found = microseconds_of(self.program.dt if period is None else period)
         if not found:
-            raise ValidationError(f"period = {period!r} s: it must be between 1 µs and {_PERIOD_MOST} s")
+            raise ValidationError(f"period = {period!r} s: it must be between 1 µs and {PERIOD_MOST} s")
         return found
 
     def _gaps(self, recorder: Recorder) -> tuple[Gap, ...]:
@@ -458,106 +422,3 @@ def _name(obj: object) -> str:
     if not isinstance(name, str):
         raise ValidationError(f"{obj!r} is neither a name nor a population, projection or modulator of a network")
     return name
-
-
-def _microseconds(seconds: float) -> int:
-    """A period of steps; 0 for none."""
-    if not math.isfinite(seconds) or not 0 <= seconds <= _PERIOD_MOST or 0 < seconds < 1e-6:
-        raise ValidationError(f"a step of {seconds!r} s: it must be between 1 µs and {_PERIOD_MOST} s")
-    return round(seconds * 1e6)
-
-
-def open(  # noqa: A001
-    program: Program | Network | Graph, target: str = "cpu", *, attach: bool = False, profile: str | None = None
-) -> Session:
-    """Start a machine and put a program on it.
-
-    Parameters
-    ----------
-    program : Program, Network or Graph
-        A network is compiled for `target` first.
-    target : str
-        Name of the machine; ``neuromorph targets`` lists them.
-    attach : bool
-        The machine holds this program already, stored on it or left by an earlier session: go on with its state and
-        step. A run of its own is stopped.
-    profile : str, optional
-        Numbers that a network is compiled to, "loihi2" if not given (see `neuromorph.compile`).
-
-    Returns
-    -------
-    Session
-        At step 0, or at that of the machine; use it in a ``with`` statement.
-
-    Raises
-    ------
-    TargetError
-        No such target, or something that it needs is missing; says how to get it. It holds no program to attach to, or
-        another one.
-    CapacityError, UnsupportedError
-        The program does not fit the target.
-    """
-    from neuromorph.targets import find
-
-    backend, chosen = find(target)
-    held, graph, sources = _prepared(program, target, chosen.numbers == "float", profile)
-    engine = backend.open(chosen)
-    try:
-        if attach:
-            _attach(engine, held)
-        elif graph is None:
-            engine.load(held.image)
-        else:
-            cast("GraphEngine", engine).load_graph(graph, held)
-        return Session(held, engine, "integer" if graph is None else "float", sources)
-    except BaseException:
-        engine.close()
-        raise
-
-
-def _attach(engine: Engine, program: Program) -> None:
-    if not isinstance(engine, Storing):
-        raise UnsupportedError(f"{engine.target} begins anew in each session: attach=True is for boards")
-    engine.attach(program.digest)
-
-
-def _prepared(
-    program: Program | Network | Graph, target: str, floats: bool, profile: str | None
-) -> tuple[Program, Graph | None, Mapping[str, Any]]:
-    """The program, the graph for a machine that computes in floats, and what inputs send by themselves."""
-    if isinstance(program, Program):
-        if profile not in (None, program.profile):
-            raise ValidationError(
-                f"{program.name!r} is compiled already, in profile {program.profile!r}; compile its network with "
-                f"profile={profile!r}"
-            )
-        if floats:
-            raise TargetError(
-                f"{target} computes the network itself in floats: open it with the network, not a program"
-            )
-        return program, None, {}
-    from neuromorph.compile import compile as compile_network
-    from neuromorph.elaborate import elaborate
-    from neuromorph.graph import Graph
-
-    held = compile_network(program, target=target, profile=profile or "loihi2")
-    if isinstance(program, Graph):
-        return held, program if floats else None, {}
-    return held, elaborate(program) if floats else None, program.sources
-
-
-def run(
-    program: Program | Network | Graph,
-    target: str = "cpu",
-    *,
-    duration: float | None = None,
-    steps: int | None = None,
-    inputs: Mapping[Any, Any] | Stimulus | None = None,
-    progress: Progress | None = None,
-    profile: str | None = None,
-    pace: Pace = "free",
-    period: float | None = None,
-) -> Trace:
-    """Run a network or program from step 0 on a machine and return the trace; see `open` and `Session.run`."""
-    with open(program, target, profile=profile) as session:
-        return session.run(duration, steps=steps, inputs=inputs, progress=progress, pace=pace, period=period)

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
+from neuromorph.durations import steps_of
 from neuromorph.engine import Engine, Target
 from neuromorph.program import Program
-from neuromorph.session import Pace, Session, steps_of
+from neuromorph.session import Pace, Session
 from neuromorph.stimulus import Stimulus
 
 if TYPE_CHECKING:

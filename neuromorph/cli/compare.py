@@ -67,8 +67,8 @@ def command(
     all values are equal, 1 if any differs, 2 if it could not run.
     """
     from neuromorph import models
+    from neuromorph.durations import steps_of
     from neuromorph.lockstep import check
-    from neuromorph.session import steps_of
 
     names = [name.strip() for name in targets.split(",") if name.strip()]
     found = [models.find(name, seed) for name in model]
@@ -92,7 +92,7 @@ def command(
 def _runs(found: list[Model], targets: list[str], patches: tuple[Patch, ...], profile: str | None) -> list[Run]:
     """Every model on every target, compiled once for all of them."""
     from neuromorph.lockstep import Run
-    from neuromorph.session import open as open_session
+    from neuromorph.open import open as open_session
     from neuromorph.targets import find
 
     unknown = [patch.target for patch in patches if patch.target not in targets]

@@ -52,11 +52,11 @@ def command(model: str | None, list_examples: bool, as_json: bool, **options: An
 
 
 def _run(model: Model, as_json: bool, options: dict[str, Any]) -> None:
+    from neuromorph.durations import steps_of
     from neuromorph.errors import NeuromorphError
     from neuromorph.files import check_directory
+    from neuromorph.open import open as open_session
     from neuromorph.plots import check_plot
-    from neuromorph.session import open as open_session
-    from neuromorph.session import steps_of
     from neuromorph.state import State
 
     for key in ("output", "save_state"):

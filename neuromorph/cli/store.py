@@ -42,7 +42,7 @@ def command(model: str | None, target: str, verb: str | None, as_json: bool, **o
 
 def _persist(model: str, target: str, options: dict[str, Any]) -> Stored:
     from neuromorph import models
-    from neuromorph.session import open as open_session
+    from neuromorph.open import open as open_session
     from neuromorph.state import State
 
     state = State.load(options["load_state"]) if options["load_state"] else None

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from neuromorph.durations import steps_of
 from neuromorph.errors import ValidationError
 from neuromorph.inputs import gather
-from neuromorph.session import steps_of
 from neuromorph.stimulus import Stimulus
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ class Machine:
         """The network on this machine, at step 0; what its inputs send by themselves comes with it."""
         from neuromorph.compile import compile as compile_network
         from neuromorph.models import rounding_for
-        from neuromorph.session import open as open_session
+        from neuromorph.open import open as open_session
         from neuromorph.targets import find
 
         held = list(self.held_by or (self.target,))

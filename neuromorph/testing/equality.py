@@ -11,7 +11,8 @@ import numpy as np
 
 from neuromorph.compare import compare
 from neuromorph.records import Events
-from neuromorph.session import Session, Stimulus
+from neuromorph.session import Session
+from neuromorph.stimulus import Stimulus
 from neuromorph.testing.programs import (
     COLUMNS,
     MANAGED,

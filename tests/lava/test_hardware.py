@@ -17,10 +17,10 @@ import neuromorph_lava
 from neuromorph.compare import compare
 from neuromorph.errors import UnsupportedError
 from neuromorph.inputs import SpikeTrain
+from neuromorph.open import run as run_on
 from neuromorph.program import Population, Probe, Program, Projection, build
 from neuromorph.rule import Factor, Product, Rule, Trace
 from neuromorph.session import Session
-from neuromorph.session import run as run_on
 from neuromorph.worker.engine import WorkerEngine
 from neuromorph.worker.process import Worker
 from neuromorph_lava.backend import ENVIRONMENT

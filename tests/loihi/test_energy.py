@@ -9,9 +9,9 @@ import pytest
 
 from neuromorph.cli import main
 from neuromorph.inputs import SpikeTrain
+from neuromorph.open import open as open_session
 from neuromorph.program import Population, Program, build
 from neuromorph.rule import Factor, Product, Rule, Trace
-from neuromorph.session import open as open_session
 from neuromorph_loihi import LOIHI_1, estimate
 from tests.loihi.conftest import dense, limited
 

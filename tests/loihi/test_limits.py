@@ -15,10 +15,10 @@ from neuromorph.compile import compile as compile_network
 from neuromorph.errors import CapacityError, UnsupportedError
 from neuromorph.network import Network
 from neuromorph.neurons import LIF
+from neuromorph.open import open as open_session
 from neuromorph.plasticity import STDP
 from neuromorph.program import Population, Program, Projection, build
 from neuromorph.rule import Factor, Product, Rule, Trace
-from neuromorph.session import open as open_session
 from neuromorph_loihi import LOIHI_1, LOIHI_2, Chip, Limit, place
 from neuromorph_loihi.engine import LoihiEngine
 from tests.loihi.conftest import dense, limited

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from neuromorph.durations import steps_of
 from neuromorph.errors import LinkError, TargetError, ValidationError
 from neuromorph.program import Program
-from neuromorph.session import Session, steps_of
+from neuromorph.session import Session
 from neuromorph.trace import Spikes, States
 
 Started = Callable[..., Session]

@@ -10,7 +10,8 @@ import pytest
 
 import neuromorph as nm
 from neuromorph.program import Program
-from neuromorph.session import Session, Stimulus
+from neuromorph.session import Session
+from neuromorph.stimulus import Stimulus
 from neuromorph.testing.programs import Draw
 
 TARGETS = ("cpu:ref", "cpu", "mcu:m4", "mcu:m0")

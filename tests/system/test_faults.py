@@ -15,8 +15,9 @@ import pytest
 import neuromorph as nm
 from neuromorph.errors import CapacityError, ImageError, LinkError, NeuromorphError, ValidationError
 from neuromorph.program import Population, Probe, Program, Projection, build
-from neuromorph.session import Session, Stimulus
+from neuromorph.session import Session
 from neuromorph.state import State
+from neuromorph.stimulus import Stimulus
 from neuromorph.testing.programs import draw
 
 Machine = Callable[[Program, str], Session]

@@ -17,8 +17,9 @@ from neuromorph.examples.digits import STEPS, Digits
 from neuromorph.plasticity import Custom, IntrinsicPlasticity, ShortTermPlasticity, ThresholdAdaptation, TraceSpec
 from neuromorph.program import Population, Probe, Program, Projection, build
 from neuromorph.rule import Factor, Product, Rule, Trace
-from neuromorph.session import Session, Stimulus
+from neuromorph.session import Session
 from neuromorph.state import State, items
+from neuromorph.stimulus import Stimulus
 from neuromorph.testing.programs import Draw, draw
 from neuromorph.units import Hz, ms
 

@@ -7,13 +7,15 @@ is a drug that also releases dopamine directly (Redish 2004). A response is the 
 reward on, minus that of the 200 ms before.
 
 Mechanism. Cue synapses onto the cells have an eligibility of coincidences (0.99 s). Dopamine above a set level makes it
-weight, below it takes weight away, in a window that opens 0.3 s after the cue (Yagishita et al. 2014); a large weight
-decays when it is used. A delay line of 34 cells, which the cue starts, inhibits the dopamine cells from 0.3 s on, and
-learns by inhibitory STDP (Vogels et al. 2011, tau 20 ms) when they fire more than usual.
+weight, below it takes weight away, in a window that opens 0.3 s after the cue (Yagishita et al. 2014), so that dopamine
+of the cue's own response does not count; a large weight decays when it is used. A delay line of 34 cells, which the cue
+starts, inhibits the dopamine cells from 0.3 s on, and learns by inhibitory STDP (Vogels et al. 2011, tau 20 ms) when
+they fire more than usual.
 
 Parameters. Published: the window, tau 20 ms, about 1 s of eligibility. Fitted: learning rates, amplitudes, dopamine's
-time constant (0.1 s), its level. Trials follow each other every 2 s, about ten times faster than in experiments; times
-within a trial are not compressed.
+time constant (0.1 s) and level (what the cells release at 11 Hz), the rate that the line aims at (14 Hz). Scales fill
+the bits of an integer machine, so that it learns as real numbers do: what a product drops there acts as a higher level.
+Trials follow each other every 2 s, about ten times faster than in experiments; times within a trial are not compressed.
 
 Controls. "off": learning is switched off; 10 trials of each part, for nothing changes. "yoked": as many cues and
 rewards, each reward at a random time of its trial; tested with paired trials, and hardly devalued. "cancellable": the
@@ -63,7 +65,7 @@ def network(size: Size = "full", learning: bool = True, direct: bool = True) -> 
         net.connect(part, part, weights=2.0, topology=along, delay=STEP * ms, name=f"along_{part.name}")
     last = nm.Explicit([FIRST - 1], [0])
     net.connect(early, line, weights=2.0, topology=last, delay=STEP * ms, name="early_to_line")
-    window = net.modulator(sources={early: 1.0, line: 1.0}, tau=0.1, full_scale=4.0, name="window")
+    window = net.modulator(sources={line: 1.0}, tau=0.1, full_scale=3.1, name="window")
     some = nm.Explicit(*np.nonzero(np.random.default_rng(1).random((NOISE, CELLS)) < 0.5))
     for circuit in CIRCUITS:
         cell = nm.LIF(tau_m=20 * ms, tau_s=15 * ms, v_th=1.0, bias=0.55, refractory=5 * ms)
@@ -71,13 +73,13 @@ def network(size: Size = "full", learning: bool = True, direct: bool = True) -> 
         sources: dict[nm.Input | nm.Population, float] = {cells: 1.0 / CELLS}
         if circuit == "drug" and direct:
             sources[reward] = 0.15
-        dopamine = net.modulator(sources=sources, tau=0.1, full_scale=8.1, name=f"{circuit}_dopamine")
-        learn = Custom(  # 17 of 127 steps of dopamine: what the cells release at 11 Hz
-            dw="2^-2*u4*(da - 17)*window*t - 2^-7*x0*w*w", dt="2^-2*y0*x1 - 2^-4*u4*t",
-            traces={"x1": TraceSpec(impulse=20, tau=20 * ms)},
-            modulators={"da": dopamine, "window": window}, w_max=0.16, epoch=EPOCH * ms,
+        dopamine = net.modulator(sources=sources, tau=0.1, full_scale=4.0, name=f"{circuit}_dopamine")
+        learn = Custom(  # 35 of 127 steps of dopamine: what the cells release at 11 Hz
+            dw="3*2^-7*u4*(da - 35)*window*t - 2^-7*x0*w*w", dt="2^-1*y0*x1 - 2^-4*u4*t",
+            traces={"x1": TraceSpec(impulse=80, tau=20 * ms)},
+            modulators={"da": dopamine, "window": window}, w_max=0.2, epoch=EPOCH * ms,
         )  # fmt: skip
-        predict = InhibitorySTDP(eta=0.03, tau=20 * ms, target_rate=14 * Hz, w_max=1.4, epoch=EPOCH * ms)
+        predict = InhibitorySTDP(eta=0.015, tau=20 * ms, target_rate=14 * Hz, w_max=1.6, epoch=EPOCH * ms)
         net.connect(noise, cells, weights=0.06, topology=some, name=f"{circuit}_noise")
         net.connect(cue, cells, weights=0.03, plasticity=learn, name=f"{circuit}_cue")
         net.connect(line, cells, weights=0.0, plasticity=predict, name=f"{circuit}_line")

@@ -8,7 +8,9 @@ import pytest
 import neuromorph as nm
 from neuromorph import lab
 from neuromorph.errors import CapacityError, UnsupportedError, ValidationError
+from neuromorph.lab import cue_conditioning
 from neuromorph.lab.base import Enough, Machine
+from neuromorph.units import ms
 
 LONG: frozenset[str] = frozenset({"consolidation", "engram", "extinction"})
 """Experiments that take over 10 s: ``neuromorph lab run --all`` runs them."""
@@ -86,3 +88,21 @@ def test_compare_tells_steps_and_differences() -> None:
     assert not lab.compare("stdp-window", other, steps=2000).equal
     with pytest.raises(ValidationError, match="at least 1 step"):
         lab.compare("release", other, steps=0)
+
+
+@pytest.mark.parametrize("target", ["cpu", "cpu:float"])
+def test_dopamine_of_the_response_to_a_cue_is_over_when_the_cue_synapses_learn(target: str) -> None:
+    """Their window opens 0.3 s after the cue: a response that pays itself would grow without a reward."""
+    cue = {"start": nm.SpikeTrain([1], [0])}
+    with Machine(target).open(cue_conditioning.network()) as bench:
+        bench.run(280 * ms, cue)
+        assert bench.session.read("window", "m") == 0
+        bench.run(100 * ms)
+        assert bench.session.read("window", "m") > 0
+
+
+def test_cue_conditioning_fits_the_integers_without_a_warning() -> None:
+    """Scales that clip or round shift the level of dopamine that learning turns at."""
+    report = nm.compile(cue_conditioning.network(), target="cpu").report
+    assert report is not None
+    assert not report.warnings

@@ -409,6 +409,7 @@ class Damaged:
         found = look(client)
         if found is not None:
             known[found] = "at step 0"
+        known[Found(digest(image_of(1)), 0)] = "the program before, at step 0"  # both of its states are damaged, too
         return cls(port, begin, known)
 
     def used(self, first: int) -> np.ndarray:

@@ -229,7 +229,7 @@ class Rig:
             engine.close()
             raise TargetError(
                 f"{self.id}: the board at {self.entry.url} has the number {hello.uid.hex()}, the hardware map says "
-                f"{self.entry.uid}: it is another board (`neuromorph boards scan --merge` corrects the map)"
+                f"{self.entry.uid}: it is another board (`neuromorph boards scan --merge` adds it to the map)"
             )
         return engine
 

@@ -44,7 +44,8 @@ class Entry:
     uid : str
         The board's own number in hex, as its HELLO says it; checked when it is opened.
     usb : str
-        ``VID:PID:serial`` of its USB port, by which the port is found whatever its name is today.
+        ``VID:PID:serial`` of its USB port, by which the port is found whatever its name is today; where several ports
+        have the same one, `transport` says which it is.
     transport : str
         The port: ``serial:///dev/ttyACM0``, ``/dev/ttyACM0`` or any URL of pyserial.
     baud : int
@@ -195,10 +196,15 @@ def _port(table: Mapping[str, Any]) -> tuple[str, str]:
     if table.get("usb"):
         from pytest_neuromorph.scan import usb_ports
 
-        found = {port.usb: port.device for port in usb_ports()}
-        if table["usb"] in found:
-            return found[table["usb"]], ""
-        return url, f"not plugged in: no USB port {table['usb']}"
+        found = [port.device for port in usb_ports() if port.usb == table["usb"]]
+        if len(found) == 1:
+            return found[0], ""
+        if not found:
+            return url, f"not plugged in: no USB port {table['usb']}"
+        # A name by this id is no help: it is that of the one that was plugged in last.
+        if "/by-id/" not in url and Path(url).resolve() in [Path(device).resolve() for device in found]:
+            return url, ""
+        return url, f"{len(found)} ports have the USB id {table['usb']}: name one as its transport: {', '.join(found)}"
     if url.startswith("/") and not Path(url).exists():
         return url, f"not plugged in: there is no {url}"
     return url, ""

@@ -44,14 +44,18 @@ def usb_ports() -> tuple[Port, ...]:
         from serial.tools.list_ports import comports
     except ImportError as error:
         raise TargetError("serial ports need pyserial: pip install 'neuromorph[mcu]'") from error
-    stable = {str(link.resolve()): str(link) for link in Path("/dev/serial/by-id").glob("*")}
+    ports = sorted((port for port in comports() if port.vid is not None), key=lambda port: str(port.device))
+    ids = [usb_id(port.vid, port.pid, port.serial_number) for port in ports]
     return tuple(
-        Port(
-            stable.get(port.device, port.device), usb_id(port.vid, port.pid, port.serial_number), port.description or ""
-        )
-        for port in sorted(comports(), key=lambda port: str(port.device))
-        if port.vid is not None
+        Port(_stable_name(port.device, ids.count(usb) == 1), usb, port.description or "")
+        for port, usb in zip(ports, ids, strict=True)
     )
+
+
+def _stable_name(device: str, alone: bool, folder: Path = Path("/dev/serial")) -> str:
+    """The name that stays; of several with one id, that of the socket: by its id the system finds but one of them."""
+    links = (folder / ("by-id" if alone else "by-path")).glob("*")
+    return next((str(link) for link in sorted(links) if str(link.resolve()) == device), device)
 
 
 def usb_id(vid: int, pid: int | None, serial: str | None) -> str:
@@ -88,7 +92,7 @@ def scan(ports: Iterable[Port], asking: Callable[[str], Hello] = ask) -> tuple[F
 def merged(path: Path | None, found: Iterable[Found]) -> tuple[str, tuple[str, ...]]:
     """A hardware map with the boards that were found.
 
-    What people wrote in it stays, their comments too: a board that is known by its USB id, its own number or its port
+    What people wrote in it stays, their comments too: a board that is known by its own number, its USB id or its port
     gets the port of today and its number; an unknown one is added at the end; one that was not found is left alone.
 
     Parameters
@@ -115,12 +119,13 @@ def merged(path: Path | None, found: Iterable[Found]) -> tuple[str, tuple[str, .
         old = path.read_text(encoding="utf-8")
     document = tomlkit.parse(old)
     tables: Any = document.get("board", tomlkit.aot())
-    changes = []
+    found, changes = tuple(found), []
+    usbs = [one.port.usb for one in found]
     for one in found:
         if one.hello is None:
             continue
         fresh = _fields(one.port, one.hello)
-        table = next((t for t in tables if _same(t, fresh)), None)
+        table = next((t for t in tables if _same(t, fresh, alone=usbs.count(one.port.usb) == 1)), None)
         if table is None:
             fresh = {"id": _new_id(one, [str(t["id"]) for t in tables]), **fresh}
             table = tomlkit.table()
@@ -144,11 +149,14 @@ def _fields(port: Port, hello: Hello) -> dict[str, str]:
     return {key: value for key, value in fields.items() if value}
 
 
-def _same(table: Any, fresh: dict[str, str]) -> bool:
-    """Whether an entry of the map is this board: by its USB id or number; by its port only where it has neither."""
-    known = [key for key in ("usb", "uid") if table.get(key) and fresh.get(key)]
-    if known:
-        return any(table[key] == fresh[key] for key in known)
+def _same(table: Any, fresh: dict[str, str], alone: bool) -> bool:
+    """Whether an entry of the map is this board.
+
+    By its number where both have one; else by its USB id, if it is `alone` with it; else by its port.
+    """
+    for key in ("uid", "usb") if alone else ("uid",):
+        if table.get(key) and fresh.get(key):
+            return bool(table[key] == fresh[key])
     return bool(table.get("transport", "").removeprefix("serial://") == fresh["transport"].removeprefix("serial://"))
 
 

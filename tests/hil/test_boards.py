@@ -164,6 +164,58 @@ def test_merging_keeps_what_people_wrote_and_follows_a_board_to_its_new_port(
     assert merged(path, [moved, new]) == (text, ())
 
 
+ADAPTERS = (("/dev/ttyUSB0", 0x403, 0x6001, "A50285BI"), ("/dev/ttyUSB1", 0x403, 0x6001, "A50285BI"))
+"""Cheap adapters all have the same serial number."""
+
+
+@pytest.mark.parametrize("uids", [(b"\1", b"\2"), (b"", b"")], ids=["with numbers", "without"])
+def test_two_boards_on_adapters_with_one_usb_id_stay_two(
+    tmp_path: Path, ports: Callable[..., None], uids: tuple[bytes, bytes]
+) -> None:
+    ports(*ADAPTERS)
+    path = tmp_path / "boards.toml"
+    found = [Found(port, hello(uid=uid)) for port, uid in zip(usb_ports(), uids, strict=True)]
+    text, changes = merged(path, found)
+    assert len(changes) == 2
+    path.write_text(text)
+    assert [(b.url, b.missing) for b in read_map(path)] == [("/dev/ttyUSB0", ""), ("/dev/ttyUSB1", "")]
+    assert merged(path, found) == (text, ())
+
+
+def test_a_board_keeps_its_entry_on_another_adapter_and_a_new_one_on_its_adapter_gets_its_own(
+    tmp_path: Path, ports: Callable[..., None]
+) -> None:
+    ports()
+    path = tmp_path / "boards.toml"
+    path.write_text(merged(None, [Found(Port("/dev/a", "0403:6001:A"), hello(uid=b"\1"))])[0])
+    text, changes = merged(path, [Found(Port("/dev/b", "0403:6001:B"), hello(uid=b"\1"))])
+    assert changes == ("pico-a: usb = 0403:6001:B", "pico-a: transport = serial:///dev/b")
+    path.write_text(text)
+    _, changes = merged(path, [Found(Port("/dev/b", "0403:6001:B"), hello(uid=b"\2"))])
+    assert changes == ("new: pico-b at /dev/b",)
+
+
+def test_a_usb_id_that_two_ports_have_finds_none_of_them(tmp_path: Path, ports: Callable[..., None]) -> None:
+    path = tmp_path / "boards.toml"
+    path.write_text('[[board]]\nid = "a"\nusb = "0403:6001:A50285BI"\ntransport = "/dev/serial/by-id/adapter"\n')
+    ports(*ADAPTERS)
+    (board,) = read_map(path)
+    assert board.missing == (
+        "2 ports have the USB id 0403:6001:A50285BI: name one as its transport: /dev/ttyUSB0, /dev/ttyUSB1"
+    )
+
+
+def test_ports_that_share_an_id_are_named_by_their_socket(tmp_path: Path) -> None:
+    from pytest_neuromorph.scan import _stable_name
+
+    for folder in ("by-id", "by-path"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "link").symlink_to("/dev/ttyUSB1")
+    assert _stable_name("/dev/ttyUSB1", True, tmp_path) == f"{tmp_path}/by-id/link"
+    assert _stable_name("/dev/ttyUSB1", False, tmp_path) == f"{tmp_path}/by-path/link"
+    assert _stable_name("/dev/ttyUSB0", False, tmp_path) == "/dev/ttyUSB0"
+
+
 def test_two_boards_without_serial_numbers_get_two_names() -> None:
     text, _ = merged(None, [Found(Port(f"/dev/tty{k}"), hello(uid=b"")) for k in range(2)])
     assert 'id = "pico"' in text

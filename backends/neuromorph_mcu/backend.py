@@ -80,7 +80,7 @@ class McuBackend:
         return tuple(own.target for own in _own())
 
     def find(self, name: str) -> Target | None:
-        """A board that comes along, or ``mcu:<port>`` with any port of pyserial (``/dev/ttyACM0``, ``COM3``, a URL)."""
+        """A board that comes along, or ``mcu:<port>`` with a port of pyserial, ``/dev/ttyACM0?baud=9600`` or a URL."""
         known = _find(name)
         if known is not None:
             return known.target

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qsl
 
 from neuromorph.errors import TargetError
 
-__all__ = ["BAUD", "open_port"]
+__all__ = ["BAUD", "baud_of", "open_port"]
 
 BAUD = 921_600
 _HANDLERS = "neuromorph_mcu.urls"
 _POLL = 0.02
 """Seconds after which a silent port gives control back; well under the shortest retransmission time."""
+
+
+def baud_of(port: str, default: int = BAUD) -> tuple[str, int]:
+    """The port and its bits per second, of ``/dev/ttyACM0?baud=115200``; a URL's options are its own.
+
+    Raises
+    ------
+    TargetError
+        Another option than `baud`, or one that is no number.
+    """
+    device, asked, query = port.partition("?")
+    if not asked or "://" in port:
+        return port, default
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    baud = options.pop("baud", "")
+    if options or not baud.isdecimal() or not int(baud):
+        raise TargetError(f"the port {port}: a port's one option is its bits per second, e.g. {device}?baud=115200")
+    return device, int(baud)
 
 
 def open_port(url: str, baud: int = BAUD) -> Any:
@@ -20,15 +39,17 @@ def open_port(url: str, baud: int = BAUD) -> Any:
     Parameters
     ----------
     url : str
-        ``/dev/ttyACM0``, ``COM3``, ``socket://host:port``, ``nmemu://unicorn_m4`` or any other of pyserial's URLs.
+        ``/dev/ttyACM0``, ``/dev/ttyACM0?baud=115200``, ``COM3``, ``socket://host:port``, ``nmemu://unicorn_m4`` or any
+        other of pyserial's URLs.
     baud : int
-        Bits per second, where the port has such a thing.
+        Bits per second, where the port has such a thing and does not say it itself.
 
     Raises
     ------
     TargetError
         pyserial is missing, or the port cannot be opened.
     """
+    url, baud = baud_of(url, baud)
     try:
         import serial
     except ImportError as error:

@@ -11,6 +11,7 @@ from typing import Any
 
 from neuromorph.errors import TargetError, ValidationError
 from neuromorph.validate import nearest
+from neuromorph_mcu.ports import BAUD, baud_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,7 +24,6 @@ KINDS = ("unicorn", "posix", "qemu", "serial")
 _SCHEMES = {"nmemu": "unicorn", "nmposix": "posix", "nmqemu": "qemu"}
 _ID = re.compile(r"[A-Za-z0-9_.:/?=&%@+-]+")
 _EVERYTHING = frozenset({"reset", "power", "fault_link"})
-DEFAULT_BAUD = 921_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Entry:
     uid: str = ""
     usb: str = ""
     transport: str = ""
-    baud: int = DEFAULT_BAUD
+    baud: int = BAUD
     board: str = ""
     flasher: str = ""
     flash_args: tuple[str, ...] = ()
@@ -127,8 +127,9 @@ def named(name: str) -> Entry:
         raise TargetError(f"{name} computes in floats: it has no bits to compare with cpu:ref")
     family, _, port = name.partition(":")
     if family == "mcu" and target.kind == "hardware":
-        kind = kind_of(port)
-        return Entry(name, name, kind, shared=kind == "serial", transport=port, fixtures=frozenset({"fault_link"}))
+        kind, (url, baud) = kind_of(port), baud_of(port)
+        wired = frozenset({"fault_link"})
+        return Entry(name, name, kind, shared=kind == "serial", transport=url, baud=baud, fixtures=wired)
     if family == "mcu":
         return Entry(name, name, _emulated_kind(name), fixtures=_EVERYTHING, missing=backend.available(target))
     return Entry(name, name, family, missing=backend.available(target))

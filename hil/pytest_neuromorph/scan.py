@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neuromorph.errors import NeuromorphError, TargetError
+from neuromorph.errors import LinkError, NeuromorphError, TargetError
+from neuromorph_mcu.ports import BAUD, baud_of
 from pytest_neuromorph.locks import hold
-from pytest_neuromorph.roster import DEFAULT_BAUD, Entry, kind_of, read_map
+from pytest_neuromorph.roster import Entry, kind_of, read_map
 
 if TYPE_CHECKING:
     from neuromorph_mcu.messages import Hello
@@ -18,6 +19,8 @@ __all__ = ["Found", "Port", "merged", "scan", "usb_ports"]
 
 _PATIENCE = 3.0
 """Seconds that a port has to answer: opening one resets many boards, and their boot loaders wait a moment."""
+_BAUDS = (BAUD, 115_200)
+"""Bits per second that the firmware for one board or another uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +34,11 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A port that was asked: who answered, or why nobody did."""
+    """A port that was asked: who answered, and at how many bits per second; or why nobody did."""
 
     port: Port
     hello: Hello | None = None
+    baud: int = BAUD
     problem: str = ""
 
 
@@ -63,27 +67,49 @@ def usb_id(vid: int, pid: int | None, serial: str | None) -> str:
     return f"{vid:04X}:{pid or 0:04X}:{serial or ''}"
 
 
-def ask(url: str, baud: int = DEFAULT_BAUD) -> Hello:
-    """What the board at a port says about itself; a NeuromorphError if there is none, or somebody else has it."""
+def ask(name: str, bauds: Sequence[int] = ()) -> tuple[Hello, int]:
+    """What the board at a port says about itself, and at how many bits per second.
+
+    Parameters
+    ----------
+    name : str
+        The port.
+    bauds : sequence of int
+        Bits per second to try, one after the other; of a device that does not name its own all that are usual.
+
+    Raises
+    ------
+    NeuromorphError
+        Nobody answers, or somebody else has it.
+    """
     from neuromorph_mcu.client import Client
     from neuromorph_mcu.link import Timing
     from neuromorph_mcu.ports import open_port
 
-    entry = Entry(url, f"mcu:{url}", kind_of(url), transport=url)
+    url, baud = baud_of(name)
+    tried = bauds or (_BAUDS if name == url and "://" not in name else (baud,))
+    entry, problems = Entry(url, f"mcu:{url}", kind_of(url), transport=url), []
     with hold(entry.key, url, "neuromorph boards scan"):
-        port = open_port(url, baud)
+        port = open_port(url, tried[0])
         try:
-            return Client(port, url, Timing(lost=_PATIENCE)).hello
+            for baud in tried:
+                port.baudrate = baud
+                try:
+                    return Client(port, url, Timing(lost=_PATIENCE)).hello, baud
+                except LinkError as error:
+                    problems.append(f"{error} (at {baud} baud)" if len(tried) > 1 else str(error))
         finally:
             port.close()
+    raise LinkError("; ".join(problems))
 
 
-def scan(ports: Iterable[Port], asking: Callable[[str], Hello] = ask) -> tuple[Found, ...]:
+def scan(ports: Iterable[Port], asking: Callable[[str], tuple[Hello, int]] = ask) -> tuple[Found, ...]:
     """Ask who is at each port."""
     found = []
     for port in ports:
         try:
-            found.append(Found(port, asking(port.device)))
+            hello, baud = asking(port.device)
+            found.append(Found(replace(port, device=baud_of(port.device)[0]), hello, baud))
         except NeuromorphError as error:
             found.append(Found(port, problem=str(error)))
     return tuple(found)
@@ -124,7 +150,7 @@ def merged(path: Path | None, found: Iterable[Found]) -> tuple[str, tuple[str, .
     for one in found:
         if one.hello is None:
             continue
-        fresh = _fields(one.port, one.hello)
+        fresh = _fields(one)
         table = next((t for t in tables if _same(t, fresh, alone=usbs.count(one.port.usb) == 1)), None)
         if table is None:
             fresh = {"id": _new_id(one, [str(t["id"]) for t in tables]), **fresh}
@@ -132,6 +158,8 @@ def merged(path: Path | None, found: Iterable[Found]) -> tuple[str, tuple[str, .
             tables.append(table)
             changes.append(f"new: {fresh['id']} at {one.port.device}")
         else:
+            if "baud" in table:
+                fresh["baud"] = one.baud
             changes += [f"{table['id']}: {k} = {v}" for k, v in fresh.items() if table.get(k) != v and k != "board"]
             fresh = {k: v for k, v in fresh.items() if k != "board" or k not in table}
         for key, value in fresh.items():
@@ -142,14 +170,17 @@ def merged(path: Path | None, found: Iterable[Found]) -> tuple[str, tuple[str, .
     return tomlkit.dumps(document), tuple(changes)
 
 
-def _fields(port: Port, hello: Hello) -> dict[str, str]:
-    uid = hello.uid.hex() if any(hello.uid) else ""
+def _fields(one: Found) -> dict[str, Any]:
+    """What is known of a board that answered; bits per second where they are not the usual ones."""
+    assert one.hello is not None
+    port, uid = one.port, one.hello.uid.hex() if any(one.hello.uid) else ""
     url = f"serial://{port.device}" if "://" not in port.device else port.device
-    fields = {"uid": uid, "usb": port.usb, "board": hello.board, "transport": url}
+    baud = one.baud if one.baud != BAUD else 0
+    fields = {"uid": uid, "usb": port.usb, "board": one.hello.board, "transport": url, "baud": baud}
     return {key: value for key, value in fields.items() if value}
 
 
-def _same(table: Any, fresh: dict[str, str], alone: bool) -> bool:
+def _same(table: Any, fresh: dict[str, Any], alone: bool) -> bool:
     """Whether an entry of the map is this board.
 
     By its number where both have one; else by its USB id, if it is `alone` with it; else by its port.

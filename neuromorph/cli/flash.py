@@ -53,7 +53,7 @@ def _answer(url: str, baud: int) -> str:
     from pytest_neuromorph.scan import ask
 
     try:
-        hello = ask(url, baud)
+        hello, _ = ask(url, [baud])
     except NeuromorphError:
         return ""
     return f"{hello.board} {hello.build}"

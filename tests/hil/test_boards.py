@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,7 @@ from neuromorph.cli import main
 from neuromorph.errors import LinkError, TargetError, ValidationError
 from pytest_neuromorph.flashers import FLASHERS, plan
 from pytest_neuromorph.roster import Entry, choose, offers, read_map
-from pytest_neuromorph.scan import Found, Port, merged, scan, usb_ports
+from pytest_neuromorph.scan import Found, Port, ask, merged, scan, usb_ports
 
 for _module in ("serial", "filelock", "tomlkit"):
     pytest.importorskip(_module, reason="needs the extra hil: pip install 'neuromorph[hil]'")
@@ -134,11 +135,49 @@ def test_a_scan_asks_everyone_and_tells_who_did_not_answer() -> None:
     def ask(device: str) -> Any:
         if device == "b":
             raise LinkError("no answer to HELLO within 3 s")
-        return hello()
+        return hello(), 921_600
 
     found = scan([Port("a"), Port("b")], ask)
     assert found[0].hello.board == "pico"  # type: ignore[union-attr]
     assert (found[1].hello, found[1].problem) == (None, "no answer to HELLO within 3 s")
+
+
+@pytest.fixture
+def slow_board(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every port leads to one emulated board, which understands 115200 baud only."""
+    pytest.importorskip("unicorn", reason="needs the extra mcu: pip install 'neuromorph[mcu]'")
+    from neuromorph_mcu.urls.protocol_nmemu import Serial
+
+    class Slow(Serial):
+        def write(self, data: Any) -> int:
+            return super().write(data if self.baudrate == 115_200 else b"\x55" * len(data))
+
+    monkeypatch.setattr(
+        "neuromorph_mcu.ports.open_port", lambda _url, baud: Slow("nmemu://unicorn_m0", baud, timeout=0.02)
+    )
+
+
+@pytest.mark.usefixtures("slow_board")
+def test_a_board_at_another_baud_rate_is_found_and_the_map_says_so(tmp_path: Path, ports: Callable[..., None]) -> None:
+    ports()
+    (found,) = scan([Port("/dev/ttyACM9")])
+    assert (found.problem, found.baud) == ("", 115_200)
+    path = tmp_path / "boards.toml"
+    path.write_text(merged(None, [found])[0])
+    (board,) = read_map(path)
+    assert (board.url, board.baud) == ("/dev/ttyACM9", 115_200)
+    text, changes = merged(path, [replace(found, baud=921_600)])
+    assert changes == (f"{board.id}: baud = 921600",)
+    assert "baud = 921600" in text
+
+
+@pytest.mark.usefixtures("slow_board")
+def test_a_port_that_names_its_baud_rate_is_asked_at_that_one() -> None:
+    named, wrong = scan([Port("/dev/ttyACM9?baud=115200"), Port("/dev/ttyACM9?baud=9600")])
+    assert (named.problem, named.port.device, named.baud) == ("", "/dev/ttyACM9", 115_200)
+    assert wrong.problem.count("no answer") == 1
+    (silent,) = scan([Port("/dev/ttyACM9")], lambda name: ask(name, [9600, 19_200]))
+    assert "(at 9600 baud); " in silent.problem
 
 
 def test_merging_keeps_what_people_wrote_and_follows_a_board_to_its_new_port(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from neuromorph.errors import LinkError
+from neuromorph.errors import LinkError, TargetError
+from neuromorph.targets import find
 from neuromorph_mcu.engine import McuEngine
 from neuromorph_mcu.link import Timing
+from neuromorph_mcu.ports import baud_of, open_port
 
 if TYPE_CHECKING:
     from tests.mcu.conftest import Kit
@@ -104,3 +108,32 @@ def test_a_line_that_breaks_is_an_error_in_bounded_time(server: Server, kit: Kit
     engine.close()
     assert out
     assert records.startswith(bytes(out))
+
+
+def test_a_port_may_name_its_baud_rate() -> None:
+    assert baud_of("/dev/ttyACM0") == ("/dev/ttyACM0", 921_600)
+    assert baud_of("COM3?baud=115200", 57_600) == ("COM3", 115_200)
+    assert baud_of("nmposix://?rate=9600") == ("nmposix://?rate=9600", 921_600)  # a URL's options are its own
+    for wrong in ("?baud=fast", "?baud=0", "?baud", "?parity=even", "?baud=9600&parity=even"):
+        with pytest.raises(TargetError, match=r"e.g. /dev/ttyACM0\?baud=115200"):
+            baud_of(f"/dev/ttyACM0{wrong}")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs pseudo-terminals")
+def test_a_port_is_opened_at_the_baud_rate_that_it_names() -> None:
+    import termios
+
+    host, board = os.openpty()
+    try:
+        port = open_port(f"{os.ttyname(board)}?baud=115200")
+        assert termios.tcgetattr(board)[5] == termios.B115200
+        port.close()
+    finally:
+        os.close(host)
+        os.close(board)
+
+
+def test_a_target_may_name_its_baud_rate() -> None:
+    backend, target = find("mcu:/dev/no-such-port?baud=115200")
+    with pytest.raises(TargetError, match=r"cannot open the port /dev/no-such-port:"):
+        backend.open(target)

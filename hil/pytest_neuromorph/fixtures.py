@@ -59,20 +59,23 @@ def board(request: pytest.FixtureRequest, _nm_rig: Rig) -> Iterator[Rig]:
     if least and 0 < rig.memory < least:
         pytest.skip(f"{rig.id} has {rig.memory} bytes of memory, the test needs {least}")
     rig.clear()
-    # "board" itself is recorded for all tests, also for those that never get to a board.
-    request.node.user_properties.extend((key, value) for key, value in facts(rig).items() if key != "board")
+    # "board" itself is recorded for all tests, also for those that never get to a board; faults when the test is over.
+    properties = request.node.user_properties
+    properties.extend((key, value) for key, value in facts(rig).items() if key not in ("board", "faults"))
     yield rig
-    if rig.suspect:  # it does not answer, and the test has said so
-        return
+    if rig.faults:
+        properties.append(("faults", rig.faults))
+    trouble = {}
     try:
-        trouble = rig.trouble()
-        request.node.user_properties.extend((f"link.{name}", n) for name, n in sorted(rig.counters().items()))
-        rig.heal()
+        if not rig.suspect:  # else it does not answer, and the test has said so
+            trouble = rig.trouble()
+            properties.extend((f"link.{name}", n) for name, n in sorted(rig.counters().items()))
     except NeuromorphError:
         rig.suspect = True
         if not rig.disturbed:  # else the test has left it so: it reset the board, or disturbed the line
             raise
-        return
+    finally:
+        rig.heal()
     if trouble:
         listed = ", ".join(f"{name}: {n}" for name, n in trouble.items())
         pytest.fail(
@@ -92,8 +95,8 @@ def facts(rig: Rig) -> dict[str, str]:
     found = {"board": rig.id, "target": rig.target}
     if hello is not None:
         found |= {"uid": hello.uid.hex(), "firmware": f"{hello.board} {hello.build}".strip(), "core": hello.core}
-    if rig.rules.fault:
-        found["seed"] = rig.rules.fault.partition(":")[0]
+    if rig.faults:
+        found["faults"] = rig.faults
     return found
 
 
@@ -196,9 +199,9 @@ def _explain(item: pytest.Item, bench: Bench, difference: Any) -> tuple[str, Pat
     from pytest_neuromorph.verdict import examine
 
     rig, handle = bench.rig, bench.handle
-    counters = rig.counters()
     only = handle if handle is not None and len(handle.calls) == 1 and difference.b is handle.traces[-1] else None
-    first, history = examine(difference, only)
+    with rig.uncounted() as counters:
+        first, history = examine(difference, only)
     named = facts(rig)
     page = render(difference, first, history, Facts(item.nodeid, replay(item), named, counters))
     folder = chosen(item.config).report

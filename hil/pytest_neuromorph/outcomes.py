@@ -12,19 +12,24 @@ from pytest_neuromorph.plugin import RIG, entry_of
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from pytest_neuromorph.rig import Rig
+
 _WHY = pytest.StashKey[str]()
 _NOTE = "the board or its link failed, not the test; it was tried twice"
 
 
-def _is(kind: str, error: BaseException | None) -> bool:
-    """Whether an error is of the infrastructure, or says that a board is locked; without importing what nobody used."""
+def _is(error: BaseException | None, module: str, name: str) -> bool:
+    """Whether an error is of a class, without importing what nobody used."""
     import sys
 
-    if kind == "locked":
-        module = sys.modules.get("pytest_neuromorph.locks")
-        return module is not None and isinstance(error, module.Locked)
-    module = sys.modules.get("neuromorph.errors")
-    return module is not None and isinstance(error, (module.LinkError, module.TargetError))
+    return module in sys.modules and isinstance(error, getattr(sys.modules[module], name))
+
+
+def _is_infrastructure(error: BaseException | None, rig: Rig | None) -> bool:
+    """A broken link, or a machine that failed; what a machine refuses that still answers is the test's own affair."""
+    if _is(error, "neuromorph.errors", "LinkError"):
+        return True
+    return _is(error, "neuromorph.errors", "TargetError") and not (rig is not None and rig.answers())
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -70,12 +75,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     error = call.excinfo.value if call.excinfo else None
     if entry_of(item) is None:
         return report
-    if _is("locked", error):
+    if _is(error, "pytest_neuromorph.locks", "Locked"):
         report.outcome, report.nm_locked = "skipped", True
         report.longrepr = (str(item.path), item.location[1] or 0, f"Skipped: {error}")
-    elif report.failed and _is("infrastructure", error):
+        return report
+    rig: Rig | None = (getattr(item, "funcargs", None) or {}).get(RIG)
+    if report.failed and rig and rig.faults:
+        report.sections.append(("faults on the line", f"{rig.faults} (as --nm-fault takes them)"))
+    if report.failed and _is_infrastructure(error, rig):
         item.stash[_WHY] = str(error)
-        rig = getattr(item, "funcargs", None) and item.funcargs.get(RIG)  # type: ignore[attr-defined]
         if rig:
             rig.suspect = True
         report.sections.append(("infrastructure", _NOTE))

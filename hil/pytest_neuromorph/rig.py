@@ -169,14 +169,23 @@ class Rig:
     def close(self) -> None:
         """Free the machine; `engine` opens it again."""
         engine, self._engine = self._engine, None
+        # A real board goes on counting when its port is opened anew; an emulated one ends with it.
+        self._count_anew(*(("host_",) if self.entry.kind == "serial" else ("host_", "board_")))
         if engine is not None:
             with suppress(NeuromorphError, OSError):
                 engine.close()
 
+    def answers(self) -> bool:
+        """Whether the machine is open and still answers."""
+        try:
+            return self._engine is not None and self._engine.now() >= 0
+        except (NeuromorphError, OSError):
+            return False
+
     def _open(self) -> Engine:
         if self.entry.missing:
             raise TargetError(f"{self.id}: {self.entry.missing}")
-        faults = self._fault or (parse_fault(self.rules.fault) if self.rules.fault and self.link else {})
+        faults = self._present_faults()
         if not self.entry.flasher or self.rules.flash == "never" or self._flashed:
             return self._connect(faults)
         self._flashed = True
@@ -249,12 +258,29 @@ class Rig:
         return self.target.partition(":")[0] == "mcu"
 
     def counters(self) -> dict[str, int]:
-        """Counters of both ends of the link since the test began; empty for machines without one."""
+        """Counters of both ends of the link since the test began, or since that end was last started anew in it.
+
+        Empty for machines without a link.
+        """
         if not self.link or self._engine is None:
             return {}
         now = {k: n for k, n in self._engine.counters().items() if k.startswith(("board_", "host_"))}
-        # A board that was reset meanwhile counts from 0 again.
-        return {k: n - self._base.get(k, 0) if n >= self._base.get(k, 0) else n for k, n in now.items()}
+        for end in ("board_", "host_"):
+            if any(n < self._base.get(k, 0) for k, n in now.items() if k.startswith(end)):
+                self._count_anew(end)  # a reset that nobody here has asked for
+        return {k: n - self._base.get(k, 0) for k, n in now.items()}
+
+    def _count_anew(self, *ends: str) -> None:
+        """These ends of the link count from 0 again."""
+        self._base = {k: n for k, n in self._base.items() if not k.startswith(ends)}
+
+    @contextmanager
+    def uncounted(self) -> Iterator[dict[str, int]]:
+        """What the link does while the context is open does not count; gives the counters before it."""
+        before = self.counters()
+        yield before
+        with suppress(NeuromorphError):  # whoever uses the link next will say so
+            self._base = {k: self._base.get(k, 0) + n - before.get(k, 0) for k, n in self.counters().items()}
 
     def clear(self) -> None:
         """Count from now on."""
@@ -279,19 +305,28 @@ class Rig:
 
         The line is opened anew: what was on the board is gone if it is an emulated one.
         """
-        self._fault = {"seed": str(seed), **{name: f"{value:g}" for name, value in faults.items()}}
+        pairs = ",".join(f"{name}={value}" for name, value in faults.items())
+        self._fault = parse_fault(f"{seed}:{pairs}" if pairs else str(seed))
         self.disturbed = True
         self.close()
         self.check()
-        pairs = ",".join(f"{k}={v}" for k, v in self._fault.items() if k != "seed")
-        return f"{seed}:{pairs}" if pairs else str(seed)
+        return self.faults
+
+    @property
+    def faults(self) -> str:
+        """The faults on the line as `--nm-fault` takes them; empty if it is a good one."""
+        found = self._present_faults()
+        pairs = ",".join(f"{k}={v}" for k, v in found.items() if k != "seed")
+        return ":".join(filter(None, (found.get("seed"), pairs)))
+
+    def _present_faults(self) -> dict[str, str]:
+        return self._fault or (parse_fault(self.rules.fault) if self.rules.fault and self.link else {})
 
     def heal(self) -> None:
-        """A good line again."""
+        """A good line again, or as good as the run wants it; it is opened by the next `check`."""
         if self._fault:
             self._fault = {}
             self.close()
-            self.check()
 
     # ------------------------------------------------------------------------------------------ the board
 
@@ -299,6 +334,7 @@ class Rig:
         """Press reset and greet the board again; sessions from before are over."""
         self.disturbed = True
         engine: Any = self.engine
+        self._count_anew("host_", "board_")
         engine.reset_board()
 
     def press_reset(self) -> None:
@@ -307,14 +343,16 @@ class Rig:
         port = getattr(self.engine, "port")  # noqa: B009 (engines without a port have no reset)
         for level in (True, False, True):
             port.dtr = level
+        self._count_anew("board_")
 
     def switch(self, on: bool) -> None:
         """Switch the board's power; sessions from before are over."""
         self.disturbed = True
         if not on:
             self.close()
+            self._count_anew("board_")
         if self.entry.power:
             words = [word.replace("{action}", "on" if on else "off") for word in shlex.split(self.entry.power)]
             run_program(self.id, words, _POWER_LIMIT)
         if on:
-            self._engine = self._connect(self._fault, _RETURN if self.entry.power else 0.0)
+            self._engine = self._connect(self._present_faults(), _RETURN if self.entry.power else 0.0)

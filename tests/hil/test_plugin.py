@@ -227,6 +227,99 @@ def test_a_line_with_faults_is_an_error_of_the_board(suite: Suite) -> None:
     result.stdout.fnmatch_lines(["*the link had faults that nobody asked for (board_c*"])
 
 
+def test_faults_end_with_their_test_however_it_ends(suite: Suite, pytester: pytest.Pytester) -> None:
+    """They pass, fail, break the line for good, or are misspelt: the next test has a good line, and faults are told."""
+    result = suite(
+        """
+        def test_passes(fault_link, board):
+            assert fault_link(seed=3, corrupt=1e-3, disconnect_at=1234567) == "3:corrupt=0.001,disconnect_at=1234567"
+
+        def test_fails(fault_link):
+            fault_link(seed=4, drop=1e-3)
+            assert False
+
+        def test_breaks(fault_link, deploy):
+            fault_link(seed=5, disconnect_at=400)
+            deploy(network())
+
+        def test_misspelt(fault_link):
+            fault_link(corupt=1e-3)
+
+        def test_next(board, deploy, run, reference, assert_traces_equal):
+            assert board.faults == ""
+            deploy(network())
+            got = run(0.1, inputs=INPUTS)
+            assert_traces_equal(reference(), got)
+            assert sum(n for name, n in board.counters().items() if name.endswith("_err")) == 0
+        """,
+        "--nm-target", "mcu:m4", "-rA", "--junitxml", "out.xml",
+    )  # fmt: skip
+    assert re.findall(r"^(PASSED|FAILED|ERROR) test_it.py::test_(\w+)", result.stdout.str(), re.MULTILINE) == [
+        ("PASSED", "passes"), ("PASSED", "next"), ("ERROR", "breaks"), ("FAILED", "fails"), ("FAILED", "misspelt"),
+    ]  # fmt: skip
+    result.stdout.fnmatch_lines(["*unknown fault 'corupt'; there are seed, corrupt,*"])
+    result.stdout.fnmatch_lines(["*faults on the line*", "5:disconnect_at=400 *"])
+    tests = ET.parse(pytester.path / "out.xml").getroot().iter("testcase")
+    told = {t.get("name"): [p.get("value") for p in t.iter("property") if p.get("name") == "faults"] for t in tests}
+    assert list(told.values()) == [
+        ["3:corrupt=0.001,disconnect_at=1234567"], ["4:drop=0.001"], ["5:disconnect_at=400"], [], [],
+    ]  # fmt: skip
+
+
+def test_faults_of_the_whole_run_are_on_the_line_after_power_and_told(suite: Suite) -> None:
+    result = suite(
+        """
+        def test_it(board, power):
+            assert board.faults == "7:corrupt=1e-4"
+            power.cycle()
+            assert "corrupt=1e-4" in board.engine.port.port
+            assert False
+        """,
+        "--nm-target", "mcu:m4", "--nm-fault", "7:corrupt=1e-4",
+    )  # fmt: skip
+    assert outcomes(result) == {"failed": 1}
+    result.stdout.fnmatch_lines(["*>*assert False*", "*faults on the line*", "7:corrupt=1e-4 *"])
+
+
+def test_what_a_board_refuses_is_the_verdict_of_the_test(suite: Suite) -> None:
+    """After a reset the program is gone: the test has forgotten to deploy again, and the board is well."""
+    result = suite(
+        """
+        def test_it(deploy, run, reset):
+            deploy(network())
+            reset()
+            run(0.01)
+        """,
+        "--nm-target", "mcu:m4",
+    )  # fmt: skip
+    assert outcomes(result) == {"failed": 1}
+    result.stdout.fnmatch_lines(["*mcu:m4 holds no program*"])
+    result.stdout.no_fnmatch_line("*not the test*")
+
+
+def test_counters_begin_anew_with_the_line(suite: Suite) -> None:
+    """An emulated board starts with its line; what was counted before does not go off what is counted then."""
+    result = suite(
+        """
+        def test_first(deploy, run):
+            deploy(network())
+            for _ in range(10):
+                run(0.01)
+
+        def test_second(board, deploy, run, fault_link):
+            fault_link(seed=1)
+            deploy(network())
+            for _ in range(20):
+                run(0.01)
+            counted, all_of_them = board.counters(), board.engine.counters()
+            for name in ("board_frames_in", "host_frames_out"):
+                assert 0 <= all_of_them[name] - counted[name] <= 3
+        """,
+        "--nm-target", "mcu:m4",
+    )  # fmt: skip
+    assert outcomes(result) == {"passed": 2}
+
+
 def test_the_second_board_is_not_the_one_that_the_map_means(suite: Suite, hardware: Callable[..., Path]) -> None:
     hardware(1, uid='"00112233445566778899aabbccddeeff"')
     result = suite(THREE_LINES)

@@ -15,6 +15,7 @@ from neuromorph.validate import check_profile, nearest
 
 if TYPE_CHECKING:
     from neuromorph.network import Network
+    from neuromorph.profiles import Profile
     from neuromorph.program import Program
 
 __all__ = ["PASSES", "compile", "run_passes"]
@@ -31,7 +32,7 @@ def compile(  # noqa: A001
     *,
     targets: Iterable[str | Target] | None = None,
     profile: str = "loihi2",
-    rounding: Literal["synapse", "shared"] = "synapse",
+    rounding: Literal["synapse", "shared"] | None = None,
     deadline: float | None = None,
     counter: int = 0,
     print_after: str | Iterable[str] = (),
@@ -50,8 +51,9 @@ def compile(  # noqa: A001
         Whose limits to respect; "cpu" if neither is given. A name is looked up in the installed backends.
     profile : str
         Numbers of the machine: "loihi2" (8-bit weights, 7-bit traces) or "wide" (16 bits; own engines only).
-    rounding : str
-        "synapse": independent stochastic rounding of every synapse; "shared": one number for all, as Lava's.
+    rounding : str, optional
+        "synapse": independent stochastic rounding of every synapse; "shared": one number for all, as Lava's. If not
+        given, "synapse", unless a rule is to run on a target that has shared rounding only.
     deadline : float, optional
         Seconds that a step may take (whole microseconds, 1e-6..1000): a board that knows its speed refuses a program
         whose worst step takes longer by the estimate of `Report.cost`.
@@ -81,7 +83,7 @@ def compile(  # noqa: A001
     if target is not None and targets is not None:
         raise ValidationError("give target or targets, not both")
     numbers = check_profile(profile)
-    if rounding not in ("synapse", "shared"):
+    if rounding not in (None, "synapse", "shared"):
         raise ValidationError(f"rounding {rounding!r} is unknown; {nearest(rounding, ('synapse', 'shared'))}")
     if rounding == "shared" and not numbers.shared:
         raise ValidationError(f"profile {profile!r} has no shared rounding; leave out rounding='shared'")
@@ -90,7 +92,8 @@ def compile(  # noqa: A001
         raise ValidationError("targets is empty; name at least one, such as 'cpu'")
     graph = net if isinstance(net, Graph) else _elaborate(net)
     found = tuple(_target(t) for t in wanted)
-    state = State(graph, found, profile, rounding, deadline_us=_microseconds(deadline), counter=counter)
+    held = rounding or _rounding(graph, found, numbers)
+    state = State(graph, found, profile, held, deadline_us=_microseconds(deadline), counter=counter)
     program = run_passes(state, passes, print_after=print_after, on_pass=on_pass).program
     if program is None:
         raise ValidationError("the pipeline made no program: it needs the pass 'emit'")
@@ -128,6 +131,13 @@ def _microseconds(deadline: float | None) -> int:
     if not 1e-6 <= deadline <= 1000 or abs(deadline * 1e6 - round(deadline * 1e6)) > 1e-6 * deadline * 1e6:
         raise ValidationError(f"deadline = {deadline!r} s must be whole microseconds from 1e-6 to 1000 s, or None")
     return round(deadline * 1e6)
+
+
+def _rounding(graph: Graph, targets: tuple[Target, ...], numbers: Profile) -> Literal["synapse", "shared"]:
+    """That of all targets, for weights that are learned."""
+    learns = any(projection.rule is not None for projection in graph.projections)
+    lacks = any(target.numbers == "integer" and "synapse_rounding" not in target.features for target in targets)
+    return "shared" if learns and lacks and numbers.shared else "synapse"
 
 
 def _target(target: str | Target) -> Target:

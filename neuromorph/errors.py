@@ -35,6 +35,11 @@ class ValidationError(NeuromorphError, ValueError):
     """A parameter, shape or value that cannot be right, refused where it was written."""
 
 
+def pointed(text: str, column: int) -> str:
+    """A rule's text with a mark below a column, counted from 0."""
+    return f"at column {column + 1}:\n  {text}\n  {' ' * column}^"
+
+
 class RuleError(ValidationError):
     """A learning rule that does not parse or cannot be meant.
 
@@ -48,7 +53,7 @@ class RuleError(ValidationError):
 
     def __init__(self, message: str, text: str, column: int) -> None:
         self.text, self.column = text, column
-        super().__init__(f"{message}, at column {column + 1}:\n  {text}\n  {' ' * column}^")
+        super().__init__(f"{message}, {pointed(text, column)}")
 
 
 class UnsupportedError(NeuromorphError):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from neuromorph.durations import steps_of
 from neuromorph.errors import NeuromorphError, ValidationError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from neuromorph.network import Network
     from neuromorph.trace import Trace
 
-__all__ = ["Model", "examples", "find", "recorded_inputs", "rounding_for", "with_weight"]
+__all__ = ["Model", "examples", "find", "recorded_inputs", "with_weight"]
 
 DEFAULT_SEED = 1
 DEFAULT_DURATION = 1.0
@@ -85,12 +85,10 @@ class Model:
             return self.program
         from neuromorph.compile import compile as compile_network
 
-        network, held = cast("Network", self.source), list(targets)
         return compile_network(
-            network,
-            targets=held,
+            cast("Network", self.source),
+            targets=list(targets),
             profile=profile or "loihi2",
-            rounding=rounding_for(held),
             print_after=print_after,
             deadline=deadline,
             counter=counter,
@@ -106,13 +104,6 @@ class Model:
         """What its inputs send to a program up to step `stop`, or to the end that its author means if that is later."""
         end = 0 if self.duration is None else steps_of(self.duration, program.dt)
         return Stimulus.of(program, self.inputs, max(stop, end))
-
-
-def rounding_for(targets: Sequence[str]) -> Literal["synapse", "shared"]:
-    """Independent rounding of each synapse, unless a target has one random number for all, as Lava does."""
-    from neuromorph.targets import find as find_target
-
-    return "synapse" if all("synapse_rounding" in find_target(name)[1].features for name in targets) else "shared"
 
 
 def check_held(program: Program, targets: Sequence[str]) -> None:

@@ -58,6 +58,10 @@ class Bar:
         value = measures[self.measure]
         return bool(value >= self.limit if self.relation == ">=" else value <= self.limit)
 
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {"measure": self.measure, "relation": self.relation, "limit": self.limit, "text": self.text}
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -163,10 +167,7 @@ class Outcome:
         return {
             "name": self.experiment.name, "target": self.target, "size": self.size, "passed": self.passed,
             "measures": dict(self.results["experiment"].measures),
-            "bar": [
-                {"measure": b.measure, "relation": b.relation, "limit": b.limit, "text": b.text}
-                for b in self.experiment.bars
-            ],
+            "bar": [bar.to_dict() for bar in self.experiment.bars],
             "control": {name: dict(self.results[name].measures) for name in self.experiment.controls},
         }  # fmt: skip
 
@@ -276,14 +277,13 @@ class Machine:
     def open(self, net: Network) -> Iterator[Bench]:
         """The network on this machine, at step 0; what its inputs send by themselves comes with it."""
         from neuromorph.compile import compile as compile_network
-        from neuromorph.models import rounding_for
         from neuromorph.open import open as open_session
         from neuromorph.targets import find
 
         held = list(self.held_by or (self.target,))
         source: Any = net
         if find(self.target)[1].numbers != "float":
-            source = compile_network(net, targets=held, rounding=rounding_for(held))
+            source = compile_network(net, targets=held)
         with open_session(source, self.target) as session:
             session.sources.update(net.sources)
             yield Bench(session, self)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from neuromorph.errors import UnsupportedError
 from neuromorph.image import features
+from neuromorph.language import format_products
 from neuromorph.passes.base import Pass, State
+from neuromorph.plasticity.text import Custom
 from neuromorph.program import Population, Probe, Program, Projection, ScheduleEntry
+from neuromorph.rule import OLD_PERIOD_MAX
 
 if TYPE_CHECKING:
     from neuromorph.engine import Target
     from neuromorph.graph import Phase
+    from neuromorph.plasticity.base import PlasticityRule
 
 __all__ = ["ALTERNATIVES", "Legalise", "check_features"]
 
@@ -32,10 +36,7 @@ ALTERNATIVES = {
     "tags": ("synaptic tags", "use a rule of dw alone"),
     "schedule": ("a schedule", "run the phases one after the other, with a program for each"),
     "modulators": ("modulators", "use a rule that reads none, and switch it with phases"),
-    "extended_factors": (
-        "factors of two variables, with pos or on, or periods over 2^9 epochs",
-        "use a rule whose factors are a variable and a constant, and a longer epoch",
-    ),
+    "extended_factors": ("factors of two variables, functions of a factor, or periods over 2^9 epochs", ""),
     "resource_sums": ("sums of the weights onto a neuron", "use a rule without q, or bound each weight alone"),
     "short_term": ("short-term plasticity", "use static release, or weights that a rule changes"),
     "threshold_drift": ("a threshold that drifts", "use ThresholdAdaptation, whose threshold decays"),
@@ -59,8 +60,9 @@ class Legalise(Pass):
             profile=state.profile, scales=state.scales, modulators=state.modulators, deadline_us=state.deadline_us,
             counter=state.counter,
         )  # fmt: skip
+        rules = {projection.name: projection.rule for projection in graph.projections}
         for target in state.targets:
-            check_features(program, target)
+            check_features(program, target, rules)
         return replace(state, program=program)
 
 
@@ -71,8 +73,13 @@ def _entry(phase: Phase, state: State) -> ScheduleEntry:
     return ScheduleEntry(phase.step, "modulator", phase.object, value=value)
 
 
-def check_features(program: Program, target: Target) -> None:
-    """Raise UnsupportedError, with who needs it and the nearest alternative, for a feature that a target lacks."""
+def check_features(
+    program: Program, target: Target, rules: Mapping[str, PlasticityRule | None] | None = None
+) -> None:
+    """Raise UnsupportedError, with who needs it and the nearest alternative, for a feature that a target lacks.
+
+    With `rules`, those of projections as they were described, a product of a user's text is shown where it stands.
+    """
     if target.numbers != "integer":
         return
     if program.profile not in target.profiles:
@@ -84,7 +91,30 @@ def check_features(program: Program, target: Target) -> None:
         if feature not in target.features:
             what, instead = ALTERNATIVES[feature]
             where = ", ".join(map(repr, _users(program, feature))) or "the program"
+            if feature == "extended_factors":
+                what, where, instead = _extended(program, rules or {})
             raise UnsupportedError(f"target {target.name!r} does not hold {what}, needed by {where}; {instead}")
+
+
+def _extended(program: Program, rules: Mapping[str, PlasticityRule | None]) -> tuple[str, str, str]:
+    """The first product that only our own engines hold: what it has, where, and what to write instead."""
+    name, rule, product = next(
+        (name, p.rule, product)
+        for name, p in program.projections.items()
+        if p.rule is not None
+        for product in p.rule.products
+        if product.extended
+    )
+    where = f"{name!r} ({format_products([product], rule.modulators)})"
+    if product.k > OLD_PERIOD_MAX:
+        what, instead = f"a period of 2^{product.k} epochs", f"use u0 to u{OLD_PERIOD_MAX}, or a longer epoch"
+    elif any(factor.second for factor in product.factors):
+        what, instead = "factors of two variables", "use factors of a variable and a constant"
+    else:
+        what, instead = "pos, on, and sgn of traces", "use factors of a variable and a constant"
+    described = rules.get(name)
+    shown = described.show_extended() if isinstance(described, Custom) else ""
+    return what, where, f"{instead}; see {shown}" if shown else instead
 
 
 def _users(program: Program, feature: str) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
-from neuromorph.errors import RuleError, ValidationError
+from neuromorph.errors import RuleError, ValidationError, pointed
 from neuromorph.language import format_products, parse_products, product_columns, variable_columns
 from neuromorph.plasticity.base import (
     EXTENSION,
@@ -130,6 +130,15 @@ class Custom(PlasticityRule):
             x1 = self.traces.get("x1")
             if x1 is None or x1.impulse:
                 raise ValidationError("Custom.graded_trace needs x1 with impulse 0: the payload takes its place")
+
+    def show_extended(self) -> str:
+        """Where in its text the first product begins that only our own engines hold; empty if there is none."""
+        for key, products in self.products.items():
+            text = str(getattr(self, key))
+            for product, column in zip(products, product_columns(text) if text else (), strict=True):
+                if product.extended:
+                    return f"{key}, {pointed(text, column)}"
+        return ""
 
     @property
     def bound(self) -> float | None:

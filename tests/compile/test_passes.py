@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,19 @@ def test_targets_do_not_change_the_logical_program(learner: Graph, anything: Tar
 
 def test_rounding_is_part_of_the_program(learner: Graph, anything: Target) -> None:
     assert compile_graph(learner, anything, rounding="shared").rounding == "shared"
+    assert compile_graph(learner, anything).rounding == "synapse"
+
+
+def test_what_learns_on_a_target_with_shared_rounding_only_is_compiled_for_it(
+    learner: Graph, anything: Target
+) -> None:
+    alike = replace(anything, name="test:alike", features=anything.features - {"synapse_rounding"})
+    made = compile_graph(learner, targets=[anything, alike])
+    assert made.rounding == "shared"
+    assert made.digest == compile_graph(learner, anything, rounding="shared").digest
+    weights = tuple(replace(p, rule=None, w_max=None) for p in learner.projections)
+    fixed = replace(learner, projections=weights, probes=(), schedule=())
+    assert compile_graph(fixed, alike).rounding == "synapse"
 
 
 def test_discretise_alone(learner: Graph) -> None:

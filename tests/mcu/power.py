@@ -390,6 +390,12 @@ class Damaged:
         """Both programs, the second one current."""
         known = {prepare(port, image_of(1), 0): "the program before"}
         client = connect(port)
+        client.restart()
+        found = look(client)
+        if found is not None:
+            known[found] = "the program before, at step 0"  # where both of its states are damaged, too
+        port.power_on()
+        client = connect(port)
         run(client, 3)
         client.save()
         found = look(client)
@@ -409,7 +415,6 @@ class Damaged:
         found = look(client)
         if found is not None:
             known[found] = "at step 0"
-        known[Found(digest(image_of(1)), 0)] = "the program before, at step 0"  # both of its states are damaged, too
         return cls(port, begin, known)
 
     def used(self, first: int) -> np.ndarray:

@@ -255,6 +255,25 @@ def test_a_target_without_the_feature_refuses_by_name(rule, what):
     assert ";" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("dw", "column", "what", "instead"),
+    [
+        ("x0*y1 + x0*(w - y1)", 9, "factors of two variables, needed by 'syn' (x0*(w - y1))", "and a constant"),
+        ("x0*y1 - 2^-1*u12*w", 9, "a period of 2^12 epochs, needed by 'syn' (-2^-1*u12*w)", "use u0 to u9, or"),
+        ("x0*on(w)", 1, "pos, on, and sgn of traces, needed by 'syn' (x0*on(w))", "a variable and a constant"),
+    ],
+)
+def test_a_product_that_a_target_lacks_is_shown_where_it_stands(dw, column, what, instead):
+    features = frozenset({"plastic", "synapse_rounding"})
+    old = Target("old", "simulator", "integer", "without extensions", features=features)
+    rule = Custom(dw=dw, traces={"y1": TraceSpec(16, 20 * ms)})
+    with pytest.raises(UnsupportedError) as caught:
+        nm.compile(network(rule), target=old)
+    assert f"target 'old' does not hold {what}; " in str(caught.value)
+    assert instead in str(caught.value)
+    assert f"see dw, at column {column}:\n  {dw}\n" in str(caught.value)
+
+
 # -------------------------------------------------------------------------------------------------------- rules as text
 
 

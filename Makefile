@@ -64,7 +64,8 @@ fuzz: .venv/.dev
 coverage: .venv/.dev
 	$(BIN)/python -m tests.cover
 
-# Loss of power in each flash operation of updates and saves, and in pairs; bytes of the flash that turn: half an hour.
+# Loss of power in each flash operation of updates and saves, and in pairs; bytes of the flash that turn; resets of a
+# board in mid-update: half an hour.
 store-power: .venv/.dev
 	$(BIN)/python -m tests.mcu.power
 	$(BIN)/python -m tests.mcu.power --board 200

@@ -140,9 +140,7 @@ int32_t nm_run(nm_engine *e, uint32_t steps, const uint8_t *in, uint32_t in_len,
 
 /* ---- the board ---- */
 
-#ifndef POOL
 #define POOL 32768u
-#endif
 #define INPUT 4096u
 
 static nm_app app;

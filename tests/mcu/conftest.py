@@ -61,7 +61,6 @@ class BoardPort:
         self.library, self.millis, self.boots, self.silent = library, 0, 0, False
         self.from_board = b""
         self.sent = 0
-        self.reset_millis = 0
         self.reset_after: int | None = None
         """The board is reset when it has taken so many bytes."""
         self.room = 1 << 16
@@ -108,7 +107,6 @@ class BoardPort:
             data = data[: self.reset_after - self.sent]
             self.reset_after = None
             self.library.board_receive(data, len(data), self.millis)
-            self.reset_millis = self.millis
             self.reset()
             return
         self.sent += len(data)

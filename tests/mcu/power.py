@@ -2,8 +2,8 @@
 
 ``python -m tests.mcu.power`` cuts the power in each operation of an image update and of a state save, in four ways of
 leaving an operation undone, then in each pair of operations (one of the work, one of the restart and the next try), and
-turns each byte of the flash. ``--board N`` does N cuts instead, drawn at random, of the firmware as a program, at its
-pseudo-terminal. Counts are printed. ``tests/mcu/test_power.py`` draws some of it.
+turns each byte of the flash. ``--board N`` does N cuts and N resets instead, drawn at random, of the firmware as a
+program, at its pseudo-terminal. Counts are printed. ``tests/mcu/test_power.py`` draws some of it.
 """
 
 from __future__ import annotations
@@ -537,7 +537,7 @@ def main() -> None:
     """All of it, or the parts that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(_PARTS)}; all without any")
-    parser.add_argument("--board", type=int, default=0, metavar="N", help="cuts of the firmware as a program")
+    parser.add_argument("--board", type=int, default=0, metavar="N", help="cuts, and resets, of the program")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path, roomy = Path(folder), Path(folder) / "roomy"

@@ -62,11 +62,12 @@ def test_bytes_that_turn_are_told_and_cost_no_more_than_what_they_were(port: pow
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the firmware as a program needs POSIX")
 @pytest.mark.skipif(not posix_program().is_file(), reason="the firmware was not built: run `make build`")
-def test_a_process_that_loses_power_leaves_the_old_or_the_new() -> None:
+def test_a_process_that_loses_power_or_is_reset_leaves_the_old_or_the_new() -> None:
     from tests.mcu.power_board import cuts
 
     seen = cuts(4, limit=60.0)
-    assert seen.total() == 4
+    assert seen.total() == 8
+    assert seen["reset: old"] >= 2
 
 
 def test_a_cut_leaves_a_counter_that_is_as_old_or_as_new_as_the_program(port: power.PowerPort) -> None:

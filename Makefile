@@ -45,7 +45,7 @@ docs: .venv/.use build
 mutation: .venv/.dev
 	$(BIN)/python -m tests.mutation.mutate
 
-# A million frames over bad lines, uploads cut at every byte, a million bad frames to the host; ten thousand frames over
+# A million frames over bad lines, updates cut at every byte, a million bad frames to the host; ten thousand frames over
 # bad lines to boards in real time (QEMU among them); hosts that go away, or stall for 30 s: twenty-five minutes.
 soak: .venv/.dev
 	$(BIN)/python -m tests.mcu.soak

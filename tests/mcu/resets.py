@@ -35,7 +35,7 @@ from tests.mcu.power import (
     look,
     prepare,
     update,
-)  # fmt: skip
+)
 
 STEPS = 5
 """Of the new program, until it is stored."""

@@ -1,8 +1,8 @@
 """Many frames over bad lines in virtual time: each arrives exactly once, in order, and nothing stalls.
 
-``python -m tests.mcu.soak [FRAMES]`` shares a million frames among all kinds of faults and prints one line for each,
-with the token that replays it. The board is the firmware's C link, which sends back whatever comes; the host is the
-package's.
+``python -m tests.mcu.soak [FRAMES]`` shares a million frames among the kinds of faults in bytes, and a tenth of that
+among those that hit whole frames; it prints one line for each, with the token that replays it. The board is the
+firmware's C link, which sends back whatever comes; the host is the package's.
 """
 
 from __future__ import annotations
@@ -63,6 +63,14 @@ def cases(seed: int = 1) -> list[Case]:
     frames = [Case(256, Faults(seed=seed, rate=RATE, **{kind: 0.05})) for kind in FRAME_KINDS]  # type: ignore[arg-type]
     every = Faults(seed=seed, rate=RATE, corrupt=0.0025, drop=0.0025, duplicate=0.0025, insert=0.0025)
     return [*alone, *frames, Case(32, every)]
+
+
+def shares(frames: int) -> list[tuple[Case, int]]:
+    """`cases`, each with its share of `frames` where bytes are hit, or of a tenth of that where frames are."""
+    every = cases()
+    whole = [any(getattr(case.faults, kind) for kind in FRAME_KINDS) for case in every]
+    bytewise, framewise = -(-frames // whole.count(False)), -(-frames // (10 * whole.count(True)))
+    return [(case, framewise if of_frames else bytewise) for case, of_frames in zip(every, whole, strict=True)]
 
 
 def build(folder: Path, *flags: str) -> ctypes.CDLL:
@@ -130,13 +138,12 @@ def soak(library: ctypes.CDLL, case: Case, frames: int) -> Outcome:
 def main() -> None:
     """Print one line for each kind of fault."""
     frames = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    every = cases()
     began = time.monotonic()
     total = 0
     with tempfile.TemporaryDirectory() as folder:
         library = build(Path(folder))
-        for case in every:
-            done = soak(library, case, -(-frames // len(every)))
+        for case, part in shares(frames):
+            done = soak(library, case, part)
             total += done.frames
             share = done.goodput * 10 / RATE
             print(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from dataclasses import replace
 
 import pytest
 
+from neuromorph_mcu.boards import posix_program
 from neuromorph_mcu.faults import Faults, Line
-from tests.mcu.soak import STALL, Case, Pair, build, cases, soak
+from tests.mcu.soak import FRAME_KINDS, STALL, Case, Pair, build, cases, shares, soak
+from tests.mcu.soak_boards import soak as soak_board
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +47,26 @@ def test_frames_shrink_on_a_bad_line_and_grow_again(echo: ctypes.CDLL) -> None:
     talk(2000)
     assert pair.host.size == pair.host.payload_max == 256
     assert echo.echo_size() == 256
+
+
+def test_the_long_form_has_all_its_frames_where_bytes_are_hit_and_a_tenth_where_frames_are() -> None:
+    bytewise = framewise = 0
+    for case, frames in shares(1_000_000):
+        if any(getattr(case.faults, kind) for kind in FRAME_KINDS):
+            framewise += frames
+        else:
+            bytewise += frames
+    assert bytewise >= 1_000_000
+    assert framewise >= 100_000
+
+
+def test_what_a_board_moved_is_counted() -> None:
+    pytest.importorskip("serial", reason="ports need pyserial: pip install 'neuromorph[mcu]'")
+    if not posix_program().is_file():
+        pytest.skip("the firmware was not built: run `make build`")
+    said = soak_board("mcu:posix", "nmposix://", "seed=1&corrupt=0.001", 100)
+    found = re.search(r"(\d+) frames, .* ([\d.]+) kB/s, longest silence ([\d.]+) s", said)
+    assert found is not None, said
+    assert int(found[1]) >= 100
+    assert float(found[2]) > 0
+    assert 0 < float(found[3]) < STALL

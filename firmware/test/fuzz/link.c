@@ -14,6 +14,7 @@ typedef struct {
     nm_app app;
     uint32_t now;
     uint8_t seq;
+    bool deep;                      /* an image came to rule R4 */
 } board;
 
 /* What the board says must be frames that a host takes. */
@@ -26,6 +27,11 @@ static void listen(board *b)
         const int32_t got = nm_cobs_decode(frame, n - 2, frame);
         EXPECT(got >= (int32_t)(NM_FRAME_HEADER + 4u) && got <= (int32_t)NM_FRAME_MAX);
         EXPECT(nm_wire_get16(frame + 6) == (uint32_t)got - NM_FRAME_HEADER - 4u);
+        const uint8_t *answer = frame + NM_FRAME_HEADER;
+        if (frame[1] == NM_MSG_OK && answer[0] == NM_MSG_LOAD)
+            b->deep = true;
+        if (frame[1] == NM_MSG_ERROR && answer[0] == NM_MSG_LOAD && (int8_t)answer[1] == NM_E_IMAGE)
+            b->deep |= nm_wire_get32(answer + 4) >= 4;
     }
 }
 
@@ -118,7 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         listen(&b);
         b.now++;
     }
-    reached += b.app.link.count.frames_in > 1;
+    reached += b.deep;
     free(pool);
     return 0;
 }

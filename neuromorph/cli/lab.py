@@ -114,10 +114,13 @@ def text(outcome: Outcome) -> str:
 @click.argument("name")
 @click.option("--targets", default="cpu:ref,cpu,mcu", show_default=True, help="Machines, separated by commas.")
 @click.option("--size", type=click.Choice(["full", "board"]), default="board", show_default=True, help="As for run.")
-@click.option("--steps", type=click.IntRange(min=1), help="The first steps only.  [default: all]")
+@click.option("--steps", type=click.IntRange(min=1), help="As many: the first of it, or with controls and repeats.")
 @json_option
 def compare(name: str, targets: str, size: Size, steps: int | None, as_json: bool) -> int:
     """Run the experiment NAME on several machines and compare each probe, and all state after each run.
+
+    With --steps as many as that: the first of the experiment; where it has fewer its controls follow, then all of it
+    again with weights and rounding of other seeds. Without, the experiment once.
 
     Exit status 0 if all values are equal, 1 if not, 2 if it could not run.
     """
@@ -132,7 +135,7 @@ def compare(name: str, targets: str, size: Size, steps: int | None, as_json: boo
             "equal": found.equal, "differences": list(found.differences),
         })  # fmt: skip
     elif found.equal:
-        click.echo(f"equal: {name} on {', '.join(names)}, {found.steps} steps: every probe, all state")
+        click.echo(f"equal: {name} on {', '.join(names)}, {found.steps:,} steps: every probe, all state")
     else:
-        click.echo("\n".join(found.differences))
+        click.echo("\n".join(found.differences) + f"\nnot equal: {name}, {found.steps:,} steps")
     return 0 if found.equal else 1

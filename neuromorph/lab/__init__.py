@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 
 from neuromorph.errors import ValidationError
@@ -87,16 +88,20 @@ def compare(
     condition : str, optional
         A control; the experiment itself if not given.
     steps : int, optional
-        The first steps only, with the inputs of the whole; all if not given.
+        As many steps: the first of the experiment, with the inputs of the whole; where it has fewer its controls
+        follow, then all of it again with weights and rounding of other seeds. The experiment once if not given.
     """
     if steps is not None and steps < 1:
         raise ValidationError(f"steps = {steps}: compare at least 1 step, or leave it out for the whole experiment")
     experiment, taken = find(name), []
+    parts = (condition,) if condition or steps is None else (None, *experiment.controls)
     for machine in machines:
         records: list[Record] = []
-        where = replace(machine, records=records, condition=condition or "experiment", most=steps)
+        where = replace(machine, records=records, most=steps)
+        rounds = range(1) if steps is None else count()
         with suppress(Enough):
-            experiment.measure(where, condition)
+            for again, part in ((again, part) for again in rounds for part in parts):
+                experiment.measure(replace(where, condition=part or "experiment", again=again), part)
         taken.append(records)
     first = taken[0]
     found = []
@@ -105,7 +110,7 @@ def compare(
         if len(records) != len(first):
             found.append(f"{pair}: {len(first)} and {len(records)} runs")
         for k, (a, b) in enumerate(zip(first, records, strict=False)):
-            found += [f"{pair}, run {k + 1}: {line}" for line in _differences(a, b)]
+            found += [f"{pair}, run {k + 1} ({a.condition}): {line}" for line in _differences(a, b)]
     return Compared(sum(record.trace.steps for record in first), len(first), tuple(found))
 
 

@@ -254,6 +254,8 @@ class Machine:
         Takes what each run left.
     most : int, optional
         Steps in all; then `Bench.run` raises `Enough`. Needs `records`.
+    again : int
+        How often it has all run before: added to the network's seed.
     """
 
     target: str
@@ -263,6 +265,7 @@ class Machine:
     progress: Progress | None = None
     records: list[Record] | None = None
     most: int | None = None
+    again: int = 0
 
     @property
     def left(self) -> int | None:
@@ -277,13 +280,14 @@ class Machine:
     def open(self, net: Network) -> Iterator[Bench]:
         """The network on this machine, at step 0; what its inputs send by themselves comes with it."""
         from neuromorph.compile import compile as compile_network
+        from neuromorph.elaborate import elaborate
         from neuromorph.open import open as open_session
         from neuromorph.targets import find
 
         held = list(self.held_by or (self.target,))
-        source: Any = net
+        source: Any = elaborate(net, net.seed + self.again)
         if find(self.target)[1].numbers != "float":
-            source = compile_network(net, targets=held)
+            source = compile_network(source, targets=held)
         with open_session(source, self.target) as session:
             session.sources.update(net.sources)
             yield Bench(session, self)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import neuromorph as nm
 from neuromorph import lab
 from neuromorph.errors import CapacityError, UnsupportedError, ValidationError
-from neuromorph.lab import cue_conditioning
-from neuromorph.lab.base import Enough, Machine
+from neuromorph.lab import cue_conditioning, release
+from neuromorph.lab.base import Enough, Machine, Result
 from neuromorph.units import ms
 
-LONG: frozenset[str] = frozenset({"consolidation", "engram", "extinction"})
-"""Experiments that take over 10 s: ``neuromorph lab run --all`` runs them."""
-QUICK = [name for name in lab.experiments() if name not in LONG]
 
-
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", lab.experiments())
 def test_an_experiment_meets_its_bars_and_its_controls_miss_them(name: str) -> None:
     outcome = lab.run(name, lab.Machine("cpu"))
     bad = [f"{v.condition}: {v.bar.measure} = {v.value}" for v in outcome.verdicts if not v.good]
@@ -77,6 +75,29 @@ def test_a_shortened_comparison_runs_the_first_steps_of_the_whole() -> None:
         for name in full.trace:
             a, b = short.trace[name], full.trace[name]
             assert np.array_equal(a.steps, b.steps[b.steps <= short.trace.stop])
+
+
+def test_a_comparison_beyond_the_end_runs_the_controls_then_all_again_with_other_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So every experiment can be compared over as many steps as are asked for."""
+    ran: list[tuple[str, str | None, int]] = []
+
+    def measure(machine: Machine, condition: str | None) -> Result:
+        with machine.open(release.network(machine.size)) as bench:
+            ran.append((machine.target, condition, bench.session.program.seed))
+            bench.run(10 * ms)
+        return Result({})
+
+    short = replace(release.EXPERIMENT, measure=measure)
+    monkeypatch.setattr(lab, "find", lambda _: short)
+    machines = [Machine(name, "board", held_by=("cpu", "cpu:ref")) for name in ("cpu", "cpu:ref")]
+    found = lab.compare("short", machines, steps=45)
+    assert (found.steps, found.runs, found.equal) == (45, 5, True)
+    seed = release.network().seed
+    conditions = [(None, seed), ("off", seed), ("swapped", seed), (None, seed + 1), ("off", seed + 1)]
+    assert ran == [(machine.target, *each) for machine in machines for each in conditions]
+    assert lab.compare("short", machines).steps == 10
 
 
 def test_compare_tells_steps_and_differences() -> None:

@@ -213,16 +213,16 @@ def _explain(item: pytest.Item, bench: Bench, difference: Any) -> tuple[str, Pat
 
 
 def replay(item: pytest.Item) -> str:
-    """The command that runs a test again on the same board."""
-    option = item.config.getoption
+    """The command that runs a test again on the same board, in the folder in which pytest was started."""
+    option, here = item.config.getoption, item.config.invocation_params.dir
     entry: Entry = item.callspec.params[RIG]  # type: ignore[attr-defined]
     picked = chosen(item.config)
-    words = ["pytest", item.nodeid]
+    inside = item.nodeid.partition("::")[2]
+    words = ["pytest", f"{os.path.relpath(item.path, here)}::{inside}"]
     if not item.path.is_relative_to(item.config.rootpath):  # a test of an installed package
-        module = item.module.__name__  # type: ignore[attr-defined]
-        words = ["pytest", "--pyargs", f"{module}::{item.nodeid.partition('::')[2]}"]
+        words = ["pytest", "--pyargs", f"{item.module.__name__}::{inside}"]  # type: ignore[attr-defined]
     if picked.map is not None:
-        words += ["--nm-board-map", os.path.relpath(picked.map, item.config.rootpath)]
+        words += ["--nm-board-map", os.path.relpath(picked.map, here)]
     words += ["--nm-board", entry.id] if entry.shared else ["--nm-target", entry.target]
     words += [
         w
@@ -236,16 +236,17 @@ def replay(item: pytest.Item) -> str:
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest, assert_traces_equal: Callable[..., None]) -> Callable[..., None]:
-    """``golden(trace, name=None)``: the same as the trace in the file ``golden/<test>[-name].npz`` beside the test.
+    """``golden(trace, name=None)``: the same as the trace in a file ``golden/<test>.npz`` beside the test.
 
-    ``--nm-update-golden`` writes the file.
+    The file is named after the test with its parameters, but for the board: ``golden/<test>[<parameters>]-<name>.npz``.
+    ``--nm-update-golden`` writes it.
     """
 
     def check(trace: Trace, name: str | None = None) -> None:
         __tracebackhide__ = True
         from neuromorph.trace import Trace
 
-        stem = "-".join(filter(None, (getattr(request.node, "originalname", request.node.name), name)))
+        stem = "-".join(filter(None, (_without_board(request.node), name)))
         path = request.node.path.parent / "golden" / f"{stem}.npz"
         if request.config.getoption("--nm-update-golden"):
             path.parent.mkdir(exist_ok=True)
@@ -256,6 +257,16 @@ def golden(request: pytest.FixtureRequest, assert_traces_equal: Callable[..., No
             assert_traces_equal(Trace.load(path), trace)
 
     return check
+
+
+def _without_board(item: pytest.Item) -> str:
+    """The test's name with its parameters except the board, as a name of a file; no two tests have the same."""
+    from urllib.parse import quote
+
+    entry: Entry = item.callspec.params[RIG]  # type: ignore[attr-defined]
+    others = f"-{item.callspec.id}-".replace(f"-{entry.id}-", "-", 1)[1:-1]  # type: ignore[attr-defined]
+    name = str(item.originalname)  # type: ignore[attr-defined]
+    return f"{name}[{quote(others, safe='')}]" if others else name
 
 
 # ---------------------------------------------------------------------------------------------- the board itself

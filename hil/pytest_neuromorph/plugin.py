@@ -80,6 +80,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", "timeout(seconds): time limit of a test (pytest-timeout)")
     config.pluginmanager.register(fixtures, "neuromorph-fixtures")
     config.pluginmanager.register(outcomes, "neuromorph-outcomes")
+    if any(config.getoption(name) for name in ("--nm-board-map", "--nm-board", "--nm-target", "--nm-fault")):
+        chosen(config)  # what is wrong with them is told before tests are collected
 
 
 def map_of(config: pytest.Config) -> Path | None:
@@ -99,19 +101,30 @@ def chosen(config: pytest.Config) -> Chosen:
         from pytest_neuromorph.roster import choose, read_map
 
         option, path = config.getoption, map_of(config)
+        targets = [name for text in option("--nm-target") for name in text.split(",") if name]
         try:
             if option("--nm-fault"):
                 parse_fault(option("--nm-fault"))
-            targets = [name for text in option("--nm-target") for name in text.split(",") if name]
             entries = choose(read_map(path) if path else (), targets, option("--nm-board"))
         except NeuromorphError as error:
             raise pytest.UsageError(str(error)) from error
+        _insist(entries, (*targets, *option("--nm-board")), path)
         run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}-{id(config)}")
         locks = Path(option("--nm-lock-dir")) if option("--nm-lock-dir") else None
         rules = Rules(option("--nm-flash"), option("--nm-fault"), option("--nm-wait"), run, locks)
         report = config.invocation_params.dir / (option("--nm-report") or "nm-report")
         config.stash[_CHOSEN] = Chosen(entries, rules, report, path)
     return config.stash[_CHOSEN]
+
+
+def _insist(entries: tuple[Entry, ...], names: tuple[str, ...], path: Path | None) -> None:
+    """UsageError if no board of a name that the user has given is here: nothing would run, and all would be green."""
+    for name in names:
+        meant = [entry for entry in entries if name in ("all", entry.kind, entry.id, entry.target)]
+        if all(entry.missing for entry in meant):
+            why = "; ".join(f"{entry.id}: {entry.missing}" for entry in meant)
+            where = f"the hardware map {path}" if path else "a hardware map (--nm-board-map FILE, or boards.toml)"
+            raise pytest.UsageError(f"no board here is {name!r} ({why or f'{where} would have to name it'})")
 
 
 # ---------------------------------------------------------------------------------------------- which test runs where
@@ -123,9 +136,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     from pytest_neuromorph.roster import offers
 
-    wanted = _wanted(metafunc)
+    try:
+        wanted, everything = _wanted(metafunc), chosen(metafunc.config).entries
+    except pytest.UsageError as error:
+        raise pytest.Collector.CollectError(str(error)) from error  # told without a traceback
     needed = [*wanted["fixtures"], *(name for name in WIRED if name in metafunc.fixturenames)]
-    everything = chosen(metafunc.config).entries
     entries = [e for e in everything if not e.missing and offers(e, wanted["target"], needed)]
     if not entries:
         asked = " and ".join(filter(None, (str(wanted["target"] or ""), ", ".join(dict.fromkeys(needed)))))

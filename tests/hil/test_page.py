@@ -71,11 +71,19 @@ def test_a_failing_comparison_writes_a_page_that_tells_all(suite: Suite, pyteste
     assert f"again: {command}" in shown
 
 
-def test_the_command_on_the_page_repeats_the_failure(suite: Suite, pytester: pytest.Pytester) -> None:
-    suite(TEST, "--nm-target", "mine:wrong")
+def test_the_command_on_the_page_repeats_the_failure(
+    suite: Suite, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the folder in which pytest was started, whatever the root of the project is."""
+    pytester.makeini("[pytest]")
+    (pytester.path / "below").mkdir()
+    monkeypatch.chdir(pytester.path / "below")
+    suite(TEST, "../test_it.py", "--nm-target", "mine:wrong", "--nm-report", "../nm-report")
     command = re.findall(r"<pre>(.*?)</pre>", only_page(pytester))[0].replace("&#39;", "'")
     words = command.replace("'", "").split()[1:]
+    monkeypatch.chdir(pytester.path / "below")
     result = pytester.runpytest_inprocess("-p", "no:xdist", "-p", "no:cacheprovider", *words)
+    assert words[0] == "../test_it.py::test_network[mine:wrong]"
     assert "1 failed" in result.outlines[-1]
 
 

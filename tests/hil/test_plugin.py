@@ -53,8 +53,40 @@ def test_any_target_by_its_name_a_third_partys_too(suite: Suite) -> None:
 )
 def test_a_wrong_option_is_refused_with_what_there_is(suite: Suite, options: tuple[str, ...], message: str) -> None:
     result = suite(THREE_LINES, *options)
-    result.stdout.fnmatch_lines([f"*{message}*"])
-    assert result.ret != 0
+    result.stderr.fnmatch_lines([f"ERROR: *{message}*"])
+    assert result.outlines == []
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_a_wrong_map_that_no_option_names_is_told_in_a_line(suite: Suite, pytester: pytest.Pytester) -> None:
+    """It counts only where a test needs a board."""
+    (pytester.path / "boards.toml").write_text("[[bord]]\n")
+    result = suite(THREE_LINES)
+    assert outcomes(result) == {"error": 1}
+    result.stdout.fnmatch_lines(["*boards.toml: a hardware map is a list of*"])
+    assert len(result.outlines) < 20
+    assert outcomes(suite("def test_it(): pass")) == {"passed": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--nm-target", "serial"), "no board here is 'serial' (*boards.toml would have to name it)"),
+        (("--nm-target", "cpu,serial"), "no board here is 'serial' *"),
+        (("--nm-board", "pico"), "no board here is 'pico' (pico: not plugged in: there is no /dev/nowhere)"),
+        (("--nm-target", "cpu", "--nm-board", "b0"), "no board here is 'cpu' *"),
+    ],
+)
+def test_a_board_that_was_named_and_is_not_here_is_no_green_run(
+    suite: Suite, hardware: Callable[..., Path], options: tuple[str, ...], message: str
+) -> None:
+    path = hardware(1)
+    if "pico" in options:
+        path.write_text(f'{path.read_text()}[[board]]\nid = "pico"\ntransport = "/dev/nowhere"\n')
+    result = suite("def test_it(board): pass", *options)
+    result.stderr.fnmatch_lines([f"ERROR: {message}"])
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert outcomes(suite("def test_it(board): pass", "--nm-target", "unicorn")) == {"passed": 4}
 
 
 def test_runs_of_people_without_boards_do_not_load_anything(suite: Suite) -> None:
@@ -346,19 +378,27 @@ def test_the_end_of_the_report_has_a_line_for_each_board(suite: Suite) -> None:
 
 
 def test_golden_traces_are_written_when_asked_and_compared_else(suite: Suite, pytester: pytest.Pytester) -> None:
+    """A file for each set of parameters, whatever the board."""
     code = """
-        @pytest.mark.parametrize("weight", [{weight}])
-        def test_it(deploy, run, golden, weight):
-            deploy(network(weight))
+        @pytest.mark.parametrize("key", ["a/b", "-1"])
+        def test_it(deploy, run, golden, key):
+            deploy(network({weight} + len(key)))
+            golden(run(0.1, inputs=INPUTS))
+            golden(run(0.1, inputs=INPUTS), "later")
+
+        def test_one(deploy, run, golden):
+            deploy(network({weight}))
             golden(run(0.1, inputs=INPUTS))
         """
     missing = suite(code.format(weight=30), "--nm-target", "cpu")
-    assert outcomes(missing) == {"failed": 1}
+    assert outcomes(missing) == {"failed": 3}
     missing.stdout.fnmatch_lines(["*write it with --nm-update-golden*"])
-    assert outcomes(suite(code.format(weight=30), "--nm-target", "cpu", "--nm-update-golden")) == {"passed": 1}
-    assert (pytester.path / "golden" / "test_it.npz").is_file()
-    assert outcomes(suite(code.format(weight=30), "--nm-target", "mcu:m0")) == {"passed": 1}
-    assert outcomes(suite(code.format(weight=40), "--nm-target", "cpu")) == {"failed": 1}
+    assert outcomes(suite(code.format(weight=30), "--nm-target", "cpu", "--nm-update-golden")) == {"passed": 3}
+    assert {path.name for path in (pytester.path / "golden").iterdir()} == {
+        "test_it[a%2Fb].npz", "test_it[a%2Fb]-later.npz", "test_it[-1].npz", "test_it[-1]-later.npz", "test_one.npz",
+    }  # fmt: skip
+    assert outcomes(suite(code.format(weight=30), "--nm-target", "mcu:m0")) == {"passed": 3}
+    assert outcomes(suite(code.format(weight=40), "--nm-target", "cpu")) == {"failed": 3}
 
 
 def test_a_tolerance_is_for_states_and_counts(suite: Suite) -> None:

@@ -7,7 +7,8 @@ import importlib
 import importlib.util
 import inspect as python_inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from neuromorph.durations import steps_of
 from neuromorph.errors import NeuromorphError, ValidationError
+from neuromorph.parameters import Limit, real
 from neuromorph.program import Program
 from neuromorph.stimulus import Stimulus
 from neuromorph.validate import nearest
@@ -181,16 +183,24 @@ def _load(path: Path) -> ModuleType:
     here = str(path.parent.resolve())
     sys.path.insert(0, here)
     try:
-        spec.loader.exec_module(module)
+        with _users(str(path), path):
+            spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(here)
+    return module
+
+
+@contextmanager
+def _users(where: str, path: Path) -> Iterator[None]:
+    """What fails in a user's own code is said with its line."""
+    try:
+        yield
     except NeuromorphError:
         raise
     except Exception as error:
         raise ValidationError(
-            f"the model {path} failed{_line(error, path)}: {type(error).__name__}: {error}"
+            f"the model {where} failed{_line(error, path)}: {type(error).__name__}: {error}"
         ) from error
-    finally:
-        sys.path.remove(here)
-    return module
 
 
 def _line(error: BaseException, path: Path) -> str:
@@ -208,14 +218,23 @@ def _of_module(name: str, module: ModuleType, seed: int | None) -> Model:
     network = getattr(module, "network", None)
     if not callable(network):
         raise ValidationError(f"model {name!r} has no function network() that returns a neuromorph.Network")
-    net = _call(network, (), seed)
+    from neuromorph.network import Network
+
+    path = Path(module.__file__ or name)
+    with _users(f"{name}: network()", path):
+        net = _call(network, (), seed)
+    if not isinstance(net, Network):
+        raise ValidationError(f"network() of model {name!r} must return a neuromorph.Network, not {net!r:.60}")
     inputs = getattr(module, "inputs", None)
-    given = _call(inputs, (net,), DEFAULT_SEED if seed is None else seed) if callable(inputs) else {}
+    with _users(f"{name}: inputs()", path):
+        given = _call(inputs, (net,), DEFAULT_SEED if seed is None else seed) if callable(inputs) else {}
     if not isinstance(given, Mapping):
         raise ValidationError(f"inputs() of model {name!r} must return a dict of inputs, not {type(given).__name__}")
     duration = getattr(module, "duration", None)
-    by_name = {key if isinstance(key, str) else key.name: value for key, value in given.items()}
-    return Model(name, net, None, {**net.sources, **by_name}, None if duration is None else float(duration))
+    if duration is not None:
+        duration = real(f"duration of model {name!r}", duration, Limit(0.0, unit="s"))
+    by_name = {str(getattr(key, "name", key)): value for key, value in given.items()}
+    return Model(name, net, None, {**net.sources, **by_name}, duration)
 
 
 def _call(function: Callable[..., Any], arguments: tuple[Any, ...], seed: int | None) -> Any:

@@ -10,8 +10,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-__all__ = ["Progress", "json_option", "print_json", "profile_option", "progress", "seed_option"]
+__all__ = [
+    "Progress", "json_option", "print_json", "profile_option", "progress", "refuse", "seed_option", "targets_option",
+]  # fmt: skip
 
 Progress = Callable[[str, int, int], None]
 
@@ -23,6 +26,29 @@ profile_option = click.option(
     "--profile", type=click.Choice(["loihi2", "wide"]), default=None,
     help="Bits of the machine that a network is compiled for: loihi2 (8-bit weights, the default) or wide (16 bits).",
 )  # fmt: skip
+
+
+def _read_names(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, ...]:
+    """Names from a list with commas."""
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not names:
+        raise click.BadParameter("name at least one machine (neuromorph targets)", ctx=ctx, param=param)
+    return names
+
+
+def targets_option(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--targets``: names of machines, as a tuple."""
+    return click.option(
+        "--targets", default=default, show_default=True, callback=_read_names, help="Machines, separated by commas."
+    )
+
+
+def refuse(ctx: click.Context, why: str, *names: str) -> None:
+    """UsageError if the user gave one of these parameters, which would have no effect."""
+    for param in ctx.command.params:
+        if param.name in names and ctx.get_parameter_source(param.name) is not ParameterSource.DEFAULT:
+            shown = param.human_readable_name if isinstance(param, click.Argument) else max(param.opts, key=len)
+            raise click.UsageError(f"{shown} has no effect {why}", ctx)
 
 
 def print_json(data: object) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from neuromorph.cli.common import json_option, print_json, profile_option, progress, seed_option
+from neuromorph.cli.common import json_option, print_json, profile_option, progress, seed_option, targets_option
 
 if TYPE_CHECKING:
     from neuromorph.lockstep import Outcome, Run
@@ -45,7 +45,7 @@ def _read_patches(ctx: click.Context, param: click.Parameter, values: tuple[str,
 
 @click.command("compare")
 @click.argument("model", nargs=-1, required=True)
-@click.option("--targets", default="cpu:ref,cpu", show_default=True, help="Machines, separated by commas.")
+@targets_option("cpu:ref,cpu")
 @click.option("--duration", type=float, help="Seconds of the network's time; the model's own by default, else 1.")
 @profile_option
 @seed_option
@@ -58,7 +58,12 @@ def _read_patches(ctx: click.Context, param: click.Parameter, values: tuple[str,
 )  # fmt: skip
 @json_option
 def command(
-    model: tuple[str, ...], targets: str, seed: int | None, patches: tuple[Patch, ...], as_json: bool, **options: Any
+    model: tuple[str, ...],
+    targets: tuple[str, ...],
+    seed: int | None,
+    patches: tuple[Patch, ...],
+    as_json: bool,
+    **options: Any,
 ) -> int:
     """Run MODEL on several targets and compare every spike, sample and final state with those of the first.
 
@@ -68,11 +73,17 @@ def command(
     """
     from neuromorph import models
     from neuromorph.durations import steps_of
+    from neuromorph.files import check_directory
     from neuromorph.lockstep import check
+    from neuromorph.plots import check_plot
 
-    names = [name.strip() for name in targets.split(",") if name.strip()]
+    for key in ("report", "plot"):
+        if options[key]:
+            check_directory(options[key])
+    if options["plot"]:
+        check_plot(options["plot"])
     found = [models.find(name, seed) for name in model]
-    runs = _runs(found, names, patches, options["profile"])
+    runs = _runs(found, targets, patches, options["profile"])
     first = found[0]
     program = runs[0].program
     steps = steps_of(first.seconds(options["duration"]), program.dt)
@@ -84,12 +95,12 @@ def command(
         stimulus = first.stimulus(program, steps)
     with progress(as_json) as show:
         outcome = check(runs, steps, stimulus, show)
-    _write(outcome, runs, options, _replay(model, targets, seed, patches, options))
     print_json(outcome.to_dict()) if as_json else click.echo(text(outcome))
+    _write(outcome, runs, options, _replay(model, targets, seed, patches, options))
     return 0 if outcome.equal else 1
 
 
-def _runs(found: list[Model], targets: list[str], patches: tuple[Patch, ...], profile: str | None) -> list[Run]:
+def _runs(found: list[Model], targets: tuple[str, ...], patches: tuple[Patch, ...], profile: str | None) -> list[Run]:
     """Every model on every target, compiled once for all of them."""
     from neuromorph.lockstep import Run
     from neuromorph.open import open as open_session
@@ -121,12 +132,16 @@ def _patched(program: Program, target: str, patches: tuple[Patch, ...]) -> tuple
 
 
 def _replay(
-    model: tuple[str, ...], targets: str, seed: int | None, patches: tuple[Patch, ...], options: dict[str, Any]
+    model: tuple[str, ...],
+    targets: tuple[str, ...],
+    seed: int | None,
+    patches: tuple[Patch, ...],
+    options: dict[str, Any],
 ) -> str:
     """The command that repeats this comparison."""
     import shlex
 
-    words = ["neuromorph", "compare", *model, "--targets", targets]
+    words = ["neuromorph", "compare", *model, "--targets", ",".join(targets)]
     if seed is not None:
         words += ["--seed", str(seed)]
     for key in ("profile", "duration", "inputs"):

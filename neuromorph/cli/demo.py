@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from typing import TYPE_CHECKING
 
 import click
 
-from neuromorph.cli.common import print_json, progress
+from neuromorph.cli.common import print_json, progress, refuse, targets_option
 
 if TYPE_CHECKING:
     from neuromorph.examples.digits import Digits
@@ -16,13 +17,27 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 PART = {"train": 1000, "test": 540}
+SPLIT_MAX = 2**32 - 1  # seeds of scikit-learn
+
+
+def _read_splits(ctx: click.Context, param: click.Parameter, value: str) -> range:
+    """A split, or several as FIRST-LAST."""
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", value)
+    found = range(int(match[1]), int(match[2] or match[1]) + 1) if match else range(0)
+    if not found or found[-1] > SPLIT_MAX:
+        message = f"{value!r} is neither a number in 0..{SPLIT_MAX} nor two as FIRST-LAST, e.g. 0-4"
+        raise click.BadParameter(message, ctx=ctx, param=param)
+    return found
 
 
 @click.command("demo", short_help="learn handwritten digits and compare the machines")
-@click.option("--targets", default="cpu:ref,cpu,mcu", show_default=True, help="Machines, separated by commas.")
+@targets_option("cpu:ref,cpu,mcu")
 @click.option("--all", "whole", is_flag=True, help="Learn all 1,257 training images (default: a part).")
 @click.option("--passes", default=1, show_default=True, type=click.IntRange(1, 10), help="How often images are shown.")
-@click.option("--split", default="0", show_default=True, help="Train/test split, or several as 0-4 (with --score).")
+@click.option(
+    "--split", "splits", default="0", show_default=True, callback=_read_splits,
+    help="Train/test split, or several as 0-4 (with --score).",
+)  # fmt: skip
 @click.option("--score", "score_only", is_flag=True, help="Only the accuracy, on each target; cpu:float is one, too.")
 @click.option("--cells", default=100, show_default=True, type=click.IntRange(1, 1000), help="Cells (with --score).")
 @click.option("--raw", is_flag=True, help="Images as they are, not at one contrast: homeostasis has to do that.")
@@ -31,11 +46,13 @@ PART = {"train": 1000, "test": 540}
 )
 @click.option("-o", "--output", default="digits.png", show_default=True, help="Picture of the receptive fields.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
 def command(
-    targets: str,
+    ctx: click.Context,
+    targets: tuple[str, ...],
     whole: bool,
     passes: int,
-    split: str,
+    splits: range,
     score_only: bool,
     cells: int,
     raw: bool,
@@ -49,17 +66,33 @@ def command(
     """
     from neuromorph.examples.digits import Digits
 
-    names = [name.strip() for name in targets.split(",") if name.strip()]
-    first, _, last = split.partition("-")
+    if score_only:
+        refuse(ctx, "with --score, which draws no picture", "output")
+    else:
+        refuse(ctx, "without --score", "cells")
+        if len(splits) > 1:
+            raise click.UsageError("several splits need --score: the machines are compared on one")
+    _check_targets(targets, floats=score_only)
     part = {} if whole else PART
     shown = [
         Digits(split=k, passes=passes, raw=raw, homeostasis=homeostasis == "on", **part)
-        for k in range(int(first), int(last or first) + 1)
+        for k in splits
     ]
-    return _scores(names, shown, cells, as_json) if score_only else _compare(names, shown[0], output, as_json)
+    return _scores(targets, shown, cells, as_json) if score_only else _compare(targets, shown[0], output, as_json)
 
 
-def _compare(names: list[str], digits: Digits, output: str, as_json: bool) -> int:
+def _check_targets(names: tuple[str, ...], *, floats: bool) -> None:
+    """Before anything is learned: whether all machines are there, and have bits to compare."""
+    from neuromorph.targets import find
+
+    for name in names:
+        if find(name)[1].numbers != "integer" and not floats:
+            raise click.UsageError(f"{name} computes in floats: no bits to compare; add --score for its accuracy")
+    if len(names) < 2 and not floats:
+        raise click.UsageError("a comparison needs at least two targets; add --score for the accuracy of one")
+
+
+def _compare(names: tuple[str, ...], digits: Digits, output: str, as_json: bool) -> int:
     from neuromorph.cli.compare import text
     from neuromorph.demo import show
     from neuromorph.plots import check_plot
@@ -85,7 +118,7 @@ def _compare(names: list[str], digits: Digits, output: str, as_json: bool) -> in
     return 0 if shown.outcome.equal else 1
 
 
-def _scores(names: list[str], shown: list[Digits], cells: int, as_json: bool) -> int:
+def _scores(names: tuple[str, ...], shown: list[Digits], cells: int, as_json: bool) -> int:
     from neuromorph.demo import learn
 
     found: dict[str, list[float]] = {}

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from neuromorph.cli.common import json_option, print_json, progress
+from neuromorph.cli.common import json_option, print_json, progress, targets_option
 
 if TYPE_CHECKING:
     from neuromorph.cli.common import Progress
     from neuromorph.lab import Outcome
     from neuromorph.lab.base import Size
 
+REFUSED = 2
 SIZE = click.option(
     "--size", type=click.Choice(["full", "board"]), help="In full, or as much as a board holds; fits the target."
 )
@@ -48,7 +49,8 @@ def list_experiments(as_json: bool) -> None:
 def run(name: str | None, every: bool, target: str, size: Size | None, plot: str | None, as_json: bool) -> int:
     """Run the experiment NAME and its controls on a target.
 
-    Exit status 0 if all bars were met, and missed by the controls; 1 if not; 2 if it could not run.
+    Exit status 0 if all bars were met, and missed by the controls; 1 if not; 2 if it could not run. With --all, what
+    the target cannot hold is said by name and is no failure, unless it holds none.
     """
     from neuromorph import lab
 
@@ -61,21 +63,20 @@ def run(name: str | None, every: bool, target: str, size: Size | None, plot: str
 
         check_plot(plot)
     names = lab.experiments() if every else (str(name),)
-    rows, passed = [], True
     with progress(as_json) as bar:
-        for each in names:
-            row, good = _one(each, target, size, plot, as_json, bar)
-            rows.append(row)
-            passed = passed and good
+        rows = [_one(each, target, size, plot, as_json, bar) for each in names]
     if as_json:
         print_json(rows if every else rows[0])
-    return 0 if passed else 1
+    verdicts = [row["passed"] for row in rows if row["passed"] is not None]
+    if not verdicts:
+        return REFUSED
+    return 0 if all(verdicts) else 1
 
 
 def _one(
     name: str, target: str, size: Size | None, plot: str | None, as_json: bool, bar: Progress | None
-) -> tuple[dict[str, Any], bool]:
-    """Run one; what a target cannot hold is said by name and is no failure."""
+) -> dict[str, Any]:
+    """Run one: its row for JSON, `passed` None where the target cannot hold it."""
     from neuromorph import lab
     from neuromorph.errors import CapacityError, UnsupportedError
 
@@ -86,12 +87,15 @@ def _one(
     except (CapacityError, UnsupportedError) as error:
         if not as_json:
             click.echo(f"{name} on {target}: refused: {error}")
-        return {"name": name, "target": target, "passed": None, "refused": str(error)}, True
+        return {
+            "name": name, "target": target, "size": size or lab.size_for(target), "passed": None, "measures": {},
+            "bar": [bar.to_dict() for bar in lab.find(name).bars], "control": {}, "refused": str(error),
+        }  # fmt: skip
     if plot:
         outcome.picture(plot)
     if not as_json:
         click.echo(text(outcome) + f"\n  ({time.monotonic() - began:.0f} s)" + (f"\nwrote {plot}" if plot else ""))
-    return outcome.to_dict(), outcome.passed
+    return outcome.to_dict()
 
 
 def text(outcome: Outcome) -> str:
@@ -112,11 +116,11 @@ def text(outcome: Outcome) -> str:
 
 @command.command("compare")
 @click.argument("name")
-@click.option("--targets", default="cpu:ref,cpu,mcu", show_default=True, help="Machines, separated by commas.")
+@targets_option("cpu:ref,cpu,mcu")
 @click.option("--size", type=click.Choice(["full", "board"]), default="board", show_default=True, help="As for run.")
 @click.option("--steps", type=click.IntRange(min=1), help="As many: the first of it, or with controls and repeats.")
 @json_option
-def compare(name: str, targets: str, size: Size, steps: int | None, as_json: bool) -> int:
+def compare(name: str, targets: tuple[str, ...], size: Size, steps: int | None, as_json: bool) -> int:
     """Run the experiment NAME on several machines and compare each probe, and all state after each run.
 
     With --steps as many as that: the first of the experiment; where it has fewer its controls follow, then all of it
@@ -126,16 +130,16 @@ def compare(name: str, targets: str, size: Size, steps: int | None, as_json: boo
     """
     from neuromorph import lab
 
-    names = tuple(part.strip() for part in targets.split(",") if part.strip())
     with progress(as_json) as bar:
-        found = lab.compare(name, [lab.Machine(n, size, held_by=names, progress=bar) for n in names], steps=steps)
+        machines = [lab.Machine(target, size, held_by=targets, progress=bar) for target in targets]
+        found = lab.compare(name, machines, steps=steps)
     if as_json:
         print_json({
-            "name": name, "targets": list(names), "size": size, "steps": found.steps, "runs": found.runs,
+            "name": name, "targets": list(targets), "size": size, "steps": found.steps, "runs": found.runs,
             "equal": found.equal, "differences": list(found.differences),
         })  # fmt: skip
     elif found.equal:
-        click.echo(f"equal: {name} on {', '.join(names)}, {found.steps:,} steps: every probe, all state")
+        click.echo(f"equal: {name} on {', '.join(targets)}, {found.steps:,} steps: every probe, all state")
     else:
         click.echo("\n".join(found.differences) + f"\nnot equal: {name}, {found.steps:,} steps")
     return 0 if found.equal else 1

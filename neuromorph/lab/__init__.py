@@ -84,7 +84,8 @@ def compare(
     name : str
         The experiment.
     machines : list of Machine
-        The first is what the others are compared with. All must be of one size and compile for the same targets.
+        At least two; the first is what the others are compared with. All must be of one size and compile for the same
+        targets.
     condition : str, optional
         A control; the experiment itself if not given.
     steps : int, optional
@@ -93,6 +94,8 @@ def compare(
     """
     if steps is not None and steps < 1:
         raise ValidationError(f"steps = {steps}: compare at least 1 step, or leave it out for the whole experiment")
+    if len(machines) < 2:
+        raise ValidationError("a comparison needs at least two machines; `lab.run` runs an experiment on one")
     experiment, taken = find(name), []
     parts = (condition,) if condition or steps is None else (None, *experiment.controls)
     for machine in machines:

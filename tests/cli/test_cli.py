@@ -195,6 +195,20 @@ BAD = {
     "no network()": (["run", "{dir}/empty.py"], "has no function network()"),
     "a model that fails": (["run", "{dir}/fails.py"], "fails.py failed in line 2: ZeroDivisionError"),
     "a model with a syntax error": (["run", "{dir}/syntax.py"], "failed in line 1: SyntaxError"),
+    "a network() that fails": (["run", "{dir}/divides.py"], "network() failed in line 2: ZeroDivisionError"),
+    "a network() of something else": (["run", "{dir}/three.py"], "must return a neuromorph.Network, not 3"),
+    "inputs() that fails": (["run", "{dir}/inputs.py"], "inputs() failed in line 5: KeyError"),
+    "a duration that is no number": (["run", "{dir}/long.py"], "duration of model '{dir}/long.py' = 'long': a number"),
+    "no machines": (["compare", "{model}", "--targets", ","], "name at least one machine"),
+    "no directory for the report": (["compare", "{model}", "--report", "{dir}/no/a.html"], "there is no directory"),
+    "a split of the demo": (["demo", "--score", "--split", "4-2"], "'4-2' is neither a number"),
+    "splits without a score": (["demo", "--split", "0-4"], "several splits need --score"),
+    "cells without a score": (["demo", "--cells", "5"], "--cells has no effect without --score"),
+    "a picture with a score": (["demo", "--score", "-o", "x.png"], "--output has no effect with --score"),
+    "a demo in floats": (["demo", "--targets", "cpu,cpu:float"], "cpu:float computes in floats"),
+    "a demo on nothing": (["demo", "--targets", "cpu,nosuch"], "target 'nosuch' is unknown"),
+    "a demo on one machine": (["demo", "--targets", "cpu"], "at least two targets"),
+    "an experiment on one machine": (["lab", "compare", "release", "--targets", "cpu"], "at least two machines"),
     "one target only": (["compare", "{model}", "--targets", "cpu"], "at least two runs"),
     "float target": (["compare", "{model}", "--targets", "cpu,cpu:float"], "computes in floats"),
     "patch without form": (
@@ -224,7 +238,10 @@ def bad_files(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         "cut.nmi": image[:-50], "long.nmi": image + bytes(8), "hurt.nmi": hurt, "state.nmi": state,
         "hurt.nms": state[:-9] + bytes([state[-9] ^ 1]) + state[-8:],
         "empty.py": b"x = 1\n", "fails.py": b"x = 0\nnetwork = 1 / x\n", "syntax.py": b"def network(:\n",
-        "model.nir": b"",
+        "model.nir": b"", "divides.py": b"def network():\n    return 1 / 0\n", "three.py": b"network = lambda: 3\n",
+        "inputs.py": b"import neuromorph as nm\ndef network():\n    return nm.Network(name='n', dt=1e-3, seed=1)\n"
+        b"def inputs(net):\n    return {}['noise']\n",
+        "long.py": MODEL.replace("duration = 0.2", "duration = 'long'").encode(),
     }  # fmt: skip
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
@@ -236,12 +253,13 @@ def bad_files(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_bad_input_exits_2_with_one_message(
     case: str, bad_files: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments, message = BAD[case]
+    arguments, message = BAD[case][0], BAD[case][1].replace("{dir}", bad_files["dir"])
     given = [a.format(**bad_files) for a in arguments]
     before = {path: path.read_bytes() for path in Path(bad_files["dir"]).iterdir() if path.is_file()}
     assert main(given) == 2
     shown = capsys.readouterr()
     assert message in shown.err
+    assert not shown.out
     assert "Traceback" not in shown.err
     assert main([*given, "--json"]) == 2
     error = json.loads(capsys.readouterr().out)["error"]

@@ -23,6 +23,14 @@ def test_run_prints_verdicts_and_json(capsys: pytest.CaptureFixture[str]) -> Non
     assert "control 'shuffled' must miss" in capsys.readouterr().out
 
 
+def test_what_a_target_cannot_hold_is_refused_with_its_bars(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lab", "run", "release", "--target", "loihi", "--json"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert (found["passed"], found["measures"], found["control"]) == (None, {}, {})
+    assert found["bar"]
+    assert found["refused"]
+
+
 def test_run_needs_one_name_or_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lab", "run"]) == 2
     assert "--all" in capsys.readouterr().err

@@ -1,9 +1,16 @@
-/* Batches of synapses ("lanes") for the rule interpreter: learn.c chooses them, products.c, sums.c and
+/* Batches of synapses ("lanes") for the rule interpreter: learn.c chooses them, factors.c, products.c, sums.c and
  * single.c work on them. */
 #ifndef NM_LANES_H
 #define NM_LANES_H
 #include "guards.h"
 #include "nm_internal.h"
+
+/* Boards with such a core have no room for loops that only some rules need. */
+#if defined(__ARM_ARCH_6M__) || defined(NM_SMALL)
+#define NM_ROOM 0
+#else
+#define NM_ROOM 1
+#endif
 
 typedef struct {
     uint32_t n;
@@ -13,6 +20,69 @@ typedef struct {
     uint32_t base, stride;
     uint32_t active;            /* lanes with a spike of their target: 0 none, 1 some, 2 all */
 } nm_lanes;
+
+/* Cores of microcontrollers with few registers: compilers give what moves by the same step one index, for which they
+ * then have no register left. Here it is hidden from them that it does. */
+#if defined(__thumb2__)
+#define NM_KEEP_APART(p) __asm__("" : "+r"(p))
+#else
+#define NM_KEEP_APART(p) (void)(p)
+#endif
+
+/* x * y >> right, y of 16 bits, where x has been shifted to the left by nm_ahead of it. */
+#if defined(__ARM_FEATURE_DSP) && defined(__clang__)     /* an instruction drops the lower 16 of 48 bits */
+#define NM_RIGHT_MAX 16u
+NM_INLINE uint32_t nm_ahead(uint32_t right) { return 16u - right; }
+NM_INLINE int32_t nm_multiplied(uint32_t x, int32_t y, uint32_t right) {
+    (void)right;
+    return __builtin_arm_smulwb((int32_t)x, y);
+}
+#else
+#define NM_RIGHT_MAX 31u
+NM_INLINE uint32_t nm_ahead(uint32_t right) {
+    (void)right;
+    return 0;
+}
+NM_INLINE int32_t nm_multiplied(uint32_t x, int32_t y, uint32_t right) { return (int32_t)(x * (uint32_t)y) >> right; }
+#endif
+
+/* A factor f(v + w + constant): a function is a limit, as that of its width is, and all are limits to 10 bits with some
+ * bits of fraction: (clip10(v * times + w * rest + plus) + up) >> down. Where 0 is the lower end, 512 are taken away
+ * and brought back; the ends of sgn are rounded to 1 and -1. */
+typedef struct { int32_t times, rest, plus, up; uint32_t down; } nm_form;
+NM_INLINE nm_form nm_form_of(const nm_factor *f) {
+    const uint32_t function = f->form & FN_MASK, one_sided = function == FN_POS || function == FN_ON;
+    const uint32_t down = function == FN_SGN ? 9u : 9u + one_sided - f->bits;
+    const int32_t times = 1 << down;
+    nm_form h = {times, 0, f->add * times, 0, down};
+    if (f->second) h.rest = f->form & FN_MINUS ? -times : times;
+    if (one_sided) h.plus -= 512;
+    h.up = one_sided ? 512 : function == FN_SGN ? 256 : 0;
+    return h;
+}
+NM_INLINE int32_t nm_formed(int32_t v, int32_t rest, const nm_form *h) {
+    return (nm_clip(v * h->times + rest, -512, 511) + h->up) >> h->down;
+}
+
+/* single.c: what is added, ((w * s + add) * t >> right) * scale; add: the constant of the weight, or all of s without a
+ * weight. Or a function of the weight, nm_formed with t, times scale. */
+typedef struct {
+    const int32_t *t;                   /* of each lane, 16 bits */
+    uint32_t s, add, right;
+    int32_t scale;                      /* 2^left; negative where magnitudes of negative weights are stored */
+    const uint32_t *number;             /* of two lanes each */
+    int32_t up;                         /* or for all */
+    int32_t less, half;                 /* limited: what comes with a number, or all of it; 1 */
+    nm_form form;
+} nm_change;
+typedef void nm_change_loop(void *stored, const nm_change *y, const nm_lanes *a);
+/* A product that is ready for lanes that are alike, with this scalar part. */
+typedef struct {
+    const nm_product *of;
+    uint32_t s, own, drawn;
+    nm_change_loop *loop;
+    nm_change y;
+} nm_single;
 
 /* The neuron that all lanes share: a source (its row), or a target that has spiked (its column). */
 typedef struct {
@@ -26,9 +96,10 @@ typedef struct {
     uint32_t floor_tag;             /* some tag_1 has become -257 */
     uint32_t key[3];                /* synapse rounding, per sum */
     uint32_t loaded;                /* bit per sum: `old` holds the lanes' values */
-    const nm_factor *fetched;       /* a trace that p1 holds, for this list or these lanes of columns, of this time */
-    const uint32_t *fetched_list;
-    uint32_t fetched_first, fetched_time;
+    const nm_product *alike;        /* p1 holds what nm_alike gives of it, for this list or these lanes, of this time */
+    const uint32_t *alike_list;
+    uint32_t alike_first, alike_time, alike_s;
+    nm_single single;
     int32_t *old[3], *acc, *p1, *p2;
     int32_t *p3;                    /* with extended factors */
 } nm_line;
@@ -43,9 +114,9 @@ typedef struct {
 } nm_pass;
 
 #define NM_LANES (NM_BATCH + NM_GUARD / 4u)     /* of a buffer in e->lane */
-enum { NO_PAIR = 255 };
+enum { ENDED = 253, NO_WEIGHT, NOT_ALIKE, NONE = 255 };
 #define NM_ADDEND_MAX (UINT32_C(1) << 30)   /* with a weight and what rounds it, still 32 bits */
-#define NM_SINGLE_MAX (UINT32_C(1) << 14)   /* a product in single.c, after its right shift */
+#define NM_SHORT_MAX (UINT32_C(1) << 14)    /* a product that nm_multiplied may end, after its right shift */
 
 /* To -32769..32767: 16 bits but for the sign bit. */
 NM_INLINE int32_t nm_limit(int32_t x) {
@@ -56,20 +127,43 @@ NM_INLINE int32_t nm_limit(int32_t x) {
 /* sums.c */
 void nm_run_lanes(nm_line *c, const nm_lanes *a);
 
+/* factors.c */
+int nm_is_constant(const nm_engine *e, const nm_rule *r, const nm_product *q, uint32_t var, uint32_t column);
+int32_t nm_factor_scalar(const nm_line *c, const nm_product *q, const nm_factor *f);
+/* The values of a factor along the lanes: in `buffer`, or where they lie already. */
+const int32_t *nm_factor_lanes(const nm_line *c, const nm_product *q, const nm_factor *f, const nm_lanes *a,
+                               int32_t *buffer);
+void nm_fetch_spiked(int32_t *out, const uint8_t *when, const nm_lanes *a);     /* 0 or 1 */
+/* Of a factor of the weight: what is alike in all rows, or columns, if `out` is there. Returns what is left to do. */
+nm_form nm_form_alike(const nm_line *c, const nm_product *q, const nm_factor *f, const nm_lanes *a, int32_t *out);
+/* Is the factor nothing but a trace and a constant? */
+NM_INLINE int nm_is_trace(const nm_factor *f) {
+    return f->var >= VAR_X1 && f->var <= VAR_Y3 && !f->form && !f->second;
+}
+
 /* products.c */
 void nm_line_start(nm_line *c, nm_engine *e, uint32_t index, nm_proj *p);
 uint32_t nm_scalars(const nm_line *c, const nm_product *q);
 /* Everything of a product that varies along the lanes; *s, its scalar part, becomes what that is to be multiplied by.
  * The last multiplication ends the product. */
-const int32_t *nm_vector_part(nm_line *c, const nm_product *q, const nm_lanes *a, uint32_t limited, uint32_t *s);
+const int32_t *nm_vector_part(nm_line *c, const nm_product *q, const nm_lanes *a, uint32_t largest, uint32_t limited,
+                              uint32_t *s);
+/* Of a product that is not NOT_ALIKE, what varies along the lanes but for the weight: the same in all rows, or columns.
+ * Where that is more than 16 bits, ENDED, it is times s and shifted right. */
+const int32_t *nm_alike(nm_line *c, const nm_product *q, uint32_t s, const nm_lanes *a);
+/* Where in the epoch a product reads the traces; columns run y0-products only. */
+NM_INLINE uint32_t nm_history_time(const nm_line *c, const nm_product *q) {
+    return q->dep == DEP_X0 || c->column ? c->when : c->r->t_epoch;
+}
+/* Is it in p1? */
+NM_INLINE int nm_is_prepared(const nm_line *c, const nm_product *q, uint32_t s, const nm_lanes *a) {
+    return c->alike == q && c->alike_list == a->other && c->alike_first == a->first
+        && c->alike_time == nm_history_time(c, q) && (c->alike_s == s || q->weight[c->column] != ENDED);
+}
 /* Everything of a product that is the same for all lanes, times its mantissa. */
 NM_INLINE uint32_t nm_scalar_part(const nm_line *c, const nm_product *q) {
     const uint32_t s = (uint32_t)(int32_t)q->mant;
     return q->varies[c->column] + 1u == 1u << q->factors ? s : s * nm_scalars(c, q);
-}
-/* Where in the epoch a product reads the traces; columns run y0-products only. */
-NM_INLINE uint32_t nm_history_time(const nm_line *c, const nm_product *q) {
-    return q->dep == DEP_X0 || c->column ? c->when : c->r->t_epoch;
 }
 NM_INLINE const uint8_t *nm_trace_of(const nm_line *c, const nm_product *q, const nm_factor *f) {
     const uint32_t trace = f->var - VAR_X1 + TR_X1, time = nm_history_time(c, q);
@@ -83,15 +177,17 @@ NM_INLINE int nm_each_time(const nm_line *c, const nm_product *q) {
 NM_INLINE int nm_masked(const nm_product *q, const nm_lanes *a) { return q->dep == DEP_Y0 && a->active == 1; }
 NM_INLINE int nm_u_due(const nm_rule *r, const nm_product *q) { return (r->epochs & ((1u << q->k) - 1u)) == 0; }
 
-/* single.c: run a product that is the only one of the weights' sum; 0 if it is none of those that it can. */
-#if defined(__ARM_ARCH_6M__) || defined(NM_SMALL)
-NM_INLINE int nm_single(const nm_line *c, const nm_product *q, uint32_t s, uint32_t largest, const nm_lanes *a,
-              const nm_pass *x) {
+/* single.c: a product that is the only one of the weights' sum. */
+#if !NM_ROOM
+NM_INLINE int nm_single_start(nm_line *c, const nm_product *q, uint32_t s, uint32_t largest, const nm_lanes *a,
+                              const nm_pass *x) {
     (void)c, (void)q, (void)s, (void)largest, (void)a, (void)x;
     return 0;
 }
+NM_INLINE void nm_single_run(const nm_line *c, const nm_lanes *a, const nm_pass *x) { (void)c, (void)a, (void)x; }
 #else
-int nm_single(const nm_line *c, const nm_product *q, uint32_t s, uint32_t largest, const nm_lanes *a,
-              const nm_pass *x);
+/* Makes c->single ready; 0 if it is none of those that it can. */
+int nm_single_start(nm_line *c, const nm_product *q, uint32_t s, uint32_t largest, const nm_lanes *a, const nm_pass *x);
+void nm_single_run(const nm_line *c, const nm_lanes *a, const nm_pass *x);
 #endif
 #endif

@@ -26,33 +26,48 @@ static void keep(const nm_line *c, const some_cells *some, int16_t *kept, int ba
     }
 }
 
-/* All synapses of a row at once; `active`: as in nm_lanes. */
-static void dense_lanes(nm_line *c, uint32_t start, uint32_t active) {
-    for (uint32_t k = 0, m; k < c->p->n_post; k += m) {
-        m = nm_min(NM_BATCH, c->p->n_post - k);
-        const nm_lanes a = {m, 0, k, 0, start + k, 1, active};
+static int by_source(const nm_line *c) { return c->when && (c->r->deps & (1u << DEP_X0)); }
+
+/* Is a row taken as a whole? */
+static int take_row(nm_line *c, uint32_t i, int all) {
+    c->self = i;
+    c->when = c->l->tx[i];
+    return all || by_source(c);
+}
+
+/* Some columns of all rows that are taken as a whole: what they read of the targets is the same in these. Those that run
+ * again keep their old values. */
+static void dense_block(nm_line *c, const nm_lanes *lanes, const some_cells *again, int all) {
+    for (uint32_t x = 0; x < (all ? c->p->n_pre : c->l->nrows); x++) {
+        const uint32_t i = all ? x : c->l->rows[x];
+        if (!take_row(c, i, all)) continue;
+        const some_cells active = {again->list, again->n, i * c->p->n_post, 1};
+        nm_lanes a = *lanes;
+        a.base += active.start;
+        if (active.n) keep(c, &active, c->e->fold, 0);
         nm_run_lanes(c, &a);
+        if (active.n) keep(c, &active, c->e->fold, 1);
     }
 }
 
 /* Where few targets spiked: first as if none had, in one go; then the active columns again, from their old values and
  * with all products. */
-static void whole_dense_row(nm_line *c) {
-    const uint32_t start = c->self * c->p->n_post;
-    const uint32_t again = c->r->deps & (1u << DEP_Y0) ? c->l->ncols : 0;
-    const some_cells active = {c->l->cols, again, start, 1};
-    if (2 * again > c->p->n_post) {
-        dense_lanes(c, start, again < c->p->n_post ? 1 : 2);
-        return;
+static void dense_rows(nm_line *c, int all) {
+    const some_cells none = {0, 0, 0, 0};
+    const uint32_t n = c->p->n_post, *cols = c->l->cols, spiked = c->r->deps & (1u << DEP_Y0) ? c->l->ncols : 0;
+    const uint32_t together = 2 * spiked > n ? spiked < n ? 1 : 2 : 0, again = together ? 0 : spiked;
+    if (again && n > NM_BATCH) nm_active(c->p);     /* a state that was written in may have them in any order */
+    for (uint32_t k = 0, x = 0, m, end; k < n; k += m, x = end) {
+        m = nm_min(NM_BATCH, n - k);
+        for (end = x; end < again && (cols[end] < k + m || n <= NM_BATCH); end++) {}
+        const some_cells active = {cols + x, end - x, 0, 1};
+        const nm_lanes a = {m, 0, k, 0, k, 1, together};
+        dense_block(c, &a, &active, all);
     }
-    if (again) keep(c, &active, c->e->fold, 0);
-    dense_lanes(c, start, 0);
-    if (again) keep(c, &active, c->e->fold, 1);
     for (uint32_t k = 0, m; k < again; k += m) {
         m = nm_min(NM_BATCH, again - k);
-        const uint32_t *col = c->l->cols + k;
-        const nm_lanes a = {m, col, 0, col, start, 1, 2};
-        nm_run_lanes(c, &a);
+        const nm_lanes a = {m, cols + k, 0, cols + k, 0, 1, 2};
+        dense_block(c, &a, &none, all);
     }
 }
 
@@ -95,6 +110,7 @@ static void dense_columns(nm_line *c, int rows_done) {
         n += !c->l->tx[i];
     }
     c->column = 1;
+    c->alike = 0;
     for (uint32_t k = 0, m; k < n; k += m) {
         m = nm_min(NM_BATCH, n - k);
         const uint32_t *some = done ? idle + k : 0, from = done ? 0 : k * stride;
@@ -165,20 +181,18 @@ static void interpret(nm_engine *e, uint32_t index, nm_proj *p, int due_all) {
     nm_line c;
     nm_line_start(&c, e, index, p);
     const int all = due_all || l->floor_tag;
-    const int rows = (r->deps & (1u << DEP_X0)) != 0, columns = (r->deps & (1u << DEP_Y0)) && l->ncols;
+    const int columns = (r->deps & (1u << DEP_Y0)) && l->ncols;
     if (due_all) e->work.plastic_updates += p->w_count;
     else count_updates(e, p);
     if (r->sums && sums_due(&c)) add_weights(e, p);
-    for (uint32_t i = 0; i < p->n_pre; i++) {
-        c.self = i;
-        c.when = l->tx[i];
-        const int by_source = rows && c.when;
-        if ((all || by_source) && p->layout) whole_sparse_row(&c);
-        else if (all || by_source) whole_dense_row(&c);
+    if (!p->layout && (all || r->deps & (1u << DEP_X0))) dense_rows(&c, all);
+    for (uint32_t i = 0; i < p->n_pre && p->layout; i++) {
+        const int whole = take_row(&c, i, all);
+        if (whole) whole_sparse_row(&c);
         /* a row may have run for its tags alone: then its columns are only counted */
-        if (columns && p->layout && !due_all && !by_source) e->work.plastic_updates += active_in_row(&c, !all);
+        if (columns && !due_all && !by_source(&c)) e->work.plastic_updates += active_in_row(&c, !all);
     }
-    if (columns && !p->layout && !all) dense_columns(&c, rows);
+    if (columns && !p->layout && !all) dense_columns(&c, (r->deps & (1u << DEP_X0)) != 0);
     l->floor_tag = (uint8_t)c.floor_tag;
     ASAN_UNPOISON_MEMORY_REGION(e->lane, 7u * NM_LANES * sizeof *e->lane);     /* others have other uses for it */
 }

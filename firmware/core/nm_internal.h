@@ -117,7 +117,8 @@ typedef struct {
     /* products.c, of the rule that runs: bit per factor that varies along a row, a column; their largest absolute value */
     uint8_t varies[2];
     uint32_t most[2];
-    uint8_t pair[2][2];                 /* the factors that vary, one or two, see find_pair */
+    uint8_t few[2][3];                  /* the factors that vary, two or three, see find_few */
+    uint8_t weight[2], formed;          /* the factor that is one, if all others are alike, see find_weight */
     uint8_t reads;                      /* bit per sum whose old values some factor reads */
 } nm_product;
 typedef struct {

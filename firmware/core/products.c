@@ -4,26 +4,14 @@
 
 /* ---- what varies ---- */
 
-/* Is the variable the same for all lanes of a row, or of a column? */
-static int is_constant(const nm_engine *e, const nm_rule *r, const nm_product *q, uint32_t var, uint32_t column) {
-    if (var == VAR_ONE) return 1;
-    if (column) return var == VAR_Y0 || (var >= VAR_Y1 && var <= VAR_Y3) || var > VAR_ONE;
-    if (var >= VAR_M1 && var <= VAR_M4)     /* under shared rounding the target's spikes take part */
-        return e->rounding && e->modulator[r->modulator[var - VAR_M1] - 1].of == 0;
-    if (var == VAR_X1 || var == VAR_X2) return q->dep != DEP_Y0 || r->t_epoch == 1;
-    return var == VAR_X0;
-}
-
 /* A factor's largest absolute value: of what is stored, and of traces, it is known well. */
 static uint32_t largest(const nm_factor *f) {
+    if ((f->form & FN_MASK) == FN_SGN || (f->form & FN_MASK) == FN_ON) return 1;
     if (f->form || f->second || f->var < VAR_X1 || f->var > VAR_T) return 1u << f->bits;
     const int32_t low = nm_factor_value(f, f->var < VAR_W ? 0 : -257);
     const int32_t high = nm_factor_value(f, f->var < VAR_W ? 128 : 255);
     return (uint32_t)(-low > high ? -low : high);
 }
-
-/* Is the factor nothing but a trace and a constant? */
-static int is_trace(const nm_factor *f) { return f->var >= VAR_X1 && f->var <= VAR_Y3 && !f->form && !f->second; }
 
 /* A factor that never reaches its limits: the weight, or a trace. These end at 127, but for a graded one. */
 static int is_uncut(const nm_line *c, const nm_factor *f) {
@@ -31,20 +19,49 @@ static int is_uncut(const nm_line *c, const nm_factor *f) {
     const int32_t low = f->var != VAR_W || c->p->sign == SIGN_EXC ? 0 : -256;
     const int32_t high = f->var != VAR_W ? trace : c->p->sign == SIGN_INH ? 0 : 255;
     const int weight = f->var == VAR_W && !f->form && !f->second;
-    return (weight || is_trace(f)) && low + f->add >= f->lo && high + f->add <= f->hi;
+    return (weight || nm_is_trace(f)) && low + f->add >= f->lo && high + f->add <= f->hi;
 }
 
-/* Is what varies a trace, the weight, or a pair, in one of the loops for these? Then first the trace, which has limits. */
-static void find_pair(const nm_line *c, nm_product *q, uint32_t column, const uint8_t *two, uint32_t n) {
+/* Are two or three factors all that varies, each a trace but one, which may be the weight and has no limits? Then first
+ * that one. */
+static void find_few(const nm_line *c, nm_product *q, uint32_t column, const uint8_t *varies, uint32_t n) {
     const nm_factor *f = c->e->factor + q->first;
-    const int each_time = !column && q->dep == DEP_Y0 && c->r->t_epoch > 1;
-    q->pair[column][0] = q->pair[column][1] = NO_PAIR;
-    if (n == 1 && (is_trace(f + two[0]) ? !each_time : is_uncut(c, f + two[0]))) q->pair[column][0] = two[0];
-    for (uint32_t k = 0; k < 2 && n == 2 && !each_time; k++) {
-        if (!is_trace(f + two[k]) || !is_uncut(c, f + two[!k])) continue;
-        q->pair[column][0] = two[k];
-        q->pair[column][1] = two[!k];
+    uint32_t first = 3, weights = 0;
+    for (uint32_t k = 0; k < n && n <= 3; k++) {
+        weights += !nm_is_trace(f + varies[k]);
+        if (is_uncut(c, f + varies[k]) && (first == 3 || !nm_is_trace(f + varies[k]))) first = k;
     }
+    q->few[column][0] = NONE;
+    const int each_time = !column && q->dep == DEP_Y0 && c->r->t_epoch > 1;
+    if (n < 2 || n > 2u + NM_ROOM || each_time || first == 3 || weights > !nm_is_trace(f + varies[first])) return;
+    for (uint32_t k = 0; k < 3; k++) q->few[column][k] = k < n ? varies[(first + k) % n] : NONE;
+}
+
+/* Is the variable the same in each row, or in each column? */
+static int is_alike(const nm_line *c, const nm_product *q, uint32_t var, uint32_t column) {
+    return (var < VAR_W || var > VAR_T) && (var == VAR_ONE || !nm_is_constant(c->e, c->r, q, var, column));
+}
+
+/* Are all factors that vary the same in each row, or each column, but for a weight without limits, and do they multiply
+ * to 16 bits? Then which factor is the weight. Or is one factor all that varies, a function of the weight and of what is
+ * alike? */
+static void find_weight(const nm_line *c, nm_product *q, uint32_t column, const uint8_t *varies, uint32_t n) {
+    uint32_t most = 1, weight = !column && q->dep == DEP_Y0 && c->r->t_epoch > 1 ? NOT_ALIKE : NO_WEIGHT;
+    for (uint32_t k = 0; k < n && weight != NOT_ALIKE; k++) {
+        const nm_factor *f = c->e->factor + q->first + varies[k];
+        if (is_alike(c, q, f->var, column) && (!f->second || is_alike(c, q, f->second - 1u, column))) {
+            most = nm_min(most * largest(f), 32768);
+        } else {
+            const uint32_t other = f->var != VAR_W ? f->var : f->second ? f->second - 1u : VAR_ONE;
+            const int plain = is_uncut(c, f) && weight == NO_WEIGHT;
+            const int alone = NM_ROOM && n == 1 && (f->var == VAR_W || f->second == VAR_W + 1);
+            const int formed = alone && is_alike(c, q, other, column);
+            weight = plain || formed ? varies[k] : NOT_ALIKE;
+            if (!plain && formed) q->formed |= (uint8_t)(1u << column);
+        }
+    }
+    if (most > 32767u && weight != NOT_ALIKE) weight = weight == NO_WEIGHT ? ENDED : NOT_ALIKE;
+    q->weight[column] = (uint8_t)weight;
 }
 
 static uint8_t read_by(uint32_t var) {
@@ -53,14 +70,14 @@ static uint8_t read_by(uint32_t var) {
 
 /* What of a product varies along a row or a column, how large that can be, and what it reads. */
 static void product_start(const nm_line *c, nm_product *q) {
-    q->reads = 0;
+    q->reads = q->formed = 0;
     for (uint32_t column = 0; column < 2; column++) {
         uint32_t most = 1, n = 0;
         uint8_t varies[6] = {0};
         q->varies[column] = 0;
         for (uint32_t k = 0; k < q->factors; k++) {
             const nm_factor *f = c->e->factor + q->first + k;
-            if (is_constant(c->e, c->r, q, f->var, column) && (!f->second || is_constant(c->e, c->r, q, f->second - 1u, column)))
+            if (nm_is_constant(c->e, c->r, q, f->var, column) && (!f->second || nm_is_constant(c->e, c->r, q, f->second - 1u, column)))
                 continue;
             q->varies[column] |= (uint8_t)(1u << k);
             varies[n++] = (uint8_t)k;
@@ -68,7 +85,8 @@ static void product_start(const nm_line *c, nm_product *q) {
             most = most >> 22 ? UINT32_C(1) << 31 : most * largest(f);      /* no factor is over 512 */
         }
         q->most[column] = most;
-        find_pair(c, q, column, varies, n);
+        find_few(c, q, column, varies, n);
+        find_weight(c, q, column, varies, n);
     }
 }
 
@@ -88,144 +106,6 @@ void nm_line_start(nm_line *c, nm_engine *e, uint32_t index, nm_proj *p) {
     if (!e->rounding) c->number = nm_round_number(e, c->r);
 }
 
-/* ---- factors ---- */
-
-/* q of a target: the sum of its weights at the start of the learning phase. */
-static int32_t resource(const nm_line *c, uint32_t j) {
-    return nm_clip(c->e->sums[j] >> c->r->sum_shift, -512, 511);
-}
-
-static int32_t constant(const nm_line *c, const nm_product *q, uint32_t var) {
-    if (var == VAR_ONE) return 0;
-    if (var == VAR_X0 || var == VAR_Y0) return c->when != 0;
-    if (var == VAR_Q) return resource(c, c->self);
-    if (var >= VAR_M1) return nm_modulator_at(c->e, c->p, var - VAR_M1, c->column ? c->self : 0, nm_history_time(c, q));
-    return nm_history(c->e, c->p, var - VAR_X1 + TR_X1, nm_history_time(c, q))[c->self];
-}
-
-static int32_t function_of(const nm_factor *f, int32_t x) {
-    switch (f->form & FN_MASK) {
-    case FN_SGN: return (x > 0) - (x < 0);
-    case FN_POS: return x > 0 ? x : 0;
-    case FN_ON: return x > 0;
-    default: return x;
-    }
-}
-
-static int32_t combined(const nm_factor *f, int32_t x, int32_t y) {
-    return nm_clip(function_of(f, x + (f->form & FN_MINUS ? -y : y) + f->add), f->lo, f->hi);
-}
-
-static int32_t scalar(const nm_line *c, const nm_product *q, const nm_factor *f) {
-    return combined(f, constant(c, q, f->var), f->second ? constant(c, q, f->second - 1u) : 0);
-}
-
-static void fetch(int32_t *restrict out, const uint8_t *restrict from, const nm_lanes *a) {
-    const uint32_t n = a->n, *other = a->other;
-    if (other) {
-        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = from[other[k]];
-    } else {
-        from += a->first;
-        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = from[k];
-    }
-}
-
-/* Traces, with the factor's constant and limits: those are written out, small cores have an instruction for them. */
-static void fetch_shaped(int32_t *restrict out, const uint8_t *restrict from, int32_t add, const nm_lanes *a) {
-    const uint32_t n = a->n, *restrict other = a->other;
-    if (other) {
-        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = nm_clip((int32_t)from[other[k]] + add, -128, 127);
-    } else {
-        from += a->first;
-        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) *out++ = nm_clip((int32_t)*from++ + add, -128, 127);
-    }
-}
-
-static void fetch_spiked(int32_t *out, const uint8_t *when, const nm_lanes *a) {
-    fetch(out, when, a);
-    for (uint32_t k = 0; k < a->n; k++) out[k] = out[k] != 0;
-}
-
-/* A trace at the time of each target's last spike; lanes without one are masked by the dependency. */
-static void fetch_at_ty(const nm_line *c, int32_t *out, uint32_t trace, const nm_lanes *a) {
-    for (uint32_t k = 0; k < a->n; k++) {
-        const uint32_t j = a->other ? a->other[k] : a->first + k, when = c->l->ty[j];
-        out[k] = when ? nm_history(c->e, c->p, trace, when)[trace < TR_Y1 ? c->self : j] : 0;
-    }
-}
-
-/* Add the factor's constant and limit it to its width, in place, where the values can pass it: traces are 0..128,
- * modulators -128..127, weights and tags -257..255. The limits of traces are written out: small cores have an instruction for them. */
-static void shape(int32_t *v, uint32_t n, const nm_factor *f) {
-    const int32_t add = f->add, lo = f->lo, hi = f->hi, trace = f->var < VAR_W;
-    if ((f->form & FN_MASK) == FN_SGN) {
-        for (uint32_t k = 0; k < n; k++) v[k] = (v[k] + add > 0) - (v[k] + add < 0);
-    } else if (!add && f->var != VAR_X1) {
-        return;
-    } else if (add + (trace ? 0 : -257) >= lo && add + (trace ? 128 : 255) <= hi) {
-        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) v[k] += add;
-    } else if (f->bits == 7) {
-        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) v[k] = nm_clip(v[k] + add, -128, 127);
-    } else {
-        for (uint32_t k = 0; k < n; k++) v[k] = nm_clip(v[k] + add, lo, hi);
-    }
-}
-
-/* Modulators and q of the targets along a row. */
-static void fetch_slow(const nm_line *c, int32_t *out, const nm_product *q, uint32_t var, const nm_lanes *a) {
-    const int each = q->dep == DEP_Y0 && !c->column;
-    if (var != VAR_Q && c->e->rounding) {
-        nm_modulators_of(c->e, c->p, var - VAR_M1, a->other, a->first, a->n, out);
-        return;
-    }
-    for (uint32_t k = 0; k < a->n; k++) {
-        const uint32_t j = a->other ? a->other[k] : a->first + k;
-        out[k] = var == VAR_Q ? resource(c, j)
-                              : nm_modulator_at(c->e, c->p, var - VAR_M1, j, each ? c->l->ty[j] : nm_history_time(c, q));
-    }
-}
-
-/* The values of a variable along the lanes, to `out`. */
-static void fetch_variable(const nm_line *c, const nm_product *q, uint32_t var, const nm_lanes *a, int32_t *out) {
-    const uint32_t trace = var - VAR_X1 + TR_X1;
-    if (is_constant(c->e, c->r, q, var, c->column)) {
-        const int32_t x = constant(c, q, var);
-        for (uint32_t k = 0; k < a->n; k++) out[k] = x;
-    } else if (var > VAR_ONE) {
-        fetch_slow(c, out, q, var, a);
-    } else if (var >= VAR_W) {
-        const int32_t *old = c->old[var - VAR_W];
-        for (uint32_t k = 0; k < a->n; k++) out[k] = old[k];
-    } else if (var <= VAR_Y0) {
-        fetch_spiked(out, var == VAR_X0 ? c->l->tx : c->l->ty, a);
-    } else if (nm_each_time(c, q)) {
-        fetch_at_ty(c, out, trace, a);
-    } else {
-        fetch(out, nm_history(c->e, c->p, trace, nm_history_time(c, q)), a);
-    }
-}
-
-/* The values of a factor along the lanes: in `buffer`, or where they lie already. */
-static const int32_t *vector(const nm_line *c, const nm_product *q, const nm_factor *f, const nm_lanes *a,
-                             int32_t *buffer) {
-    const uint32_t var = f->var;
-    if (var >= VAR_W && var <= VAR_T && !f->form && !f->second && !f->add) return c->old[var - VAR_W];
-    if (is_trace(f) && !nm_each_time(c, q)) {
-        fetch_shaped(buffer, nm_trace_of(c, q, f), f->add, a);
-        return buffer;
-    }
-    fetch_variable(c, q, var, a, buffer);
-    if (f->second) {
-        fetch_variable(c, q, f->second - 1u, a, c->p3);
-        for (uint32_t k = 0; k < a->n; k++) buffer[k] = combined(f, buffer[k], c->p3[k]);
-    } else if (var == VAR_Q || (f->form & FN_MASK) > FN_SGN) {
-        for (uint32_t k = 0; k < a->n; k++) buffer[k] = combined(f, buffer[k], 0);
-    } else {
-        shape(buffer, a->n, f);
-    }
-    return buffer;
-}
-
 /* ---- products ---- */
 
 /* How a product ends: times what is the same for all lanes, shifted right; then limited, or left to be shifted left. */
@@ -236,8 +116,8 @@ NM_INLINE int32_t ended(uint32_t x, const nm_ending *end, uint32_t limited) {
     return limited ? nm_limit((int32_t)((uint32_t)shifted << end->left)) : shifted;
 }
 
-/* The loops, as they end: v alone; v * x; with a trace t that has limits: (v + add) * t, (b + add) * t. */
-typedef struct { const int32_t *v, *x; const uint8_t *b, *t; int32_t add, t_add; } nm_vectors;
+/* Loops over vectors, as they end: v alone; v * x. */
+typedef struct { const int32_t *v, *x; } nm_vectors;
 #define TIMES(limited)                                                                                                 \
     static NM_NOINLINE void alone_##limited(int32_t *out, uint32_t n, const nm_vectors *y, const nm_ending *last) {    \
         const nm_ending end = *last;                                                                                   \
@@ -249,33 +129,48 @@ typedef struct { const int32_t *v, *x; const uint8_t *b, *t; int32_t add, t_add;
         const nm_ending end = *last;                                                                                   \
         const int32_t *v = y->v, *restrict x = y->x;                                                                   \
         for (uint32_t k = 0; k < n; k++) out[k] = ended((uint32_t)v[k] * (uint32_t)x[k], &end, limited);               \
-    }                                                                                                                  \
-    static NM_NOINLINE void soft_##limited(int32_t *restrict out, uint32_t n, const nm_vectors *y,                     \
-                                           const nm_ending *last) {                                                    \
-        const nm_ending end = *last;                                                                                   \
-        const int32_t *restrict v = y->v, add = y->add, t_add = y->t_add;                                              \
-        const uint8_t *restrict t = y->t;                                                                              \
-        NM_UNROLL2 for (uint32_t k = 0; k < n; k++)                                                                    \
-            *out++ = ended((uint32_t)(*v++ + add) * (uint32_t)nm_clip(*t++ + t_add, -128, 127), &end, limited);        \
-    }                                                                                                                  \
-    static NM_NOINLINE void traces_##limited(int32_t *restrict out, uint32_t n, const nm_vectors *y,                   \
-                                             const nm_ending *last) {                                                  \
-        const nm_ending end = *last;                                                                                   \
-        const int32_t add = y->add, t_add = y->t_add;                                                                  \
-        const uint8_t *restrict t = y->t, *restrict b = y->b;                                                          \
-        NM_UNROLL2 for (uint32_t k = 0; k < n; k++)                                                                    \
-            *out++ = ended((uint32_t)(*b++ + add) * (uint32_t)nm_clip(*t++ + t_add, -128, 127), &end, limited);        \
     }
 TIMES(0) TIMES(1)
-enum { ALONE, BY_VECTOR, SOFT, TRACES };
+enum { ALONE, BY_VECTOR };
 
 static void times(int32_t *out, uint32_t n, const nm_vectors *y, const nm_ending *end, uint32_t how) {
     typedef void nm_times(int32_t *out, uint32_t n, const nm_vectors *y, const nm_ending *end);
-    static nm_times *const loop[4][2] = {
-        {alone_0, alone_1}, {by_vector_0, by_vector_1}, {soft_0, soft_1}, {traces_0, traces_1},
-    };
+    static nm_times *const loop[2][2] = {{alone_0, alone_1}, {by_vector_0, by_vector_1}};
     loop[how][end->limited](out, n, y, end);
 }
+
+/* Two or three factors that are multiplied as they are read: (x * s + add) * t * u >> right, with the limits of the
+ * traces t and u; then limited after * scale. */
+typedef struct {
+    const void *x;                  /* words or bytes */
+    const uint8_t *t, *u;
+    uint32_t s, add, right;
+    int32_t t_add, u_add, scale;
+} nm_few;
+#define FEW(type, three, limited)                                                                                      \
+    static NM_NOINLINE void few_##type##_##three##_##limited(int32_t *restrict out, uint32_t n, const nm_few *few) {   \
+        const nm_few y = *few;                                                                                         \
+        const type *restrict x = y.x;                                                                                  \
+        const uint8_t *restrict t = y.t, *restrict u = y.u;                                                            \
+        NM_UNROLL2 for (uint32_t k = 0; k < n; k++) {                                                                  \
+            int32_t others = nm_clip(*t++ + y.t_add, -128, 127);                                                       \
+            if (three) others *= nm_clip(*u++ + y.u_add, -128, 127);                                                   \
+            const int32_t v = nm_multiplied((uint32_t)*x++ * y.s + y.add, others, y.right);                            \
+            *out++ = limited ? nm_limit(v * y.scale) : v;                                                              \
+            NM_KEEP_APART(x);                                                                                          \
+            NM_KEEP_APART(t);                                                                                          \
+            if (three) NM_KEEP_APART(u);                                                                               \
+            NM_KEEP_APART(out);                                                                                        \
+        }                                                                                                              \
+    }
+FEW(int32_t, 0, 0) FEW(int32_t, 0, 1) FEW(uint8_t, 0, 0) FEW(uint8_t, 0, 1)
+#define FEW_ROW(type, three) {few_##type##_##three##_0, few_##type##_##three##_1}
+#if NM_ROOM
+FEW(int32_t, 1, 0) FEW(int32_t, 1, 1) FEW(uint8_t, 1, 0) FEW(uint8_t, 1, 1)
+#define FEW_ROWS(type) {FEW_ROW(type, 0), FEW_ROW(type, 1)}
+#else
+#define FEW_ROWS(type) {FEW_ROW(type, 0)}
+#endif
 
 static const nm_factor *next_varying(const nm_line *c, const nm_product *q, uint32_t *k) {
     const uint32_t left = (uint32_t)q->varies[c->column] >> *k;
@@ -287,53 +182,82 @@ static const nm_factor *next_varying(const nm_line *c, const nm_product *q, uint
 /* The first of what varies along the lanes: which synapses are due, or a factor. */
 static const int32_t *first_vector(const nm_line *c, const nm_product *q, const nm_lanes *a, uint32_t *k) {
     if (nm_masked(q, a)) {
-        fetch_spiked(c->p1, c->l->ty, a);
+        nm_fetch_spiked(c->p1, c->l->ty, a);
         return c->p1;
     }
     const nm_factor *f = next_varying(c, q, k);
-    if (f) return vector(c, q, f, a, c->p1);
+    if (f) return nm_factor_lanes(c, q, f, a, c->p1);
     for (uint32_t x = 0; x < a->n; x++) c->p1[x] = 1;
     return c->p1;
 }
 
-/* Two factors, one of them a trace, that are multiplied as they are read. */
-static void pair(const nm_line *c, const nm_product *q, const nm_lanes *a, const nm_ending *end) {
-    const nm_factor *f = c->e->factor + q->first + q->pair[c->column][0];
-    const nm_factor *g = c->e->factor + q->first + q->pair[c->column][1];
-    const uint32_t soft = g->var == VAR_W;
-    const nm_vectors y = {
-        .v = c->old[SUM_W], .b = soft ? 0 : nm_trace_of(c, q, g) + a->first, .t = nm_trace_of(c, q, f) + a->first,
-        .add = g->add, .t_add = f->add,
+static void few(const nm_line *c, const nm_product *q, const nm_lanes *a, const nm_ending *end) {
+    typedef void nm_loop(int32_t *restrict out, uint32_t n, const nm_few *few);
+    static nm_loop *const loop[2][1 + NM_ROOM][2] = {FEW_ROWS(int32_t), FEW_ROWS(uint8_t)};
+    const uint8_t *which = q->few[c->column];
+    const nm_factor *f = c->e->factor + q->first, *x = f + which[0], *t = f + which[1];
+    const uint32_t bytes = x->var != VAR_W, three = which[2] != NONE, s = end->s << nm_ahead(q->right);
+    const nm_factor *u = three ? f + which[2] : t;
+    const nm_few y = {
+        .x = bytes ? (const void *)(nm_trace_of(c, q, x) + a->first) : (const void *)c->old[SUM_W],
+        .t = nm_trace_of(c, q, t) + a->first, .u = nm_trace_of(c, q, u) + a->first,
+        .s = s, .add = (uint32_t)(int32_t)x->add * s, .right = q->right,
+        .t_add = t->add, .u_add = u->add, .scale = (int32_t)(1u << q->left),
     };
-    times(c->p1, a->n, &y, end, soft ? SOFT : TRACES);
+    loop[bytes][three][end->limited](c->p1, a->n, &y);
 }
 
-/* A trace: columns read the same one after the other. */
-static void fetch_again(nm_line *c, const nm_product *q, const nm_factor *f, const nm_lanes *a) {
-    const uint32_t time = nm_history_time(c, q);
-    if (c->fetched == f && c->fetched_list == a->other && c->fetched_first == a->first && c->fetched_time == time) return;
-    fetch_shaped(c->p1, nm_trace_of(c, q, f), f->add, a);
-    c->fetched = c->column ? f : 0;
-    c->fetched_list = a->other;
-    c->fetched_first = a->first;
-    c->fetched_time = time;
-}
-
-const int32_t *nm_vector_part(nm_line *c, const nm_product *q, const nm_lanes *a, uint32_t limited, uint32_t *s) {
-    const nm_ending end = {*s, q->right, q->left, limited}, none = {1, 0, 0, 0};
-    const uint32_t after = limited ? 1u : 1u << q->left, varies = q->varies[c->column];
-    const nm_factor *only_one = c->e->factor + q->first;
-    if (varies == 1 && !limited && !q->right && is_trace(only_one) && c->column) {
-        fetch_again(c, q, only_one, a);
-        *s <<= q->left;
+/* Rows, and columns, follow each other: each block of lanes is prepared for all of them. */
+const int32_t *nm_alike(nm_line *c, const nm_product *q, uint32_t s, const nm_lanes *a) {
+    const uint32_t weight = q->weight[c->column];
+    const nm_ending none = {1, 0, 0, 0}, end = {s, q->right, 0, 0};
+    if (nm_is_prepared(c, q, s, a)) return c->p1;
+    c->alike = a->syn && a->syn != a->other ? 0 : q;     /* such a list is written anew for each row */
+    c->alike_list = a->other;
+    c->alike_first = a->first;
+    c->alike_time = nm_history_time(c, q);
+    c->alike_s = s;
+    c->single.of = 0;
+    if (NM_ROOM && q->formed >> c->column & 1u) {
+        nm_form_alike(c, q, c->e->factor + q->first + weight, a, c->p1);
         return c->p1;
     }
-    c->fetched = 0;
-    if (!a->other && !nm_masked(q, a) && q->pair[c->column][1] != NO_PAIR) {
-        pair(c, q, a, &end);
+    uint32_t k = 0, n = 0;
+    for (const nm_factor *f; (f = next_varying(c, q, &k));) {
+        if (k == weight + 1) continue;
+        const nm_vectors y = {.v = c->p1, .x = nm_factor_lanes(c, q, f, a, n ? c->p2 : c->p1)};
+        const int last = weight == ENDED && !((uint32_t)q->varies[c->column] >> k);
+        if (n++) times(c->p1, a->n, &y, last ? &end : &none, BY_VECTOR);
+    }
+    if (n == 0)
+        for (uint32_t x = 0; x < a->n; x++) c->p1[x] = 1;
+    return c->p1;
+}
+
+const int32_t *nm_vector_part(nm_line *c, const nm_product *q, const nm_lanes *a, uint32_t largest, uint32_t limited,
+                              uint32_t *s) {
+    const nm_ending end = {*s, q->right, q->left, limited}, none = {1, 0, 0, 0};
+    const uint32_t after = limited ? 1u : 1u << q->left, varies = q->varies[c->column];
+    const int fits = largest >> q->right <= NM_SHORT_MAX && q->right <= NM_RIGHT_MAX;
+    if (!a->other && !nm_masked(q, a) && q->few[c->column][0] != NONE && fits) {
+        c->alike = 0;
+        few(c, q, a, &end);
         *s = after;
         return c->p1;
     }
+    const uint32_t weight = q->weight[c->column], ended = weight == ENDED;
+    if (varies && (weight == NO_WEIGHT || ended) && !nm_masked(q, a)) {
+        const nm_vectors y = {.v = nm_alike(c, q, *s, a)};
+        const nm_ending left = {1, 0, q->left, limited};
+        if (!limited && (ended || !q->right)) {
+            *s = (ended ? 1u : *s) << q->left;
+            return y.v;
+        }
+        times(c->p2, a->n, &y, ended ? &left : &end, ALONE);
+        *s = after;
+        return c->p2;
+    }
+    c->alike = 0;
     uint32_t k = 0;
     nm_vectors y = {.v = first_vector(c, q, a, &k)};
     const nm_factor *f = next_varying(c, q, &k);
@@ -344,7 +268,7 @@ const int32_t *nm_vector_part(nm_line *c, const nm_product *q, const nm_lanes *a
     if (!f) times(c->p1, a->n, &y, &end, ALONE);
     for (const nm_factor *then; f; f = then, y.v = c->p1) {
         then = next_varying(c, q, &k);
-        y.x = vector(c, q, f, a, c->p2);
+        y.x = nm_factor_lanes(c, q, f, a, c->p2);
         times(c->p1, a->n, &y, then ? &none : &end, BY_VECTOR);
     }
     *s = after;
@@ -355,7 +279,7 @@ const int32_t *nm_vector_part(nm_line *c, const nm_product *q, const nm_lanes *a
 uint32_t nm_scalars(const nm_line *c, const nm_product *q) {
     uint32_t s = 1;
     for (uint32_t k = 0; k < q->factors; k++) {
-        if (!(q->varies[c->column] >> k & 1u)) s *= (uint32_t)scalar(c, q, c->e->factor + q->first + k);
+        if (!(q->varies[c->column] >> k & 1u)) s *= (uint32_t)nm_factor_scalar(c, q, c->e->factor + q->first + k);
     }
     return s;
 }

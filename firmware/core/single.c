@@ -1,126 +1,100 @@
-/* A sum of weights with one product in which one or two things vary along the lanes, the weight or traces: what is
- * stored is read, changed, rounded and written in one loop. All others go the ways of sums.c.
+/* A sum of weights with one product, of the weight, or a function of it, and of what is alike in all rows, or columns:
+ * what is stored is read, changed, rounded and written in one loop. All others go the ways of sums.c.
  *
  * Sums have 16 bits below the weight here, seven of them as everywhere and nine more. What is added has none of the nine,
  * so numbers may have anything there: the upper halves of their words are taken as they are, two to a word.
  *
- * What is added to one-sided weights needs no limit: these are bytes, 0..255 of 128 each, so that an addend over 32767
- * leaves 255 and one under -32769 leaves 0, however far it goes. */
+ * What is added to shorts may pass the limits of the sum, -32769..32767. With half a unit more these are 17 bits, all but
+ * the lowest, which becomes -32768.5: a number has to be half a unit less, so that the sum rounds down to the right one,
+ * and its nine bits may only tell of the other half. One-sided weights need no limit: these are bytes, 0..255 of 128
+ * each, so that an addend over 32767 leaves 255 and one under -32769 leaves 0, however far it goes. */
 #include "lanes.h"
 
-#if !defined(__ARM_ARCH_6M__) && !defined(NM_SMALL)     /* boards with such a core have no room for it */
+#if NM_ROOM
 
-/* What is added: ((x * s + add) * clip(trace + trace_add) >> right) * scale; add: the constant of x times s. */
-typedef struct {
-    const uint8_t *x, *trace;           /* of the first lane, of neuron 0 with a list; x null: the weight */
-    uint32_t s, add;
-    int32_t trace_add;
-    uint32_t right;
-    int32_t scale;                      /* 2^left; negative where magnitudes of negative weights are stored */
-    const uint32_t *number;             /* of two lanes each; null: `up` for all */
-    uint32_t up;
-} nm_change;
+enum { BYTE, SHORT, LIMITED };          /* LIMITED: what is added to a short may pass the limits of the sum */
+enum { BELOW = 9, HALF = 0xFFFF, HALVES = 0x1000100 };     /* HALVES: half a unit, in each of two numbers */
 
-enum { SOFT, TRACES };                  /* x is the weight, or a trace */
-enum { BYTE, SHORT, LIMITED };          /* LIMITED: what is added to a short may pass the width of the sum */
-enum { BELOW = 9, HALF = 0xFFFF };
-
-/* Cores of microcontrollers with few registers: compilers give what moves by the same step one index, for which they
- * then have no register left. Here it is hidden from them that it does. */
-#if defined(__thumb2__)
-#define KEEP_APART(p) __asm__("" : "+r"(p))
-#else
-#define KEEP_APART(p) (void)(p)
-#endif
-
-/* x * y >> right, where x has been shifted to the left by `ahead` of it. */
-#if defined(__ARM_FEATURE_DSP) && defined(__clang__)     /* an instruction drops the lower 16 of 48 bits */
-#define RIGHT_MOST 16u
-NM_INLINE uint32_t ahead(uint32_t right) { return 16u - right; }
-NM_INLINE int32_t multiplied(uint32_t x, int32_t y, uint32_t right) {
-    (void)right;
-    return __builtin_arm_smulwb((int32_t)x, y);
-}
-#else
-#define RIGHT_MOST 31u
-NM_INLINE uint32_t ahead(uint32_t right) {
-    (void)right;
-    return 0;
-}
-NM_INLINE int32_t multiplied(uint32_t x, int32_t y, uint32_t right) { return (int32_t)(x * (uint32_t)y) >> right; }
-#endif
-
-/* A weight's new value; number: in the lower half. */
-NM_INLINE int32_t changed(int32_t value, uint32_t x, uint32_t trace, uint32_t number, const nm_change *y,
-                          uint32_t kind) {
-    const int32_t v = multiplied(x * y->s + y->add, nm_clip((int32_t)trace + y->trace_add, -128, 127), y->right);
-    const int32_t p = kind == LIMITED ? nm_limit(v * y->scale) * (1 << BELOW) : v * y->scale;
-    const int32_t sum = (int32_t)((uint32_t)value << 16 | number) + p;
+/* A weight's new value; number: 16 bits, but with LIMITED what is left of it when `less` is added, too. */
+NM_INLINE int32_t changed(int32_t value, int32_t t, int32_t number, const nm_change *y, uint32_t kind,
+                          uint32_t formed) {
+    const int32_t v = formed ? nm_formed(value, t, &y->form)
+                             : nm_multiplied((uint32_t)value * y->s + y->add, t, y->right);
+    if (kind == LIMITED) {
+        const int32_t halves = nm_clip(v * y->scale + y->half, -65536, 65535), start = value * 65536 + y->less;
+        return nm_clip((start + number + halves * (1 << (BELOW - 1))) >> 16, -256, 255);
+    }
+    const int32_t sum = (int32_t)((uint32_t)value << 16 | (uint32_t)number) + v * y->scale;
     return nm_clip(sum >> 16, kind == BYTE ? 0 : -256, 255);
 }
 
-/* Lane k of those at hand, `at` in the stored weights. */
-#define CHANGE(k, at, number)                                                                                          \
+/* A lane, `at` in the stored weights. */
+#define CHANGE(t, at, number)                                                                                          \
     do {                                                                                                               \
-        const int32_t value = kind == BYTE ? bytes[at] : shorts[at];                                                   \
-        const int32_t next = changed(value, shape == SOFT ? (uint32_t)value : x[k], t[k], number, &y, kind);           \
+        const int32_t value = kind == BYTE ? bytes[at] : shorts[at], up = number;                                      \
+        const int32_t next = changed(value, t, up, &y, kind, formed);                                                  \
         if (kind == BYTE) bytes[at] = (uint8_t)next;                                                                   \
         else shorts[at] = (int16_t)next;                                                                               \
     } while (0)
 
-NM_INLINE void change(void *stored, const nm_change *how, const nm_lanes *a, uint32_t shape, uint32_t kind,
-                      uint32_t own) {
+NM_INLINE void change(void *stored, const nm_change *how, const nm_lanes *a, uint32_t kind, uint32_t own,
+                      uint32_t formed) {
     const nm_change y = *how;
     uint8_t *restrict bytes = (uint8_t *)stored + (kind == BYTE ? a->base : 0);
     int16_t *restrict shorts = (int16_t *)stored + (kind == BYTE ? 0 : a->base);
-    const uint8_t *restrict x = y.x, *restrict t = y.trace, *const end = t + (a->n & ~1u);
-    const uint32_t *restrict number = y.number, *const last = number + a->n / 2;
+    const int32_t *restrict t = y.t;
+    const uint32_t *restrict number = y.number, halves = kind == LIMITED ? HALVES : 0;
     const uint32_t stride = a->stride;
-    for (; own ? number != last : t != end; t += 2) {
-        const uint32_t two = own ? *number++ : 0;
-        CHANGE(0, 0, own ? two & HALF : y.up);
+    const int32_t up_for_all = kind == LIMITED ? 0 : y.up;
+    for (uint32_t n = a->n / 2; n; n--) {
+        const uint32_t two = own ? *number++ | halves : 0;
+        CHANGE(*t++, 0, own ? (int32_t)(two & HALF) : up_for_all);
+        NM_KEEP_APART(t);
         bytes += stride, shorts += stride;
-        if (kind == BYTE && shape == TRACES && own) KEEP_APART(bytes);
-        if (kind != BYTE) KEEP_APART(shorts);
-        CHANGE(1, 0, own ? two >> 16 : y.up);
+        if (kind == BYTE) NM_KEEP_APART(bytes);
+        if (kind != BYTE) NM_KEEP_APART(shorts);
+        CHANGE(*t++, 0, own ? (int32_t)(two >> 16) : up_for_all);
+        NM_KEEP_APART(t);
         bytes += stride, shorts += stride;
-        if (shape == TRACES) x += 2;
-        if (shape == TRACES) KEEP_APART(x);
-        if (shape == TRACES && own) KEEP_APART(number);
+        if (own) NM_KEEP_APART(number);
     }
-    if (a->n & 1u) CHANGE(0, 0, own ? *number & HALF : y.up);
+    if (a->n & 1u) CHANGE(*t, 0, own ? (int32_t)((*number | halves) & HALF) : up_for_all);
 }
 
 /* The same for lanes that are listed by their far end, with a number to a word. */
-NM_INLINE void change_listed(void *stored, const nm_change *how, const nm_lanes *a, uint32_t shape, uint32_t kind) {
+NM_INLINE void change_listed(void *stored, const nm_change *how, const nm_lanes *a, uint32_t kind) {
     const nm_change y = *how;
+    const uint32_t formed = 0;
     uint8_t *restrict bytes = (uint8_t *)stored + (kind == BYTE ? a->base : 0);
     int16_t *restrict shorts = (int16_t *)stored + (kind == BYTE ? 0 : a->base);
-    const uint8_t *restrict x = y.x, *restrict t = y.trace;
-    const uint32_t *restrict number = y.number, *restrict other = a->other, *const end = other + a->n;
-    const uint32_t stride = a->stride;
-    while (other != end) {
-        const uint32_t j = *other++, at = j * stride;
-        CHANGE(j, at, *number >> 16);
-        number++;
-        KEEP_APART(number);
+    const int32_t *restrict t = y.t;
+    const uint32_t *restrict number = y.number, *restrict other = a->other;
+    const uint32_t stride = a->stride, halves = kind == LIMITED ? HALVES : 0;
+    NM_UNROLL2 for (uint32_t n = a->n; n; n--) {
+        const uint32_t at = *other++ * stride;
+        CHANGE(*t++, at, (int32_t)((*number++ | halves) >> 16));
+        NM_KEEP_APART(t);
+        NM_KEEP_APART(other);
+        NM_KEEP_APART(number);
     }
 }
 
 /* Out of line: inlined they would run out of registers. */
-typedef void nm_loop(void *stored, const nm_change *y, const nm_lanes *a);
-#define LOOP(shape, kind, own)                                                                                         \
-    static NM_NOINLINE void change_##shape##_##kind##_##own(void *stored, const nm_change *y, const nm_lanes *a) {     \
-        change(stored, y, a, shape, kind, own);                                                                        \
+#define LOOP(kind, own)                                                                                                \
+    static NM_NOINLINE void change_##kind##_##own(void *stored, const nm_change *y, const nm_lanes *a) {               \
+        change(stored, y, a, kind, own, 0);                                                                            \
     }
-#define LISTED(shape, kind)                                                                                            \
-    static NM_NOINLINE void listed_##shape##_##kind(void *stored, const nm_change *y, const nm_lanes *a) {             \
-        change_listed(stored, y, a, shape, kind);                                                                      \
+#define FORMED(kind)                                                                                                   \
+    static NM_NOINLINE void formed_##kind(void *stored, const nm_change *y, const nm_lanes *a) {                       \
+        change(stored, y, a, kind, 1, 1);                                                                              \
     }
-#define LOOPS(shape)                                                                                                   \
-    LOOP(shape, BYTE, 0) LOOP(shape, BYTE, 1) LOOP(shape, SHORT, 0) LOOP(shape, SHORT, 1) LOOP(shape, LIMITED, 1)      \
-    LISTED(shape, BYTE) LISTED(shape, LIMITED)
-LOOPS(SOFT) LOOPS(TRACES)
+#define LISTED(kind)                                                                                                   \
+    static NM_NOINLINE void listed_##kind(void *stored, const nm_change *y, const nm_lanes *a) {                       \
+        change_listed(stored, y, a, kind);                                                                             \
+    }
+LOOP(BYTE, 0) LOOP(BYTE, 1) LOOP(SHORT, 0) LOOP(SHORT, 1) LOOP(LIMITED, 0) LOOP(LIMITED, 1)
+LISTED(BYTE) LISTED(SHORT) LISTED(LIMITED)
+FORMED(BYTE) FORMED(SHORT)
 
 NM_INLINE uint32_t two_of(uint32_t a, uint32_t b) { return (b & ~(uint32_t)HALF) | a >> 16; }
 
@@ -133,11 +107,11 @@ static NM_NOINLINE void numbers(uint32_t *restrict out, uint32_t n, const nm_pas
         NM_UNROLL4 for (uint32_t k = 0; k < 4; k++) {
             const uint32_t a = nm_number32(key, h);
             key += step;
-            KEEP_APART(key);
+            NM_KEEP_APART(key);
             *out++ = two_of(a, nm_number32(key, h));
             key += step;
-            KEEP_APART(key);
-            KEEP_APART(out);
+            NM_KEEP_APART(key);
+            NM_KEEP_APART(out);
         }
     }
 }
@@ -146,62 +120,67 @@ static NM_NOINLINE void numbers(uint32_t *restrict out, uint32_t n, const nm_pas
 static NM_NOINLINE void numbers_listed(uint32_t *restrict out, const nm_lanes *a, const nm_pass *x) {
     const nm_hash h = x->hash;
     const uint32_t n = a->n, step = x->step, key = x->key, *restrict other = a->other;
-    NM_UNROLL2 for (uint32_t k = 0; k < n; k++) *out++ = nm_number32(key + *other++ * step, h);
-}
-
-#define ALL(shape)                                                                                                     \
-    {{change_##shape##_BYTE_0, change_##shape##_BYTE_1, listed_##shape##_BYTE},                                        \
-     {change_##shape##_SHORT_0, change_##shape##_SHORT_1, listed_##shape##_LIMITED},                                   \
-     {change_##shape##_LIMITED_1, change_##shape##_LIMITED_1, listed_##shape##_LIMITED}}
-
-/* Numbers of the lanes, if the loop is one that reads some; returns which of its kind that is. */
-static uint32_t draw(uint32_t *out, const nm_lanes *a, const nm_pass *x, uint32_t kind, uint32_t own) {
-    const uint32_t same = (uint32_t)x->up << BELOW, both = same << 16 | same;
-    if (!own && !a->other && kind != LIMITED) return 0;
-    if (!own) NM_UNROLL4 for (uint32_t k = 0; k < a->n; k++) out[k] = both;
-    else if (a->other) numbers_listed(out, a, x);
-    else numbers(out, a->n, x);
-    return a->other ? 2 : 1;
-}
-
-int nm_single(const nm_line *c, const nm_product *q, uint32_t s, uint32_t largest, const nm_lanes *a,
-              const nm_pass *x) {
-    static nm_loop *const loop[2][3][3] = {ALL(SOFT), ALL(TRACES)};
-    static const uint8_t none[NM_BATCH];        /* and 1 is a trace of 1 */
-    const uint8_t *two = q->pair[c->column];
-    const uint32_t size = largest >> q->right, most = (size + 1u) << q->left, is_byte = c->p->element == ELEM_U8;
-    if (two[0] == NO_PAIR || size > NM_SINGLE_MAX || (is_byte && most > NM_ADDEND_MAX >> BELOW)) return 0;
-    if (q->right > RIGHT_MOST || (a->other && !a->syn) || nm_masked(q, a)) return 0;
-    const uint32_t alone = two[1] == NO_PAIR, start = a->other ? 0 : a->first;
-    const nm_factor *f = c->e->factor + q->first + two[0], *g = c->e->factor + q->first + two[!alone];
-    nm_change y = {.x = 0, .trace = none, .trace_add = 1, .s = s << ahead(q->right)};
-    if (f->var == VAR_W) {
-        if (a->other) return 0;
-    } else {
-        if (alone && !q->right && most <= 32767u) return 0;     /* sums.c has shorter ways */
-        y.trace = nm_trace_of(c, q, f) + start;
-        y.trace_add = f->add;
+    NM_UNROLL4 for (uint32_t k = 0; k < n; k++) {
+        *out++ = nm_number32(key + *other++ * step, h);
+        NM_KEEP_APART(out);
+        NM_KEEP_APART(other);
     }
-    const uint32_t shape = alone || g->var == VAR_W ? SOFT : TRACES;
-    const uint32_t kind = is_byte ? BYTE : most > 32767u || a->other ? LIMITED : SHORT;
-    if (shape == TRACES) y.x = nm_trace_of(c, q, g) + start;
-    y.right = q->right;
-    y.scale = (int32_t)(1u << q->left << (kind == LIMITED ? 0 : BELOW));
+}
+
+/* Numbers of the lanes, as their loop reads them. */
+static void draw(uint32_t *out, const nm_lanes *a, const nm_pass *x, uint32_t own) {
+    const uint32_t n = a->n, one = (uint32_t)x->up << BELOW, same = one << 16 | one;
+    if (own && a->other) numbers_listed(out, a, x);
+    else if (own) numbers(out, n, x);
+    else NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = same;
+}
+
+void nm_single_run(const nm_line *c, const nm_lanes *a, const nm_pass *x) {
+    const nm_single *ready = &c->single;
+    if (ready->drawn) draw((uint32_t *)c->p2, a, x, ready->own);
+    ready->loop((void *)(uintptr_t)c->p->w, &ready->y, a);
+}
+
+int nm_single_start(nm_line *c, const nm_product *q, uint32_t s, uint32_t largest, const nm_lanes *a,
+                    const nm_pass *x) {
+    static nm_change_loop *const loop[3][2] = {
+        {change_BYTE_0, change_BYTE_1}, {change_SHORT_0, change_SHORT_1}, {change_LIMITED_0, change_LIMITED_1},
+    };
+    static nm_change_loop *const listed_loop[3] = {listed_BYTE, listed_SHORT, listed_LIMITED};
+    const uint32_t weight = q->weight[c->column], is_byte = c->p->element == ELEM_U8, listed = a->other != 0;
+    const uint32_t size = largest >> q->right, most = (size + 1u) << q->left, formed = q->formed >> c->column & 1u;
+    if (weight == NOT_ALIKE || size > NM_SHORT_MAX || (is_byte && most > NM_ADDEND_MAX >> BELOW)) return 0;
+    if (q->right > NM_RIGHT_MAX || (listed && !a->syn) || nm_masked(q, a)) return 0;
+    const uint32_t ended = weight == ENDED;
+    if (weight == NO_WEIGHT && !q->right && most <= 32767u) return 0;       /* sums.c has shorter ways */
+    const uint32_t kind = is_byte ? BYTE : most > 32767u ? LIMITED : SHORT;
+    if (formed && (q->right || listed || kind == LIMITED)) return 0;
+    /* whole numbers have nothing to round, but limits are none */
+    const uint32_t own = c->e->rounding && (q->left < 7 || kind == LIMITED), drawn = own || listed || formed;
+    const int32_t up = x->up * (1 << BELOW), half = 1 << (BELOW - 1);
+    nm_change y = {.t = nm_alike(c, q, s, a), .right = ended ? 0 : q->right, .up = up, .half = 1};
+    y.s = (ended ? 1u : s) << nm_ahead(y.right);
     y.number = (const uint32_t *)c->p2;
-    y.up = (uint32_t)x->up << BELOW;
-    if (alone && f->var != VAR_W) {
+    y.less = drawn ? -2 * half : up - half;
+    y.scale = (int32_t)(1u << q->left << (kind == LIMITED ? 1 : BELOW));
+    if (formed) {
+        y.form = nm_form_alike(c, q, c->e->factor + q->first + weight, a, 0);
+        if (c->p->flip) y.form.times = -y.form.times;
+        y.scale *= (int32_t)s;
+    } else if (weight == NO_WEIGHT || ended) {
         y.add = y.s;
         y.s = 0;
     } else {
-        y.add = (uint32_t)(int32_t)g->add * y.s;
+        y.add = (uint32_t)(int32_t)c->e->factor[q->first + weight].add * y.s;
     }
     if (c->p->flip) {
-        if (shape == SOFT) y.s = 0u - y.s;      /* of magnitudes */
+        y.s = 0u - y.s;         /* of magnitudes */
         y.scale = -y.scale;
     }
-    /* whole numbers have nothing to round, but limits are none */
-    const uint32_t own = c->e->rounding && (q->left < 7 || kind == LIMITED);
-    loop[shape][kind][draw((uint32_t *)c->p2, a, x, kind, own)]((void *)(uintptr_t)c->p->w, &y, a);
+    nm_change_loop *const straight = formed ? is_byte ? formed_BYTE : formed_SHORT : loop[kind][own];
+    nm_change_loop *const run = listed ? listed_loop[kind] : straight;
+    const nm_single ready = {q, s, own, drawn, run, y};
+    c->single = ready;
     return 1;
 }
 #endif

@@ -33,9 +33,10 @@ NM_INLINE int32_t rounded(int32_t sum, int32_t number, uint32_t kind) {
 static void add(int32_t *acc, const int32_t *from, const int32_t *restrict v, uint32_t n, const nm_pass *x) {
     const uint32_t s = x->s;
     const int32_t old = x->old;
-    NM_UNROLL4 for (uint32_t k = 0; k < n; k++) {
-        acc[k] = nm_limit(from[k] * old + (int32_t)((uint32_t)v[k] * s));
-    }
+    if (old == 1)
+        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) acc[k] = nm_limit(acc[k] + (int32_t)((uint32_t)v[k] * s));
+    else
+        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) acc[k] = nm_limit(from[k] * old + (int32_t)((uint32_t)v[k] * s));
 }
 
 /* The last one: acc becomes new values. */
@@ -249,15 +250,23 @@ static int run_itself(const nm_line *c, const nm_product *q, uint32_t largest, c
 
 /* s: the scalar part of the product; order: FIRST of the sum, ENDS it, or both. */
 static void add_product(nm_line *c, uint32_t sum, const nm_product *q, uint32_t s, const nm_lanes *a, uint32_t order) {
-    const uint32_t largest = largest_product(c, q, s), limited = (largest >> q->right) + 1u > 32767u >> q->left;
     const int only_one = order == (FIRST | ENDS) && sum != SUM_T && (!a->syn || a->syn == a->other);
     nm_pass x = {.s = s, .old = order & FIRST ? 128 : 1};
-    if (only_one) {
-        rounding(c, sum, a, sum == SUM_W ? c->p->flip : 0, &x);     /* magnitudes stay what they are */
-        if (sum == SUM_W && (run_itself(c, q, largest, a, &x) || nm_single(c, q, s, largest, a, &x))) return;
+    if (only_one) rounding(c, sum, a, sum == SUM_W ? c->p->flip : 0, &x);       /* magnitudes stay what they are */
+    if (only_one && sum == SUM_W && c->single.of == q && c->single.s == s && nm_is_prepared(c, q, s, a)) {
+        nm_single_run(c, a, &x);
+        return;
+    }
+    const uint32_t largest = largest_product(c, q, s), limited = (largest >> q->right) + 1u > 32767u >> q->left;
+    if (only_one && sum == SUM_W) {
+        if (run_itself(c, q, largest, a, &x)) return;
+        if (nm_single_start(c, q, s, largest, a, &x)) {
+            nm_single_run(c, a, &x);
+            return;
+        }
     }
     load_all(c, only_one ? q->reads : q->reads | 1u << sum, a);
-    const int32_t *v = s ? nm_vector_part(c, q, a, limited, &x.s) : c->old[sum];
+    const int32_t *v = s ? nm_vector_part(c, q, a, largest, limited, &x.s) : c->old[sum];
     const int32_t *from = order & FIRST ? c->old[sum] : c->acc;
     if (only_one) end_only(c, sum, v, a, &x);
     else if (order & ENDS) end_sum(c, sum, from, v, a, &x);

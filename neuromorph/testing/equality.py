@@ -28,6 +28,7 @@ from neuromorph.testing.programs import (
     unsorted,
 )
 from neuromorph.testing.separable import LONG_LINES, LOOKALIKES, lookalike
+from neuromorph.testing.terms import TERMS, terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,6 +54,7 @@ DIRECTED: Mapping[int, Callable[[], Draw]] = {
     **{-2 - 2 * COLUMNS - PAIRS - number: partial(unsorted, number) for number in range(UNSORTED)},
     **{-1000 - number: partial(managed, number) for number in range(MANAGED)},
     **{-2000 - 2 * number: partial(lookalike, number) for number in range(LOOKALIKES + LONG_LINES)},
+    **{-4000 - number: partial(terms, number) for number in range(TERMS)},
 }
 """Programs made on purpose, by seeds that random ones do not have."""
 CHECKED = (range(50), range(50, 100), range(WIDE, WIDE + 24), tuple(seed for seed in DIRECTED if seed < -1))

@@ -63,9 +63,11 @@ _AT_TY = "in epochs of one step a target that spiked did so in the last one; oth
 _WITHIN = "without constant and second variable each value is within its width: to limit it changes nothing"
 _ZERO = "a value of 0 stays 0 in every decay (R8), and -0 is 0"
 _ROWS = "a row whole, or without its active columns and these again: two ways to the same values"
+_TOGETHER = "const uint32_t together = 2 {} spiked {} n ? spiked {} n ? 1 : 2 : 0, again = together ? 0 : spiked;"
 _IN_ONE_LOOP = (
-    "if (two[0] == NO_PAIR || size {} NM_SINGLE_MAX || (is_byte && most {} NM_ADDEND_MAX >> BELOW)) return 0;"
+    "if (weight == NOT_ALIKE || size {} NM_SHORT_MAX || (is_byte && most {} NM_ADDEND_MAX >> BELOW)) return 0;"
 )
+_CAN_PASS = "return f->add + (trace ? 0 : -257) {} f->lo || f->add + (trace ? 128 : 255) {} f->hi;"
 _LONG_WAY = "a product that is refused goes the long way, with the same sums"
 
 PROOFS: tuple[Proof, ...] = (
@@ -153,7 +155,8 @@ PROOFS: tuple[Proof, ...] = (
     Proof("layout.c", "for (uint32_t k = 0; k [[<]] TR_COUNT; k++) {", ("<=",), _FIVE),
     Proof(
         "learn.c",
-        "const uint32_t again = c->r->deps [[&]] (1u << DEP_Y0) ? c->l->ncols : 0;",
+        "const uint32_t n = c->p->n_post, *cols = c->l->cols, "
+        "spiked = c->r->deps [[&]] (1u << DEP_Y0) ? c->l->ncols : 0;",
         ("|",),
         "without y0-products the active columns are computed twice, from the same old values, by the same products",
     ),
@@ -176,18 +179,8 @@ PROOFS: tuple[Proof, ...] = (
         ("<=", ">="),
         "a cell that is not listed would get a number of 0..127, which the shift by 7 drops: list or row is speed",
     ),
-    Proof(
-        "products.c",
-        "} else if (add + (trace ? 0 : -257) [[>=]] lo && add + (trace ? 128 : 255) <= hi) {",
-        (">",),
-        "takes a branch below, which also limits the values: none of them passes the limits",
-    ),
-    Proof(
-        "products.c",
-        "} else if (add + (trace ? 0 : -257) >= lo && add + (trace ? 128 : 255) [[<=]] hi) {",
-        ("<",),
-        "takes a branch below, which also limits the values: none of them passes the limits",
-    ),
+    Proof("factors.c", _CAN_PASS.format("[[<]]", ">"), ("<=",), "limits values of which none passes the limits"),
+    Proof("factors.c", _CAN_PASS.format("<", "[[>]]"), (">=",), "limits values of which none passes the limits"),
     Proof(
         "sums.c",
         "const uint32_t most = q->most[c->column], size = (int32_t)s < 0 ? 0u [[-]] s : s;",
@@ -214,7 +207,7 @@ PROOFS: tuple[Proof, ...] = (
         "what is as large as the limit is not over it",
     ),
     Proof(
-        "products.c",
+        "factors.c",
         "if (var [[>=]] VAR_W && var <= VAR_T && !f->form && !f->second && !f->add) return c->old[var - VAR_W];",
         (">",),
         "weights go on, and are copied as they are",
@@ -223,13 +216,13 @@ PROOFS: tuple[Proof, ...] = (
     Proof("single.c", _IN_ONE_LOOP.format(">", "[[>]]"), (">=",), _LONG_WAY),
     Proof(
         "single.c",
-        "if (alone && !q->right && most [[<=]] 32767u) return 0;",
+        "if (weight == NO_WEIGHT && !q->right && most [[<=]] 32767u) return 0;",
         ("<",),
         "a product that may be taken either way",
     ),
     Proof(
         "single.c",
-        "const uint32_t kind = is_byte ? BYTE : most [[>]] 32767u || a->other ? LIMITED : SHORT;",
+        "const uint32_t kind = is_byte ? BYTE : most [[>]] 32767u ? LIMITED : SHORT;",
         (">=",),
         "a limit that is not passed changes nothing",
     ),
@@ -274,7 +267,7 @@ PROOFS: tuple[Proof, ...] = (
         "VAR_ONE was returned above",
     ),
     Proof("learn_wide.c", "} else if (var [[>]] VAR_ONE) {", (">=",), _ONE_IS_CONSTANT),
-    Proof("products.c", "} else if (var [[>]] VAR_ONE) {", (">=",), _ONE_IS_CONSTANT),
+    Proof("factors.c", "} else if (var [[>]] VAR_ONE) {", (">=",), _ONE_IS_CONSTANT),
     Proof(
         "image.c",
         "if (q.dep == DEP_U ? q.k [[==]] 0 : s != SUM_W) return 0;",
@@ -373,7 +366,7 @@ PROOFS: tuple[Proof, ...] = (
         "behind the last neuron nothing is picked",
     ),
     Proof(
-        "products.c",
+        "factors.c",
         "if (column) return var == VAR_Y0 || (var >= VAR_Y1 && var <= VAR_Y3) || var [[>]] VAR_ONE;",
         (">=",),
         "VAR_ONE was returned above",
@@ -392,28 +385,28 @@ PROOFS: tuple[Proof, ...] = (
     ),
     Proof("products.c", "return (uint32_t)(-low [[>]] high ? -low : high);", (">=",), _EITHER),
     Proof(
-        "products.c",
-        "static int is_trace(const nm_factor *f) { return f->var [[>=]] VAR_X1 && f->var <= VAR_Y3 && "
-        "!f->form && !f->second; }",
+        "lanes.h",
+        "return f->var [[>=]] VAR_X1 && f->var <= VAR_Y3 && "
+        "!f->form && !f->second;",
         (">",),
         _LONG_WAY,
     ),
     Proof(
-        "products.c",
-        "static int is_trace(const nm_factor *f) { return f->var >= VAR_X1 && f->var [[<=]] VAR_Y3 && "
-        "!f->form && !f->second; }",
+        "lanes.h",
+        "return f->var >= VAR_X1 && f->var [[<=]] VAR_Y3 && "
+        "!f->form && !f->second;",
         ("<",),
         _LONG_WAY,
     ),
     Proof(
         "products.c",
-        "return (weight || is_trace(f)) && low + f->add [[>=]] f->lo && high + f->add <= f->hi;",
+        "return (weight || nm_is_trace(f)) && low + f->add [[>=]] f->lo && high + f->add <= f->hi;",
         (">",),
         _LONG_WAY,
     ),
     Proof(
         "products.c",
-        "return (weight || is_trace(f)) && low + f->add >= f->lo && high + f->add [[<=]] f->hi;",
+        "return (weight || nm_is_trace(f)) && low + f->add >= f->lo && high + f->add [[<=]] f->hi;",
         ("<",),
         _LONG_WAY,
     ),
@@ -427,7 +420,7 @@ PROOFS: tuple[Proof, ...] = (
         "products.c", "const int each_time = !column && q->dep == DEP_Y0 && c->r->t_epoch [[>]] 1;", (">=",), _LONG_WAY
     ),
     Proof(
-        "products.c",
+        "factors.c",
         "if (var >= VAR_W && var [[<=]] VAR_T && !f->form && !f->second && !f->add) return c->old[var - VAR_W];",
         ("<",),
         "tags go on, and are copied as they are",
@@ -499,11 +492,11 @@ PROOFS: tuple[Proof, ...] = (
         (">>",),
         "where all factors vary, `nm_scalars` has none to multiply and gives 1",
     ),
-    Proof("learn.c", "if (2 [[*]] again > c->p->n_post) {", ("+",), _ROWS),
-    Proof("learn.c", "if (2 * again [[>]] c->p->n_post) {", (">=", "<="), _ROWS),
+    Proof("learn.c", _TOGETHER.format("[[*]]", ">", "<"), ("+",), _ROWS),
+    Proof("learn.c", _TOGETHER.format("*", "[[>]]", "<"), (">=", "<="), _ROWS),
     Proof(
         "learn.c",
-        "dense_lanes(c, start, again [[<]] c->p->n_post ? 1 : 2);",
+        _TOGETHER.format("*", ">", "[[<]]"),
         ("<=",),
         "`some` where all spiked: each lane is asked, and has",
     ),

@@ -72,7 +72,7 @@ def test_the_engine_is_what_a_step_needs() -> None:
     """And no checksum, verifier, link or application."""
     files = engine_files(sources())
     assert {"engine.c", "lif.c", "projection.c", "traces.c", "stdp.c", "random.c"} <= set(files)
-    assert {"learn.c", "products.c", "sums.c", "single.c", "lanes.h", "nm_internal.h"} <= set(files)
+    assert {"learn.c", "factors.c", "products.c", "sums.c", "single.c", "lanes.h", "nm_internal.h"} <= set(files)
     assert {"image.c", "layout.c", "record.c", "state.c"} <= set(files)
     assert not {"crc32c.c", "blake2s.c", "link.c", "app.c", "host.c"} & set(files)
     assert not [name for name in files if name.startswith(("verify", "cost"))]

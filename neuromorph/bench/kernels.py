@@ -33,6 +33,7 @@ PAIR_SCALE, PAIR_STEPS = 0.5, 40  # of N3: two programs must fit a board while o
 PRODUCT_STEPS = 8
 FIRST = 3  # step of the first spikes
 N_IN, N = 32, 128
+ROWS = 24  # sources that spike together in a product's run
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,6 @@ def _pair(engine: Engine, exp: int, rounding: Any, name: str) -> float:
 
 
 MIXED = SIGNS[2]
-THREE = (Factor("w"), Factor("y1", 3), Factor("y1", -5))
 PAIRS = ((Factor("w", -200), 0), (Factor("w"), 3))
 """What multiplies a trace in a product of two varying factors, as (factor, constant of the trace)."""
 
@@ -169,7 +169,8 @@ def product_costs(engine: Engine) -> dict[str, float]:
 
     The first product of a sum comes with all that the sum costs: weights are read, rounded and written. A further
     one is what a sum of four has more than a sum of two, halved. What saturates can pass the limits of its sum: for
-    weights of one sign that makes no difference.
+    weights of one sign that makes no difference. What products read of the far ends of the synapses is prepared once
+    for all rows, or columns, of a step: `ROWS`, or `N_IN`; a row that is alone has that for itself.
     """
     costs = {}
     for rounding in ROUNDINGS:
@@ -177,6 +178,8 @@ def product_costs(engine: Engine) -> dict[str, float]:
             first: dict[str, list[tuple[Factor, ...]]] = {
                 "": [(Factor("w"),), (Factor(trace, 3),)],
                 " of two varying factors": _pairs(trace),
+                " of three varying factors": _threes(trace),
+                " of a function": _functions(trace),
             }
             for what, choice in first.items():
                 costs[f"interpreted product, the first{what}, {rounding}, {where}"] = max(
@@ -190,19 +193,24 @@ def product_costs(engine: Engine) -> dict[str, float]:
             "a trace": [(Factor("y1", 3),)],
             "the weight": [(Factor("w"),)],
             "two varying factors": _pairs("y1"),
+            "three varying factors": _threes("y1"),
+            "a function": _functions("y1"),
         }
         for name, choice in further.items():
             costs[f"interpreted product, each further of {name}, {rounding}"] = max(
                 _further(engine, rounding, sign, Product("x0", 1, -3, f)) for sign in SIGNS for f in choice
             )
+        costs[f"interpreted product, each further of two that saturates, {rounding}"] = max(
+            _further(engine, rounding, MIXED, Product("x0", 1, 2, f)) for f in _pairs("y1")
+        )
+        costs[f"interpreted product in a row alone, the first of two varying factors, {rounding}"] = max(
+            _interpreted(engine, rounding, MIXED, (Product("x0", -1, -3, f),), rows=1) for f in _pairs("y1")
+        )
         costs[f"interpreted product, the first, {rounding}, columns with gaps"] = max(
             _with_gaps(engine, rounding, sign, (f,)) for sign in SIGNS for f in (Factor("w"), Factor("x1", 3))
         )
         costs[f"interpreted product, the first of two varying factors, {rounding}, columns with gaps"] = max(
             _with_gaps(engine, rounding, MIXED, f) for f in _pairs("x1")[1:]
-        )
-        costs[f"interpreted product, the first of three varying factors, {rounding}"] = _interpreted(
-            engine, rounding, SIGNS[1], (Product("x0", -1, -3, THREE),)
         )
     return costs
 
@@ -211,6 +219,19 @@ def _pairs(trace: str) -> list[tuple[Factor, ...]]:
     """The weight and a trace, with constants in either, and a trace twice."""
     soft = [(factor, Factor(trace, constant)) for factor, constant in PAIRS]
     return [*soft, (Factor(trace), Factor(trace, -3))]
+
+
+def _threes(trace: str) -> list[tuple[Factor, ...]]:
+    """The weight, or a trace, and two traces that may reach their limits."""
+    return [(factor, Factor(trace, 3), Factor(trace, constant)) for factor, constant in [*PAIRS, (Factor(trace), -5)]]
+
+
+def _functions(trace: str) -> list[tuple[Factor, ...]]:
+    """Of the weight, of a trace, and of both, in either order, with and without a function."""
+    return [
+        (Factor("w", -40, "sgn"),), (Factor(trace, -40, "on"),), (Factor("w", -20, "pos", trace, -1),),
+        (Factor(trace, 5, "", "w", -1),),
+    ]  # fmt: skip
 
 
 def _further(engine: Engine, rounding: str, sign: tuple[Any, int], product: Product) -> float:
@@ -256,13 +277,15 @@ def wide_costs(engine: Engine) -> dict[str, float]:
 
 
 def _interpreted(
-    engine: Engine, rounding: str, sign: tuple[Any, int], dw: tuple[Product, ...], profile: str = "loihi2"
+    engine: Engine, rounding: str, sign: tuple[Any, int], dw: tuple[Product, ...], profile: str = "loihi2",
+    rows: int = ROWS,
 ) -> float:
     """Per synapse: a rule's run minus that of a rule which has nothing to do."""
     columns = dw[0].dependency == "y0"
     idle = (Product("u", 1, 0, (Factor("w"),), k=9),)
-    more, less = (_Run(_plastic(rule, rounding, sign, columns, profile), 0 if columns else 24) for rule in (dw, idle))
-    updates = N_IN * N * PRODUCT_STEPS if columns else 24 * N * (PRODUCT_STEPS + 1 - FIRST)
+    spiking = 0 if columns else rows
+    more, less = (_Run(_plastic(rule, rounding, sign, columns, profile), spiking) for rule in (dw, idle))
+    updates = N_IN * N * PRODUCT_STEPS if columns else rows * N * (PRODUCT_STEPS + 1 - FIRST)
     return (_count(engine, more, PRODUCT_STEPS) - _count(engine, less, PRODUCT_STEPS)) / updates
 
 

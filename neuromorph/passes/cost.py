@@ -43,9 +43,9 @@ CORES = {
 }
 """By core name, as ``neuromorph bench --kernels`` counts them under ``synapse`` rounding.
 
-`interpreted`: a rule's first product, in a row. `pair`: half of what a synapse costs whose both ends spiked, as all do
-in the worst step; others cost less. `trace`: the decay of one trace of one neuron. `release`: an event with
-short-term plasticity and delays.
+`interpreted`: no less than a product of one factor takes in a row. `pair`: half of what a synapse costs whose both ends
+spiked, as all do in the worst step; others cost less. `trace`: the decay of one trace of one neuron.
+`release`: an event with short-term plasticity and delays.
 """
 
 

@@ -14,12 +14,22 @@ from neuromorph.lab import cue_conditioning, release
 from neuromorph.lab.base import Enough, Machine, Result
 from neuromorph.units import ms
 
+OWN = ("cpu:ref", "cpu", "mcu")
+
 
 @pytest.mark.parametrize("name", lab.experiments())
 def test_an_experiment_meets_its_bars_and_its_controls_miss_them(name: str) -> None:
     outcome = lab.run(name, lab.Machine("cpu"))
     bad = [f"{v.condition}: {v.bar.measure} = {v.value}" for v in outcome.verdicts if not v.good]
     assert not bad
+
+
+@pytest.mark.parametrize("name", lab.experiments())
+def test_an_experiment_begins_alike_on_the_own_machines(name: str) -> None:
+    """Every probe and all state; ``neuromorph lab compare NAME`` runs all of it."""
+    found = lab.compare(name, [Machine(each, "board", held_by=OWN) for each in OWN], steps=500)
+    assert found.differences == ()
+    assert found.steps == 500
 
 
 @pytest.mark.parametrize("name", lab.experiments())
@@ -55,7 +65,7 @@ def test_the_chip_holds_an_experiment_in_both_sizes_or_refuses_it_by_name(name: 
             nm.compile(net, target="loihi")
 
 
-@pytest.mark.parametrize("name", ["cue-conditioning", "frequency-ltp-ltd", "stdp-window"])
+@pytest.mark.parametrize("name", sorted(HELD_BY_LOIHI))
 def test_an_experiment_meets_its_bars_on_the_chip(name: str) -> None:
     outcome = lab.run(name, lab.Machine("loihi"))
     assert not [f"{v.condition}: {v.bar.measure} = {v.value}" for v in outcome.verdicts if not v.good]

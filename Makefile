@@ -36,9 +36,10 @@ lint-c:
 bench: .venv/.use build
 	$(BIN)/python -m neuromorph bench
 
-# The generated pages of docs/reference/, and the outputs that pages show.
+# The generated pages of docs/reference/, the gallery from its kept results, and the outputs that pages show.
 docs: .venv/.use build
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/gallery.py --page
 	$(BIN)/python docs/blocks.py --update
 
 # Small changes to the C engine that the tests must notice.

@@ -34,3 +34,9 @@ def blocks() -> ModuleType:
 def generate() -> ModuleType:
     """docs/generate.py."""
     return _load("generate")
+
+
+@pytest.fixture(scope="session")
+def gallery() -> ModuleType:
+    """docs/gallery.py."""
+    return _load("gallery")

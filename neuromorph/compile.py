@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from neuromorph.engine import Target
 from neuromorph.errors import ValidationError
 from neuromorph.graph import Graph, verify
+from neuromorph.parameters import keywords
 from neuromorph.passes import Discretise, Emit, Legalise, Pass, Place, Quantise, State
 from neuromorph.text import state_text
 from neuromorph.validate import check_profile, nearest
@@ -26,6 +27,7 @@ PASSES: tuple[Pass, ...] = (Discretise(), Quantise(), Legalise(), Place(), Emit(
 OnPass = Callable[[str, State, float], None]
 
 
+@keywords
 def compile(  # noqa: A001
     net: Network | Graph,
     target: str | Target | None = None,

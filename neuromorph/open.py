@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from neuromorph.engine import Engine, Storing
 from neuromorph.errors import TargetError, UnsupportedError, ValidationError
+from neuromorph.parameters import keywords
 from neuromorph.program import Program
 from neuromorph.session import Session
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["open", "run"]
 
 
+@keywords
 def open(  # noqa: A001
     program: Program | Network | Graph, target: str = "cpu", *, attach: bool = False, profile: str | None = None
 ) -> Session:
@@ -100,6 +102,7 @@ def _prepared(
     return held, elaborate(program) if floats else None, program.sources
 
 
+@keywords
 def run(
     program: Program | Network | Graph,
     target: str = "cpu",

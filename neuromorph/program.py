@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromorph.errors import ValidationError
+from neuromorph.parameters import keywords
 from neuromorph.profiles import LOIHI2, PROFILES, Profile
 from neuromorph.rule import Rule
 from neuromorph.short_term import ShortTerm
@@ -345,6 +346,7 @@ class Program:
         return decode(read_file(path, "image"))
 
 
+@keywords
 def build(
     populations: list[Population],
     projections: list[Projection],

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from neuromorph.durations import PERIOD_MOST, microseconds_of, steps_of
 from neuromorph.engine import Accounting, Engine, Storing
 from neuromorph.errors import NeuromorphError, TargetError, UnsupportedError, ValidationError
+from neuromorph.parameters import keywords
 from neuromorph.program import Program
 from neuromorph.recorder import Recorder
 from neuromorph.state import Item, State, checked, items
@@ -176,6 +177,7 @@ class Session:
 
     # ------------------------------------------------------------------------------------------- running
 
+    @keywords
     def run(
         self,
         duration: float | None = None,

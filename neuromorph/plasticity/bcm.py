@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuromorph.errors import ValidationError
+from neuromorph.parameters import described
 from neuromorph.plasticity.base import (
     IdealFactor,
     IdealRule,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["BCM"]
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class BCM(PlasticityRule):
     """BCM: a synapse grows where its target is more active than a threshold, which slides with the target's history.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from neuromorph.errors import ValidationError
+from neuromorph.parameters import described
 from neuromorph.plasticity.base import (
     IdealFactor,
     IdealRule,
@@ -20,6 +21,7 @@ from neuromorph.plasticity.base import (
 __all__ = ["CalciumRule"]
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class CalciumRule(PlasticityRule):
     """Calcium above a high threshold potentiates, above a low one it depresses.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuromorph.errors import ValidationError
+from neuromorph.parameters import described
 from neuromorph.plasticity.base import (
     IdealFactor,
     IdealRule,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Consolidation"]
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class Consolidation(PlasticityRule):
     """Tagging and capture: what a rule learns fades unless the synapse is tagged while proteins are there.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from neuromorph.errors import UnsupportedError, ValidationError
+from neuromorph.parameters import described
 from neuromorph.plasticity.base import IdealFactor, IdealRule, modulator_name
 from neuromorph.plasticity.wrapper import Wrapper
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Gate"]
 
 
+@described
 @dataclass(frozen=True)
 class Gate(Wrapper):
     """A rule whose changes of the weight are multiplied by a modulator.

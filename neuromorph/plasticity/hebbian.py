@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from neuromorph.errors import ValidationError
+from neuromorph.parameters import described
 from neuromorph.plasticity.base import IdealFactor, IdealRule, IdealTrace, PlasticityRule, Term, epoch_steps, require
 
 __all__ = ["Hebbian"]
 
 
+@described
 @dataclass(frozen=True)
 class Hebbian(PlasticityRule):
     """Hebb's rule on low-pass filtered rates, with decay.

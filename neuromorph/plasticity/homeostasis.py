@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from neuromorph.errors import ValidationError
-from neuromorph.parameters import Limit, values
+from neuromorph.parameters import Limit, described, values
 from neuromorph.plasticity.base import require
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class Homeostasis(ABC):
         """What the Graph has of it, for `n` neurons; `where` names them in errors."""
 
 
+@described
 @dataclass(frozen=True)
 class ThresholdAdaptation(Homeostasis):
     """Adaptive threshold: a neuron that fires becomes harder to fire.

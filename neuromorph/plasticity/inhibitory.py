@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from neuromorph.parameters import described
 from neuromorph.plasticity.base import IdealFactor, IdealRule, IdealTrace, PlasticityRule, Term, epoch_steps, require
 
 __all__ = ["InhibitorySTDP"]
 
 
+@described
 @dataclass(frozen=True)
 class InhibitorySTDP(PlasticityRule):
     """Symmetric STDP of inhibitory synapses, with depression at each presynaptic spike.

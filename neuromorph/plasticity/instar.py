@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from neuromorph.errors import ValidationError
+from neuromorph.parameters import described
 from neuromorph.plasticity.base import (
     Held,
     IdealFactor,
@@ -25,6 +26,7 @@ __all__ = ["InstarSTDP"]
 PAYLOAD_MAX = 254  # the payload that fills the 7 bits of a trace
 
 
+@described
 @dataclass(frozen=True)
 class InstarSTDP(PlasticityRule):
     """Instar rule on spikes: at each postsynaptic spike the weight moves towards the presynaptic trace.

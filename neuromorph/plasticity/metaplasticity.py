@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuromorph.errors import ValidationError
+from neuromorph.parameters import described
 from neuromorph.plasticity.base import (
     IdealFactor,
     IdealRule,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Metaplasticity"]
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class Metaplasticity(PlasticityRule):
     """Minimal triplet STDP whose depression grows with the target's slow rate R: BCM with spikes.

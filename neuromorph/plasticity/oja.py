@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from neuromorph.parameters import described
 from neuromorph.plasticity.base import (
     IdealFactor,
     IdealRule,
@@ -18,6 +19,7 @@ from neuromorph.plasticity.base import (
 __all__ = ["Oja"]
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class Oja(PlasticityRule):
     """Oja's rule on low-pass filtered rates: the weights of a linear neuron become the first principal component.

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from neuromorph.parameters import described
 from neuromorph.plasticity.base import (
     IdealFactor,
     IdealRule,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["PES"]
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class PES(PlasticityRule):
     """Prescribed error sensitivity: weights from active sources move against the error of their target.

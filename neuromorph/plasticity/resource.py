@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from neuromorph.errors import UnsupportedError
+from neuromorph.parameters import described
 from neuromorph.plasticity.base import IdealFactor, IdealRule, require
 from neuromorph.plasticity.wrapper import Wrapper
 
 __all__ = ["FiniteResource"]
 
 
+@described
 @dataclass(frozen=True)
 class FiniteResource(Wrapper):
     """A rule whose potentiation needs a resource that all weights onto a neuron use up.

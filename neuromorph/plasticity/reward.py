@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuromorph.errors import ValidationError
+from neuromorph.parameters import described
 from neuromorph.plasticity.base import (
     IdealFactor,
     IdealRule,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["RewardSTDP"]
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class RewardSTDP(PlasticityRule):
     """Pair STDP moves an eligibility; a modulator turns eligibility into weight.

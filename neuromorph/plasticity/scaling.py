@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from neuromorph.parameters import described
 from neuromorph.plasticity.base import (
     IdealFactor,
     IdealRule,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["SynapticScaling"]
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class SynapticScaling(PlasticityRule):
     """All weights onto a neuron grow or shrink by the same factor until it fires at the target rate.

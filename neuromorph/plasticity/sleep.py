@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from neuromorph.parameters import described
 from neuromorph.plasticity.base import (
     IdealFactor,
     IdealRule,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Sleep"]
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class Sleep(PlasticityRule):
     """All weights shrink in proportion while a modulator says that it is night.

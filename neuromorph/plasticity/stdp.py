@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from neuromorph.errors import ValidationError
+from neuromorph.parameters import described
 from neuromorph.plasticity.base import IdealFactor, IdealRule, IdealTrace, PlasticityRule, Term, epoch_steps, require
 
 __all__ = ["STDP"]
@@ -13,6 +14,7 @@ __all__ = ["STDP"]
 Variant = Literal["additive", "multiplicative", "soft", "nearest"]
 
 
+@described
 @dataclass(frozen=True)
 class STDP(PlasticityRule):
     """Pair STDP with exponential windows.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 from neuromorph.errors import ValidationError
+from neuromorph.parameters import described
 from neuromorph.plasticity.base import IdealFactor, IdealRule, IdealTag, IdealTrace, PlasticityRule, Term
 
 __all__ = ["Sum", "refuse_machine_units", "renamed"]
@@ -16,6 +17,7 @@ T = TypeVar("T")
 SIDES = {"x": ("x1", "x2"), "y": ("y1", "y2", "y3")}
 
 
+@described
 @dataclass(frozen=True)
 class Sum(PlasticityRule):
     """Several rules on the same synapses; their changes add up. Written with ``+``.

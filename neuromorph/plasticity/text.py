@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from neuromorph.errors import RuleError, ValidationError, pointed
 from neuromorph.language import format_products, parse_products, product_columns, variable_columns
+from neuromorph.parameters import described
 from neuromorph.plasticity.base import (
     EXTENSION,
     Held,
@@ -35,6 +36,7 @@ GradedTrace = Literal["none", "overwrite", "add_saturate", "add_wrap"]
 PAYLOAD_GAIN = 0.5  # x1 takes half the payload (docs/semantics.md, 4.2)
 
 
+@described
 @dataclass(frozen=True, slots=True)
 class TraceSpec:
     """A trace of 7 bits: `impulse` (0..127) is added at a spike; it decays with `tau` (seconds; 0: forgets at once)."""
@@ -47,6 +49,7 @@ class TraceSpec:
         require(self, "tau", 0.0, closed=True, unit="s")
 
 
+@described
 @dataclass(frozen=True)
 class Custom(PlasticityRule):
     """A user's rule: sums of products in the language of `neuromorph.language`, in machine units.

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from neuromorph.errors import ValidationError
+from neuromorph.parameters import described
 from neuromorph.plasticity.base import IdealFactor, IdealRule, IdealTrace, PlasticityRule, Term, epoch_steps, require
 
 __all__ = ["TripletSTDP"]
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class TripletSTDP(PlasticityRule):
     """Triplet STDP: pairs, and triplets that make potentiation grow with the rate.

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 import neuromorph as nm
+from neuromorph import plasticity
 from neuromorph.engine import Target
 from neuromorph.errors import RuleError, UnsupportedError, ValidationError
 from neuromorph.language import parse_products, product_columns
@@ -112,6 +113,20 @@ UNHOLDABLE = [
     (replace(TRIPLET, epoch=2.5 * MS), "TripletSTDP.epoch = 0.0025 s is no multiple of dt", "multiple"),
     (replace(BCM_RULE, epoch=0.1), "BCM.epoch = 0.1 s is 100 steps", "at most 64"),
 ]
+
+
+RESULTS = {"Held", "Lowered", "PlasticityRule"}  # what a rule gives, and what it is made from
+
+
+@pytest.mark.parametrize("name", sorted(set(plasticity.__all__) - RESULTS))
+def test_a_parameter_that_a_rule_does_not_have_is_refused_by_name(name):
+    with pytest.raises(ValidationError, match=f"^{name} has no parameter 'w_mx'; (did you mean|known: )"):
+        getattr(plasticity, name)(w_mx=1)
+
+
+def test_a_missing_parameter_is_named():
+    with pytest.raises(ValidationError, match="Hebbian: missing a required argument: 'eta'; parameters: eta, tau_pre"):
+        Hebbian()
 
 
 @pytest.mark.parametrize(("rule", "part", "way"), UNHOLDABLE, ids=[part for _, part, _ in UNHOLDABLE])

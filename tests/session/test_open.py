@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 import neuromorph as nm
+from neuromorph import program
 from neuromorph.errors import NeuromorphError, TargetError, UnsupportedError, ValidationError
 from neuromorph.models import examples, find
 from neuromorph.plasticity import STDP
+from neuromorph.session import Session
 from neuromorph.stimulus import Stimulus
 from neuromorph.units import Hz, ms
 
@@ -109,6 +111,21 @@ def test_wrong_calls_name_the_way_out(
 ) -> None:
     with pytest.raises(kind, match=message):
         call(net)
+
+
+@pytest.mark.parametrize(
+    ("called", "function", "wrong"),
+    [
+        ("run", nm.run, "durration"),
+        ("Session.run", Session.run, "durration"),
+        ("open", nm.open, "profil"),
+        ("compile", nm.compile, "profil"),
+        ("build", program.build, "rouding"),
+    ],
+)
+def test_a_misspelt_parameter_is_named(net: nm.Network, called: str, function: Any, wrong: str) -> None:
+    with pytest.raises(ValidationError, match=f"^{called} has no parameter '{wrong}'; did you mean"):
+        function(net, **{wrong: 1})
 
 
 def test_a_stimulus_is_the_same_in_parts(net: nm.Network) -> None:

@@ -34,10 +34,14 @@ class _Own:
         """Empty, or what is missing and how to get it."""
         packages = [name for module, name in self.needs if find_spec(module) is None]
         if packages:
-            return f"needs {', '.join(packages)}: pip install 'neuromorph[mcu]'"
+            return _needs(", ".join(packages))
         if self.program and shutil.which(self.program) is None:
             return self.missing
         return "" if self.elf.is_file() else f"{self.elf.name} was not built: run `make build`, or reinstall"
+
+
+def _needs(packages: str) -> str:
+    return f"needs {packages}: pip install 'neuromorph[mcu]'"
 
 
 def _target(name: str, description: str, pool: int) -> Target:
@@ -102,7 +106,7 @@ class McuBackend:
         own = _find(target.name)
         if own is not None:
             return own.lacks()
-        return "" if find_spec("serial") else "needs pyserial: pip install 'neuromorph[mcu]'"
+        return "" if all(map(find_spec, ("serial", "filelock"))) else _needs("pyserial, filelock")
 
 
 def _find(name: str) -> _Own | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from neuromorph.errors import CapacityError, ImageError, LinkError, TargetError, ValidationError
@@ -14,6 +16,7 @@ from neuromorph.store import Stored
 from neuromorph.trace import Gap
 from neuromorph_mcu.client import Client, Refused
 from neuromorph_mcu.link import Timing
+from neuromorph_mcu.locks import device_of, hold
 from neuromorph_mcu.messages import BoardError, Code, Hello, Kept, Kind, State
 from neuromorph_mcu.ports import BAUD, open_port
 
@@ -25,7 +28,7 @@ _RESET = 0.5
 
 
 class McuEngine:
-    """A board that holds one program.
+    """A board that holds one program; one that processes share is held until `close`.
 
     Parameters
     ----------
@@ -47,17 +50,20 @@ class McuEngine:
     ------
     TargetError, LinkError
         The port cannot be opened; nobody answers there.
+    Locked
+        Another process uses the board.
     """
 
     def __init__(self, target: str, url: str, timing: Timing | None = None, *, baud: int = BAUD) -> None:
         self.target = target
         self._timing = timing
-        self.port: Any = open_port(url, baud)
-        try:
+        with ExitStack() as opened:
+            if device := device_of(url):
+                opened.enter_context(hold(device, target, f"a session of {Path(sys.argv[0]).name or 'python'}"))
+            self.port: Any = open_port(url, baud)
+            opened.callback(self.port.close)
             self._client = Client(self.port, target, timing)
-        except BaseException:
-            self.port.close()
-            raise
+            self._opened = opened.pop_all()
 
     @property
     def hello(self) -> Hello:
@@ -252,8 +258,8 @@ class McuEngine:
                 return
 
     def close(self) -> None:
-        """Free the port. May be called twice."""
-        self._client.close()
+        """Free the port, and the board. May be called twice."""
+        self._opened.close()
 
     def _raise(self, answer: BoardError, argument: str = "an argument is out of range") -> NoReturn:
         """What the board's answer means to the user."""

@@ -75,7 +75,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     error = call.excinfo.value if call.excinfo else None
     if entry_of(item) is None:
         return report
-    if _is(error, "pytest_neuromorph.locks", "Locked"):
+    if _is(error, "neuromorph_mcu.locks", "Locked"):
         report.outcome, report.nm_locked = "skipped", True
         report.longrepr = (str(item.path), item.location[1] or 0, f"Skipped: {error}")
         return report

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from neuromorph.errors import LinkError, NeuromorphError, TargetError, ValidationError
+from neuromorph_mcu.locks import hold
 from pytest_neuromorph.flashers import plan, run_program
-from pytest_neuromorph.locks import hold
 from pytest_neuromorph.roster import Entry
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from typing import Any
 
 from neuromorph.errors import TargetError, ValidationError
 from neuromorph.validate import nearest
+from neuromorph_mcu.locks import device_of
 from neuromorph_mcu.ports import BAUD, baud_of
 
 if sys.version_info >= (3, 11):
@@ -89,9 +90,7 @@ class Entry:
     @property
     def key(self) -> str:
         """What its lock is called: the device itself, so that two maps with two names for one board still agree."""
-        if self.kind != "serial":
-            return self.id
-        return str(Path(self.url).resolve()) if self.url.startswith("/") else self.url
+        return device_of(self.url) or self.id
 
 
 def kind_of(url: str) -> str:

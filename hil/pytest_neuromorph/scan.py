@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuromorph.errors import LinkError, NeuromorphError, TargetError
+from neuromorph_mcu.locks import hold
 from neuromorph_mcu.ports import BAUD, baud_of
-from pytest_neuromorph.locks import hold
 from pytest_neuromorph.roster import Entry, kind_of, read_map
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ def command(context: click.Context, path: Path, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         context.obj = path
         return
-    from pytest_neuromorph.locks import locked_by
+    from neuromorph_mcu.locks import locked_by
     from pytest_neuromorph.roster import builtin, read_map
 
     mapped = read_map(path) if path.exists() else ()

@@ -21,9 +21,9 @@ EXTRAS = {
     "plot": ("plots", {"matplotlib": "matplotlib"}),
     "mcu": (
         "microcontrollers, real and emulated",
-        {"serial": "pyserial", "unicorn": "unicorn", "elftools": "pyelftools"},
+        {"serial": "pyserial", "unicorn": "unicorn", "elftools": "pyelftools", "filelock": "filelock"},
     ),
-    "hil": ("tests on boards", {name: name for name in ("pytest", "jinja2", "filelock", "tomlkit")}),
+    "hil": ("tests on boards", {name: name for name in ("pytest", "jinja2", "tomlkit")}),
     "flash": ("firmware through a debug probe", {"pyocd": "pyocd"}),
     "examples": ("the digits", {"sklearn": "scikit-learn"}),
 }

@@ -23,8 +23,8 @@ def command(board: str, path: Path, file: Path | None, dry_run: bool, as_json: b
     """
     from neuromorph.errors import TargetError
     from neuromorph.validate import nearest
+    from neuromorph_mcu.locks import hold
     from pytest_neuromorph.flashers import plan
-    from pytest_neuromorph.locks import hold
     from pytest_neuromorph.roster import read_map
 
     entries = {entry.id: entry for entry in read_map(path)}

@@ -85,7 +85,7 @@ def test_automatic_workers_are_as_many_as_the_boards(suite: Suite, hardware: Har
 HOLDER = """
 import sys
 from pathlib import Path
-from pytest_neuromorph.locks import hold
+from neuromorph_mcu.locks import hold
 
 with hold(sys.argv[1], "b0", "a test of locks", folder=Path(sys.argv[2])):
     print("held", flush=True)
@@ -119,7 +119,7 @@ def test_a_board_of_another_process_is_locked_not_failed(
 
 def test_waiting_for_a_board_and_a_holder_that_is_killed(pytester: pytest.Pytester) -> None:
     """A lock ends with its process, whatever ends it; who waits gets the board then."""
-    from pytest_neuromorph.locks import Locked, hold, holder_of, locked_by
+    from neuromorph_mcu.locks import Locked, hold, holder_of, locked_by
 
     folder = pytester.path / "locks"
     holder = subprocess.Popen(

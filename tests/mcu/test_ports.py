@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -17,12 +18,14 @@ from neuromorph.errors import LinkError, TargetError
 from neuromorph.targets import find
 from neuromorph_mcu.engine import McuEngine
 from neuromorph_mcu.link import Timing
+from neuromorph_mcu.locks import Locked, device_of, locked_by
 from neuromorph_mcu.ports import baud_of, open_port
 
 if TYPE_CHECKING:
     from tests.mcu.conftest import Kit
 
-pytest.importorskip("serial", reason="ports need pyserial: pip install 'neuromorph[mcu]'")
+for _module in ("serial", "filelock"):
+    pytest.importorskip(_module, reason="ports need pyserial and filelock: pip install 'neuromorph[mcu]'")
 
 
 class Server:
@@ -137,3 +140,50 @@ def test_a_target_may_name_its_baud_rate() -> None:
     backend, target = find("mcu:/dev/no-such-port?baud=115200")
     with pytest.raises(TargetError, match=r"cannot open the port /dev/no-such-port:"):
         backend.open(target)
+
+
+HOLDER = """
+import sys
+from neuromorph_mcu.engine import McuEngine
+
+engine = McuEngine("mcu:socket", sys.argv[1])
+print("open", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_board_that_another_process_has_is_not_taken_away(server: Server) -> None:
+    """It is told who has it; the lock goes with that process, however it ends."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, server.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "open\n"
+        behind_a_bad_line = f"fault://?seed=1&url={server.url}"
+        for url in (server.url, behind_a_bad_line):
+            with pytest.raises(Locked, match=f"mine is locked: process {holder.pid} on .* \\(a session of -c\\)"):
+                McuEngine("mine", url)
+        assert str(holder.pid) in locked_by(server.url, "it")
+    finally:
+        holder.kill()
+        holder.communicate(timeout=20)
+    engine = McuEngine("mine", server.url)
+    assert f"process {os.getpid()}" in locked_by(server.url, "it")
+    engine.close()
+    engine.close()
+    assert locked_by(server.url, "it") == ""
+
+
+def test_a_port_that_cannot_be_opened_is_not_held() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"socket://127.0.0.1:{closed.getsockname()[1]}"
+    with pytest.raises(TargetError, match="cannot open the port"):
+        McuEngine("mine", url)
+    assert locked_by(url, "it") == ""
+
+
+def test_boards_that_belong_to_their_process_are_shared_with_nobody() -> None:
+    own = ("nmemu://unicorn_m4", "nmposix://?flash=x", "nmqemu://microbit", "fault://?seed=1&url=nmemu://unicorn_m4")
+    assert {device_of(url) for url in own} == {""}
+    assert {device_of(url) for url in ("COM3", "COM3?baud=115200", "fault://?url=COM3&seed=2")} == {"COM3"}

@@ -12,10 +12,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 from neuromorph.errors import NeuromorphError, TargetError
+from neuromorph_mcu.ports import baud_of
 
-__all__ = ["Holder", "Locked", "hold", "holder_of", "lock_folder", "locked_by"]
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+__all__ = ["Holder", "Locked", "device_of", "hold", "holder_of", "lock_folder", "locked_by"]
+
+_OWN = ("nmemu", "nmposix", "nmqemu")
+"""Schemes of boards that belong to the process that starts them."""
 
 
 class Locked(NeuromorphError):  # noqa: N818 (an outcome, as pytest has skipped and failed)
@@ -54,6 +63,17 @@ class Holder:
         return f"process {self.pid} on {self.host} has had it for {seconds} s ({self.what})"
 
 
+def device_of(url: str) -> str:
+    """What the lock of a port is called: the device itself, whatever it is called today; empty if nobody shares it."""
+    scheme, remote, _ = url.partition("://")
+    if scheme == "fault":
+        return device_of(parse_qs(urlsplit(url).query).get("url", [""])[0])
+    if remote:
+        return "" if scheme in _OWN else url
+    device, _ = baud_of(url)
+    return str(Path(device).resolve()) if device.startswith("/") else device
+
+
 def lock_folder() -> Path:
     """Where the locks of this computer are: one place for all users."""
     return Path(tempfile.gettempdir()) / "neuromorph-boards"
@@ -75,11 +95,13 @@ def holder_of(key: str, folder: Path | None = None) -> Holder | None:
 
 def locked_by(key: str, board: str, folder: Path | None = None) -> str:
     """Who holds a board now, in words; empty if nobody does."""
+    lock = _lock(key, board, folder or lock_folder(), shared=False)
     try:
-        with hold(key, board, "a look at who has it", folder=folder):
-            return ""
-    except Locked as error:
-        return str(error)
+        _acquire(lock, board)
+    except Locked:
+        return str(_locked(key, board, folder or lock_folder()))
+    lock.release()
+    return ""
 
 
 @contextmanager
@@ -88,6 +110,8 @@ def hold(
     folder: Path | None = None,
 ) -> Iterator[None]:  # fmt: skip
     """Hold a board while the context is open. The lock ends with the process, whatever ends it.
+
+    A process that holds it already holds it once more: a test run has its board, and opens sessions on it.
 
     Parameters
     ----------
@@ -105,35 +129,60 @@ def hold(
     Locked
         Somebody else has it still; says who.
     """
-    try:
-        from filelock import FileLock, Timeout
-    except ImportError as error:
-        raise TargetError("boards are shared by file locks: pip install 'neuromorph[hil]'") from error
     place = folder or lock_folder()
-    path, note = _files(key, place)
-    _make(place)
-    lock, begin = FileLock(path, mode=0o666, thread_local=False), time.monotonic()
+    lock, begin = _lock(key, board, place, shared=True), time.monotonic()
+    first = not lock.is_locked
     while True:
         try:
-            lock.acquire(timeout=0)
+            _acquire(lock, board)
             break
-        except Timeout:
+        except Locked:
             holder = holder_of(key, place)
             own = holder is not None and bool(run) and holder.run == run
             if time.monotonic() - begin >= (wait_own if own else wait):
-                raise Locked(f"{board} is locked: {holder or 'its holder left no note'}") from None
+                raise _locked(key, board, place) from None
             time.sleep(0.1)
-        except OSError as error:
-            raise TargetError(f"cannot lock {board}: {path}: {error.strerror or error}") from error
+    note = _files(key, place)[1]
     try:
-        mine = Holder(board, os.getpid(), what, run, time.time(), socket.gethostname())
-        with suppress(OSError):  # a note that another user's process left when it was killed
-            note.write_text(json.dumps(asdict(mine)), encoding="utf-8")
+        if first:
+            mine = Holder(board, os.getpid(), what, run, time.time(), socket.gethostname())
+            with suppress(OSError):  # a note that another user's process left when it was killed
+                note.write_text(json.dumps(asdict(mine)), encoding="utf-8")
         yield
     finally:
-        with suppress(OSError):
-            note.unlink(missing_ok=True)
+        if first:
+            with suppress(OSError):
+                note.unlink(missing_ok=True)
         lock.release()
+
+
+def _lock(key: str, board: str, folder: Path, *, shared: bool) -> BaseFileLock:
+    """The lock of a board; `shared`: the one that all holders within this process have."""
+    try:
+        from filelock import FileLock
+    except ImportError as error:
+        raise TargetError("boards are shared by file locks: pip install 'neuromorph[mcu]'") from error
+    try:
+        _make(folder)
+    except OSError as error:
+        raise TargetError(f"cannot lock {board}: {folder}: {error.strerror or error}") from error
+    return FileLock(_files(key, folder)[0], mode=0o666, thread_local=False, is_singleton=shared)
+
+
+def _acquire(lock: BaseFileLock, board: str) -> None:
+    """Take a lock now; Locked if another process has it."""
+    from filelock import Timeout
+
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise Locked(board) from None
+    except OSError as error:
+        raise TargetError(f"cannot lock {board}: {lock.lock_file}: {error.strerror or error}") from error
+
+
+def _locked(key: str, board: str, folder: Path) -> Locked:
+    return Locked(f"{board} is locked: {holder_of(key, folder) or 'its holder left no note'}")
 
 
 def _make(folder: Path) -> None:

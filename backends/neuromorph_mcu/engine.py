@@ -10,8 +10,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from neuromorph.errors import CapacityError, ImageError, LinkError, TargetError, ValidationError
-from neuromorph.image import without_metadata
+from neuromorph.errors import CapacityError, ImageError, LinkError, TargetError, UnsupportedError, ValidationError
+from neuromorph.image import FEATURES, without_metadata
+from neuromorph.image.layout import MAJOR, SEMANTICS
 from neuromorph.store import Stored
 from neuromorph.trace import Gap
 from neuromorph_mcu.client import Client, Refused
@@ -71,12 +72,19 @@ class McuEngine:
         return self._client.hello
 
     def load(self, image: bytes) -> None:
-        """Send an image, verify it on the board, start it; a rejected one leaves the running one as it was."""
+        """Send an image, verify it on the board, start it; a rejected one leaves the running one as it was.
+
+        Raises
+        ------
+        UnsupportedError
+            The board's firmware is of another version, and lacks what the program needs.
+        """
         if not image:
             raise ImageError(f"{self.target}: the image is empty: no magic bytes", 1)
+        image = _for_board(self.target, self.hello, image)
         self.stop()
         try:
-            self._client.upload(_for_board(image))
+            self._client.upload(image)
         except Refused as refused:
             self._raise(refused.answer)
 
@@ -319,9 +327,27 @@ def _reason(rule: int, figure: int) -> str:
     return f"rule R{rule} at byte {figure}; compile the network again"
 
 
-def _for_board(image: bytes) -> bytes:
+def _check_versions(name: str, hello: Hello, image: bytes) -> None:
+    """Raise UnsupportedError where the board's firmware lacks what the program needs, by what it says itself."""
+    lowest, highest, _ = hello.image_format
+    missing = int.from_bytes(image[20:24], "little") & ~hello.features
+    lacks = [feature for bit, feature in enumerate(FEATURES) if missing >> bit & 1]
+    if not lowest <= MAJOR <= highest:
+        lacks.append(f"version {MAJOR} of the image format (it has {lowest} to {highest})")
+    if hello.semantics != SEMANTICS:
+        lacks.append(f"version {SEMANTICS} of the semantics (it has {hello.semantics})")
+    if lacks:
+        raise UnsupportedError(
+            f"{name}: its firmware ({hello.board} {hello.build}) lacks {', '.join(lacks)}, which the program needs; "
+            "flash the firmware of this version of neuromorph (`neuromorph flash`)"
+        )
+
+
+def _for_board(name: str, hello: Hello, image: bytes) -> bytes:
     """Without names and report; what is no image goes as it is: the board has the last word."""
     try:
-        return without_metadata(image)
+        image = without_metadata(image)
     except ImageError:
         return image
+    _check_versions(name, hello, image)
+    return image

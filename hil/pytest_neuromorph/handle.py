@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from neuromorph.durations import steps_of
 from neuromorph.engine import Engine, Target
+from neuromorph.image import FEATURES
 from neuromorph.program import Program
 from neuromorph.session import Pace, Session
 from neuromorph.stimulus import Stimulus
@@ -159,4 +160,5 @@ def _limits(rig: Rig) -> Target:
     target, hello = find(rig.target)[1], rig.hello
     if target.image_max or hello is None:
         return target
-    return replace(target, image_max=hello.pool, arena_max=hello.pool)
+    held = frozenset(name for bit, name in enumerate(FEATURES) if hello.features >> bit & 1)
+    return replace(target, image_max=hello.pool, arena_max=hello.pool, features=held)

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from neuromorph.errors import TargetError, ValidationError
 from neuromorph.validate import nearest
+from neuromorph_mcu.ports import baud_of
 from pytest_neuromorph.roster import Entry
 
-__all__ = ["FLASHERS", "Flasher", "Job", "Step", "plan"]
+__all__ = ["FLASHERS", "Flasher", "Job", "Step", "firmware_names", "plan", "unmapped"]
 
 _DRIVE_WAIT = 60.0
 """Seconds for a person to press the button that makes a board show its drive."""
@@ -45,7 +46,11 @@ class Job:
     file: Path | None = None
 
     def image(self, suffix: str) -> Path:
-        """The firmware in a format; TargetError if it was not built."""
+        """The firmware in a format; ValidationError if nothing says which, TargetError if it was not built."""
+        if not self.entry.board and self.file is None:
+            raise ValidationError(
+                f"{self.entry.id}: the hardware map names no `board`, so its firmware is unknown; add it or use --file"
+            )
         path = self.file or self.stem.with_name(f"{self.stem.name}.{suffix}")
         if not path.is_file():
             raise TargetError(
@@ -85,11 +90,35 @@ def plan(entry: Entry, file: Path | None = None) -> tuple[Step, ...]:
         raise ValidationError(
             f"{entry.id}: flasher {entry.flasher!r} is unknown; {nearest(entry.flasher, list(FLASHERS))}"
         )
-    if not entry.board and file is None:
-        raise ValidationError(
-            f"{entry.id}: the hardware map names no `board`, so its firmware is unknown; add it or use --file"
-        )
     return FLASHERS[entry.flasher](Job(entry, FIRMWARE / entry.board, file))
+
+
+def firmware_names() -> tuple[str, ...]:
+    """The firmware that comes along for real boards."""
+    from neuromorph_mcu.boards import BOARDS, FIRMWARE
+
+    emulated = {board.name for board in BOARDS.values()}
+    return tuple(sorted({path.stem for path in FIRMWARE.glob("*.elf")} - emulated))
+
+
+def unmapped(firmware: str, port: str = "", flasher: str = "", args: tuple[str, ...] = ()) -> Entry:
+    """A board that no hardware map has, for firmware of ours; by its boot loader's drive where it has one.
+
+    Raises
+    ------
+    ValidationError
+        There is no such firmware; lists what there is.
+    """
+    from neuromorph_mcu.boards import FIRMWARE
+
+    if firmware not in firmware_names():
+        raise ValidationError(f"no firmware {firmware!r}; {nearest(firmware, list(firmware_names()))}")
+    usual = "uf2" if (FIRMWARE / f"{firmware}.uf2").is_file() else "pyocd"
+    url, baud = baud_of(port)
+    return Entry(
+        firmware, f"mcu:{port}", "serial", transport=url, baud=baud, board=firmware, flasher=flasher or usual,
+        flash_args=args,
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------------------------------------- UF2
@@ -154,11 +183,13 @@ def _wait_for_drive(name: str, wanted: str, limit: float | None = None) -> Path:
 
 def pyocd(job: Job) -> tuple[Step, ...]:
     """Through a debug probe with pyOCD; `flash_args` are its own, e.g. ``["--target", "stm32f405rg"]``."""
-    if shutil.which("pyocd") is None and not _has_module("pyocd"):
+    found = shutil.which("pyocd")
+    program = [sys.executable, "-m", "pyocd"] if _has_module("pyocd") else [found] if found else []
+    if not program:
         raise TargetError(
             f"{job.entry.id}: flashing through a debug probe needs pyOCD: pip install 'neuromorph[flash]'"
         )
-    return (_program(job, [sys.executable, "-m", "pyocd", "flash", *job.entry.flash_args, str(job.image("elf"))]),)
+    return (_program(job, [*program, "flash", *job.entry.flash_args, str(job.image("elf"))]),)
 
 
 def command(job: Job) -> tuple[Step, ...]:

@@ -15,11 +15,11 @@ from pytest_neuromorph.roster import Entry, kind_of, read_map
 if TYPE_CHECKING:
     from neuromorph_mcu.messages import Hello
 
-__all__ = ["Found", "Port", "merged", "scan", "usb_ports"]
+__all__ = ["BAUDS", "Found", "Port", "merged", "scan", "usb_ports"]
 
 _PATIENCE = 3.0
 """Seconds that a port has to answer: opening one resets many boards, and their boot loaders wait a moment."""
-_BAUDS = (BAUD, 115_200)
+BAUDS = (BAUD, 115_200)
 """Bits per second that the firmware for one board or another uses."""
 
 
@@ -40,6 +40,8 @@ class Found:
     hello: Hello | None = None
     baud: int = BAUD
     problem: str = ""
+    silent: bool = False
+    """Nobody answers there: the board may have no firmware yet."""
 
 
 def usb_ports() -> tuple[Port, ...]:
@@ -87,7 +89,7 @@ def ask(name: str, bauds: Sequence[int] = ()) -> tuple[Hello, int]:
     from neuromorph_mcu.ports import open_port
 
     url, baud = baud_of(name)
-    tried = bauds or (_BAUDS if name == url and "://" not in name else (baud,))
+    tried = bauds or (BAUDS if name == url and "://" not in name else (baud,))
     entry, problems = Entry(url, f"mcu:{url}", kind_of(url), transport=url), []
     with hold(entry.key, url, "neuromorph boards scan"):
         port = open_port(url, tried[0])
@@ -111,7 +113,7 @@ def scan(ports: Iterable[Port], asking: Callable[[str], tuple[Hello, int]] = ask
             hello, baud = asking(port.device)
             found.append(Found(replace(port, device=baud_of(port.device)[0]), hello, baud))
         except NeuromorphError as error:
-            found.append(Found(port, problem=str(error)))
+            found.append(Found(port, problem=str(error), silent=isinstance(error, LinkError)))
     return tuple(found)
 
 
@@ -120,13 +122,14 @@ def merged(path: Path | None, found: Iterable[Found]) -> tuple[str, tuple[str, .
 
     What people wrote in it stays, their comments too: a board that is known by its own number, its USB id or its port
     gets the port of today and its number; an unknown one is added at the end; one that was not found is left alone.
+    A USB port where nobody answers, as at a board without firmware, is added as a comment to fill in.
 
     Parameters
     ----------
     path : Path, optional
         The map; it need not exist. Without one, the text is the map of these boards alone.
     found : iterable of Found
-        Those who did not answer are left out.
+        What was asked.
 
     Returns
     -------
@@ -167,7 +170,23 @@ def merged(path: Path | None, found: Iterable[Found]) -> tuple[str, tuple[str, .
                 table[key] = value
     if tables:
         document["board"] = tables
-    return tomlkit.dumps(document), tuple(changes)
+    text = tomlkit.dumps(document)
+    for one in found:
+        if one.silent and one.port.usb and one.port.usb not in text:
+            text += _to_fill_in(one.port)
+            changes.append(f"no answer: {one.port.device}: a comment to fill in")
+    return text, tuple(changes)
+
+
+def _to_fill_in(port: Port) -> str:
+    """The entry of a board that has no firmware yet, as a comment."""
+    lines = (
+        f"{port.description or port.usb}: nobody answers there. Without firmware? Then choose it, and how it gets "
+        "there, and `neuromorph flash new`:",
+        "[[board]]", 'id = "new"', f'usb = "{port.usb}"', f'transport = "serial://{port.device}"',
+        'board = "pico"     # what `neuromorph flash --help` lists', 'flasher = "uf2"    # or "pyocd", "command"',
+    )  # fmt: skip
+    return "\n" + "".join(f"# {line}\n" for line in lines)
 
 
 def _fields(one: Found) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import sys
 from collections.abc import Callable
@@ -92,6 +93,17 @@ def test_a_wrong_map_is_refused_with_the_place(tmp_path: Path, text: str, messag
 def test_the_example_of_a_map_can_be_read() -> None:
     boards = read_map(Path(__file__).parents[2] / "hil" / "boards.example.toml")
     assert {board.flasher for board in boards} >= set(FLASHERS)
+
+
+def test_the_boards_of_the_example_have_firmware() -> None:
+    folder = Path(__file__).parents[2]
+    boards = read_map(folder / "hil" / "boards.example.toml")
+    named = {board.board for board in boards if board.board}
+    assert named == {"pico", "netduinoplus2"}
+    assert all((folder / "firmware" / "boards" / name).is_dir() for name in named)
+    placeholders = " ".join(word for board in boards if not board.board for word in board.flash_args)
+    assert not re.search(r"\{(elf|hex|bin|uf2)\}", placeholders)  # of what nobody has built
+    assert [(board.board, len(bytes.fromhex(board.uid))) for board in boards if board.uid] == [("netduinoplus2", 16)]
 
 
 def test_choosing_boards() -> None:
@@ -255,6 +267,24 @@ def test_ports_that_share_an_id_are_named_by_their_socket(tmp_path: Path) -> Non
     assert _stable_name("/dev/ttyUSB0", False, tmp_path) == "/dev/ttyUSB0"
 
 
+def test_a_port_where_nobody_answers_is_a_comment_to_fill_in(tmp_path: Path, ports: Callable[..., None]) -> None:
+    ports(("/dev/ttyACM3", 0x2E8A, 0x000A, "E66164"))
+
+    def ask(device: str) -> Any:
+        raise LinkError("no answer to HELLO within 3 s") if "ACM" in device else TargetError("no permission")
+
+    path = tmp_path / "boards.toml"
+    found = scan([*usb_ports(), Port("/dev/ttyUSB0", "0403:6001:FT99"), Port("/dev/ttyACM4")], ask)
+    text, changes = merged(path, found)
+    assert changes == ("no answer: /dev/ttyACM3: a comment to fill in",)
+    path.write_text(text)
+    assert read_map(path) == ()
+    assert merged(path, found) == (text, ())
+    path.write_text(re.sub("^# (?=.* = |\\[)", "", text, flags=re.MULTILINE))
+    (board,) = read_map(path)
+    assert (board.id, board.usb, board.board, board.flasher) == ("new", "2E8A:000A:E66164", "pico", "uf2")
+
+
 def test_two_boards_without_serial_numbers_get_two_names() -> None:
     text, _ = merged(None, [Found(Port(f"/dev/tty{k}"), hello(uid=b"")) for k in range(2)])
     assert 'id = "pico"' in text
@@ -361,11 +391,20 @@ def test_uf2_is_copied_to_the_one_drive_of_a_boot_loader(tmp_path: Path, monkeyp
     assert (places[1] / "firmware.bin").exists()
 
 
-def test_pyocd_is_run_as_a_program(tmp_path: Path, programs: Callable[[str, str], None]) -> None:
+def test_pyocd_is_run_as_a_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: Callable[[str, str], None]
+) -> None:
+    """The module of this environment, else the program that is there."""
+    from pytest_neuromorph import flashers
+
     programs("pyocd", "")
     entry = Entry("stm", "", "serial", flasher="pyocd", flash_args=("--target", "stm32f405rg"))
     (step,) = plan(entry, firmware(tmp_path))
     assert step.what.endswith(f"pyocd flash --target stm32f405rg {tmp_path}/firmware.bin")
+    monkeypatch.setattr(flashers, "_has_module", lambda _: False)
+    (step,) = plan(entry, firmware(tmp_path))
+    step.do()
+    assert (tmp_path / "said.txt").read_text() == f"flash --target stm32f405rg {tmp_path}/firmware.bin"
 
 
 def test_the_command_shows_what_it_would_do_and_does_it(
@@ -391,3 +430,31 @@ def test_the_command_shows_what_it_would_do_and_does_it(
     assert Path("said.txt").read_text().endswith("unicorn_m0.elf")
     assert main(["flash", "m1"]) == 2
     assert "no board 'm1'" in capsys.readouterr().err
+
+
+def test_a_new_board_is_flashed_without_a_map(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    programs: Callable[[str, str], None],
+) -> None:
+    from neuromorph_mcu import boards
+
+    programs("burn", "")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(boards, "FIRMWARE", tmp_path)
+    for name in ("pico.elf", "pico.uf2", "microbit.elf", "unicorn_m0.elf"):
+        (tmp_path / name).touch()
+    assert main(["flash", "--firmware", "pico", "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith(f"would copy {tmp_path}/pico.uf2 to the boot loader's drive")
+    how = ["--flasher", "command", "--arg", "burn", "--arg", "{port}", "--arg", "{elf}"]
+    assert main(["flash", "--firmware", "microbit", "--port", "/dev/no-such-port?baud=115200", *how]) == 0
+    assert Path("said.txt").read_text() == f"/dev/no-such-port {tmp_path}/microbit.elf"
+    assert "microbit was written; nobody answers yet" in capsys.readouterr().out
+    for command, message in (
+        (["flash", "pico"], "there is no hardware map boards.toml; `neuromorph boards scan --merge` writes one"),
+        (["flash"], "name a BOARD of the map, or --firmware NAME: microbit, pico"),
+        (["flash", "--firmware", "unicorn_m0"], "no firmware 'unicorn_m0'"),
+    ):
+        assert main(command) == 2
+        assert message in capsys.readouterr().err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--file", type=click.Path(dir_okay=False, path_type=Path), help="Firmware to write, instead of our own.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 @json_option
-def command(board: str | None, path: Path, file: Path | None, dry_run: bool, as_json: bool, **new: str) -> None:
+def command(board: str | None, path: Path, file: Path | None, dry_run: bool, as_json: bool, **new: Any) -> None:
     """Write the firmware onto BOARD, an id of the hardware map, and ask it who it is.
 
     The map says how: `flasher` is uf2 (copy to the boot loader's drive), pyocd (debug probe) or command (any program).

@@ -117,6 +117,26 @@ def test_a_board_of_another_process_is_locked_not_failed(
     assert "2 passed" in suite("def test_it(board): pass").outlines[-1]  # the lock went with its holder
 
 
+def test_a_board_that_a_session_has_is_locked(suite: Suite) -> None:
+    """Sessions hold the board by the device; so does a run whose own locks are elsewhere."""
+    from neuromorph_mcu.locks import lock_folder
+
+    url = "socket://127.0.0.1:9"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, url, str(lock_folder())],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        result = suite("def test_it(board): pass", "--nm-target", f"mcu:{url}")
+    finally:
+        holder.communicate("\n", timeout=20)
+    assert result.ret == 0
+    assert "1 locked" in result.outlines[-1]
+    result.stdout.fnmatch_lines([f"LOCKED [[]1[]] * is locked: process {holder.pid} on * (a test of locks)"])
+
+
 def test_waiting_for_a_board_and_a_holder_that_is_killed(pytester: pytest.Pytester) -> None:
     """A lock ends with its process, whatever ends it; who waits gets the board then."""
     from neuromorph_mcu.locks import Locked, hold, holder_of, locked_by

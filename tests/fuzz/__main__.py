@@ -130,14 +130,23 @@ def has_fuzzer(compiler: str) -> bool:
         return subprocess.run(command, input=source, capture_output=True, timeout=60, check=False).returncode == 0
 
 
-def build(target: str, folder: Path, compiler: str, *, quick: bool = False) -> Path:
+def core(folder: Path, compiler: str, flags: list[str]) -> list[str]:
+    """The core as objects, compiled once for the targets that share the flags."""
+    kept = folder / ("guarded" if GUARDS in flags else "plain")
+    if not kept.exists():
+        kept.mkdir()
+        sources = [str(path) for path in sorted(CORE.glob("*.c")) if path.name not in REPLACED]
+        subprocess.run([compiler, *flags, "-c", *sources], check=True, timeout=300, cwd=kept)
+    return sorted(map(str, kept.glob("*.o")))
+
+
+def build(target: str, folder: Path, objects: Path, compiler: str, *, quick: bool = False) -> Path:
     """The fuzzer of a target."""
     programs_header(folder / "programs.h", target)
     built = folder / f"fuzz_{target}"
-    sources = [str(path) for path in sorted(CORE.glob("*.c")) if path.name not in REPLACED]
-    flags = [*FLAGS, *([QUICK] if quick else []), *([] if target == "store" else [GUARDS]), f"-I{CORE}", f"-I{folder}"]
-    command = [compiler, *flags, str(HARNESS / f"{target}.c"), *sources, "-o", str(built)]
-    subprocess.run(command, check=True, timeout=300)
+    flags = [*FLAGS, *([QUICK] if quick else []), *([] if target == "store" else [GUARDS]), f"-I{CORE}"]
+    command = [compiler, *flags, f"-I{folder}", str(HARNESS / f"{target}.c"), *core(objects, compiler, flags)]
+    subprocess.run([*command, "-o", str(built)], check=True, timeout=300)
     return built
 
 
@@ -175,12 +184,12 @@ def add(target: str, count: Count) -> None:
     COUNTS.write_text("\n".join(["target executions in_depth", *lines]) + "\n")
 
 
-def fuzz(target: str, options: argparse.Namespace, compiler: str) -> Count:
+def fuzz(target: str, options: argparse.Namespace, objects: Path, compiler: str) -> Count:
     """Run a target; a finding is left as a file in the present directory."""
     seconds, runs = options.seconds // len(options.targets), options.runs
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        built = build(target, folder, compiler, quick=options.quick)
+        built = build(target, folder, objects, compiler, quick=options.quick)
         unpack(target, folder / "corpus")
         limit = [f"-max_total_time={seconds}"] if seconds else []
         limit += [f"-runs={runs}"] if runs else []
@@ -216,16 +225,17 @@ def main() -> int:
         print(f"fuzz: skipped, {NEED_CLANG}")
         return 0
     clean = True
-    for target in options.targets:
-        began = time.monotonic()
-        count = fuzz(target, options, compiler)
-        took = time.monotonic() - began
-        print(
-            f"{target}: {count.executions} executions, {count.deep} in depth, {took:.0f} s, "
-            f"{'no finding' if count.clean else 'A FINDING (see above)'}",
-            flush=True,
-        )
-        clean = clean and count.clean
+    with tempfile.TemporaryDirectory() as objects:
+        for target in options.targets:
+            began = time.monotonic()
+            count = fuzz(target, options, Path(objects), compiler)
+            took = time.monotonic() - began
+            print(
+                f"{target}: {count.executions} executions, {count.deep} in depth, {took:.0f} s, "
+                f"{'no finding' if count.clean else 'A FINDING (see above)'}",
+                flush=True,
+            )
+            clean = clean and count.clean
     return 0 if clean else 1
 
 

@@ -27,7 +27,7 @@ from neuromorph_lava import LavaBackend
 from neuromorph_lava.holds import own_models
 
 FOLDER = Path(__file__).resolve().parent / "reference"
-FAMILIES = ("cpu", "loihi", "mcu")  # backends on the page: not what else happens to be installed
+FAMILIES = ("cpu", "loihi", "mcu", "nengo")  # backends on the page: not what else happens to be installed
 HEAD = "<!-- Written by docs/generate.py: change the source, then run `python docs/generate.py`. -->\n\n"
 
 SECTIONS: dict[str, list[str]] = {
@@ -241,10 +241,11 @@ def targets() -> str:
     parts.append("## Targets\n\nLimits are data of the target; a real board tells its own when it is greeted.")
     rows = [[f"`{t.name}`", t.kind, t.numbers, _bytes(t.image_max), _bytes(t.arena_max), t.description] for t in found]
     parts.append(table(["target", "kind", "numbers", "image, most", "working memory, most", "what it is"], rows))
-    found = [t for t in found if not t.name.startswith("mcu:")]
+    found = [t for t in found if not t.name.startswith("mcu:") and t.name != "nengo"]
     parts.append(
         "## Features\n\nFeatures of an image ([list](../image.md)) that a target holds. All boards run the same "
-        "firmware: what `mcu` holds here and below, they hold, up to their memory."
+        "firmware: what `mcu` holds here and below, they hold, up to their memory. `nengo` runs networks, not images: "
+        "[what it holds](../peers.md#nengocore)."
     )
     rows = [[f"`{name}`", *("yes" if name in t.features else "no" for t in found)] for name in FEATURES]
     parts.append(table(["feature", *(f"`{t.name}`" for t in found)], rows))

@@ -285,7 +285,9 @@ def _number(value: float, unit: str) -> str:
 
 
 def _bytes(count: int) -> str:
-    return f"{count} B" if count < 10_000 else f"{count / 1024:.1f} KiB"
+    if count < 10_000:
+        return f"{count} B"
+    return f"{count / 2**10:.1f} KiB" if count < 2**30 else f"{count / 2**30:g} GiB"
 
 
 def _limit(count: int) -> str:

@@ -42,6 +42,19 @@ def compact(values: ArrayLike) -> int | NDArray[np.int64]:
     return int(array.flat[0]) if array.size and np.all(array == array.flat[0]) else array
 
 
+def hold_threshold(where: str, asked: ArrayLike, k: float) -> NDArray[np.float64]:
+    """Thresholds in units of 64 steps of v, of which one is 1/k. Raises ValidationError where one becomes 0."""
+    wanted = np.asarray(asked, float)
+    held: NDArray[np.float64] = np.rint(wanted * k / 64)
+    lost = (held == 0) & (wanted != 0)
+    if lost.any():
+        raise ValidationError(
+            f"{where} = {wanted[lost].flat[0]:g} would be held as 0: beside the largest threshold, bias and initial "
+            f"value of this population it is held from {64 / k:.3g} on; narrow their range, or use two populations"
+        )
+    return held
+
+
 def tau_of(factor: ArrayLike, dt: float) -> NDArray[np.float64]:
     """The time constant of a factor per step: ``-dt / ln(factor)``; 0 for 0, inf for 1."""
     with np.errstate(divide="ignore"):

@@ -10,7 +10,17 @@ import numpy as np
 from neuromorph import program as integer
 from neuromorph.errors import ValidationError
 from neuromorph.passes.base import Pass, State
-from neuromorph.passes.hold import BIAS_MAX, check_tau, compact, hold_adaptation, hold_bias, hold_du, hold_dv, tau_of
+from neuromorph.passes.hold import (
+    BIAS_MAX,
+    check_tau,
+    compact,
+    hold_adaptation,
+    hold_bias,
+    hold_du,
+    hold_dv,
+    hold_threshold,
+    tau_of,
+)
 from neuromorph.passes.modulator import hold_modulator
 from neuromorph.passes.scale import (
     CURRENT_MAX,
@@ -297,7 +307,7 @@ def _population(
         tau = tau_of(factor, dt)
         check_tau(f"{where} {name}", asked, tau, dt)
         book.entries.append(compare_values(pop.name, name, asked, tau, "s"))
-    vth = np.rint(np.asarray(pop.v_th) * k / 64)
+    vth = hold_threshold(f"{where} v_th", pop.v_th, k)
     book.entries.append(compare_values(pop.name, "v_th", pop.v_th, vth * 64 / k))
     smallest = vth.min()
     if smallest < VTH_COARSE:
@@ -316,7 +326,7 @@ def _population(
     if np.ptp(held.gain) <= 1e-9 * np.max(held.gain):
         scales["u"] = 1 / float(k * np.max(held.gain))
     if pop.kind == "ternary":
-        kwargs["vth_lo"] = compact(np.asarray(pop.v_th_low) * k / 64)
+        kwargs["vth_lo"] = compact(hold_threshold(f"{where} v_th_low", pop.v_th_low, k))
         book.entries.append(compare_values(pop.name, "v_th_low", pop.v_th_low, np.asarray(kwargs["vth_lo"]) * 64 / k))
     if pop.adaptation is not None:
         kwargs |= _adaptation(pop, pop.adaptation, k, dt, scales, book)

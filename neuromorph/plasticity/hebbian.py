@@ -37,7 +37,8 @@ class Hebbian(PlasticityRule):
 
     Notes
     -----
-    Source: Hebb (1949), The Organization of Behavior; Gerstner and Kistler (2002), Biol Cybern 87:404.
+    Source: Hebb (1949), The Organization of Behavior; Gerstner and Kistler (2002), Biol Cybern 87:404. Targets: all
+    that learn.
     """
 
     eta: float

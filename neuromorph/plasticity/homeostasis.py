@@ -47,7 +47,8 @@ class ThresholdAdaptation(Homeostasis):
     Notes
     -----
     The compiler holds it as `theta_inc`, `theta_decay`, `theta_period` and `theta_frac` (docs/semantics.md, 2).
-    Source: Diehl and Cook (2015), Frontiers in Computational Neuroscience 9:99.
+    Source: Diehl and Cook (2015), Frontiers in Computational Neuroscience 9:99. Targets: those that have adaptive
+    thresholds.
     """
 
     increment: ArrayLike

@@ -53,6 +53,7 @@ class InstarSTDP(PlasticityRule):
     Notes
     -----
     Source: Grossberg (1976), Biological Cybernetics 23:121 (instar); Diehl and Cook (2015) use its spiking form.
+    Targets: all that learn; with `graded` those that have graded spikes.
     """
 
     eta: float

@@ -43,6 +43,7 @@ class IntrinsicPlasticity(Homeostasis):
     (docs/semantics.md, 2). A schedule switches it as "adaptation".
     Source: Turrigiano, Abbott and Marder (1994), Science 264:974; Desai, Rutherford and Turrigiano (1999), Nature
     Neuroscience 2:515; as a rule of the threshold: Diehl and Cook (2015), with a constant drift for the decay.
+    Targets: those that have adaptive thresholds with drift.
     """
 
     target_rate: float

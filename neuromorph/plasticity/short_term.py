@@ -42,8 +42,9 @@ class ShortTermPlasticity:
     Notes
     -----
     u, x and U have 15 bits, e 12 (docs/semantics.md, 3.1). Probes: "stp_u", "stp_x", as they were left by the last
-    spike. Held by cpu:float, cpu:ref, cpu and mcu.
-    Source: Tsodyks, Pawelzik and Markram (1998), Neural Computation 10:821.
+    spike.
+    Source: Tsodyks, Pawelzik and Markram (1998), Neural Computation 10:821. Targets: those that have short-term
+    plasticity.
 
     Examples
     --------

@@ -29,7 +29,8 @@ class Sleep(PlasticityRule):
     """All weights shrink in proportion while a modulator says that it is night.
 
     ``w' = -speed M w``, applied every `period`. Add it to a rule that learns: ``STDP(...) + Sleep(gate=night, ...)``,
-    and switch with ``net.phase(start=60.0, modulators={night: 1.0})``.
+    and switch with ``net.phase(start=60.0, modulators={night: 1.0})``. It has no replay: what is to be kept is spikes
+    that the host sends at night, as in the lab's `sleep`.
 
     Parameters
     ----------

@@ -48,6 +48,10 @@ class STDP(PlasticityRule):
     peak : float
         Trace value (in spikes) up to which the machine's 7 bits must not saturate, 1..127; busy neurons need more, a
         smaller one holds finer changes. Not used by ``nearest``.
+
+    Notes
+    -----
+    Targets: all that learn.
     """
 
     a_plus: float

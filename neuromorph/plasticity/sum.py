@@ -35,6 +35,10 @@ class Sum(PlasticityRule):
     ValidationError
         Two rules with different epochs, seeds, largest weights or signs, rules that both need the same tag, or more
         traces than there are; by name.
+
+    Notes
+    -----
+    Targets: those that hold each of its rules.
     """
 
     rules: tuple[PlasticityRule, ...]

@@ -78,6 +78,11 @@ class Custom(PlasticityRule):
     ------
     RuleError
         The text is no rule, or reads a trace that `traces` lacks; with the column.
+
+    Notes
+    -----
+    Targets: all that learn, for products of a variable and a constant; more factors, `q`, tags and modulators need
+    targets that have them, by name where one does not.
     """
 
     dw: str = ""

@@ -36,6 +36,15 @@ PARAMETERS: list[tuple[dict[str, Any], str]] = [
     ({"adaptation": Adaptation(0.1, 1.0, init=1e4)}, r"adaptation init is 10000; at most"),
     ({"v_th": math.nan}, r"'cells': v_th"),
     ({"v_th": -1.0}, r"'cells': v_th"),
+    (
+        {"v_th": np.array([1.0, 1.0, 1e6])},
+        r"'cells', v_th = 1 would be held as 0.*held from [\d.]+ on; narrow their range",
+    ),
+    ({"bias": 1e9}, r"'cells', v_th = 1 would be held as 0.*largest threshold, bias"),
+    (
+        {"kind": "ternary", "v_th": 1e6, "v_th_low": -1.0},
+        r"'cells', v_th_low = -1 would be held as 0.*two populations",
+    ),
     ({"tau_m": np.ones(4)}, r"'cells': tau_m"),
 ]
 

@@ -54,6 +54,12 @@ def test_memory_is_told_for_each_target(report: Report, anything: Target) -> Non
     assert report.state_bytes == 3 * 14 + 1 + 72 + 24 + 15
 
 
+def test_a_limit_of_gibibytes_is_told_in_them(report: Report) -> None:
+    use = replace(report.memory[0], arena=3000, arena_max=2 << 30, image_max=960 << 10)
+    table = next(table for table in replace(report, memory=(use,)).tables() if table[0] == "Memory")
+    assert table[2][0][2:] == ["960.0 KiB", "3000 B", "2 GiB"]
+
+
 def test_json_is_strict_and_comes_back(report: Report) -> None:
     data = json.loads(report.to_json())
     assert set(data) == {

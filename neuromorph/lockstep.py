@@ -240,7 +240,7 @@ def locate(a: Run, b: Run, seen: First, stimulus: Stimulus) -> First:
 
 
 def _bisect(one: Session, two: Session, seen: First, stimulus: Stimulus) -> First:
-    low, low_states = 0, (one.snapshot(), two.snapshot())
+    low, low_states = one.now, (one.snapshot(), two.snapshot())
     initial = {item: x != y for item, (x, y) in _both(one, two, low_states).items()}
     high, found = seen.step, seen
     while high - low > 1:
@@ -251,7 +251,7 @@ def _bisect(one: Session, two: Session, seen: First, stimulus: Stimulus) -> Firs
             low, low_states = middle, states
         else:
             high, found = middle, first
-    if high == seen.step and high > 0:
+    if high == seen.step and high > low:
         first = _first_new(one, two, _advance(one, two, low_states, high, stimulus), initial)
         found = earliest([seen, first]) or seen if first else seen
     return found

@@ -28,11 +28,17 @@ class Stimulus:
     events: dict[int, Events]
 
     @classmethod
-    def of(cls, program: Program, inputs: Mapping[Any, Any], steps: int) -> Stimulus:
-        """The spikes of sources, by handle or name, over steps 1 to `steps`; ValidationError as in `Session.run`."""
+    def of(cls, program: Program, inputs: Mapping[Any, Any], steps: int, start: int = 0) -> Stimulus:
+        """The spikes of sources, by handle or name, as in a run of `steps` after step `start`.
+
+        Raises
+        ------
+        ValidationError
+            As in `Session.run`.
+        """
         from neuromorph.inputs import gather
 
-        found = gather(program.populations, inputs, 0, steps, program.dt, program.seed)
+        found = gather(program.populations, inputs, start, steps, program.dt, program.seed)
         numbers = {name: k for k, name in enumerate(program.populations)}
         return cls({numbers[name]: events for name, events in found.items()})
 

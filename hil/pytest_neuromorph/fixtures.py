@@ -161,7 +161,7 @@ def run(_nm_bench: Bench) -> Callable[..., Trace]:
 
 @pytest.fixture
 def reference(_nm_bench: Bench) -> Callable[[], Trace]:
-    """``reference() -> Trace`` of the last `run`, as `cpu:ref` does it after the same runs before."""
+    """``reference() -> Trace`` of the last `run`, as `cpu:ref` does it after all that was run and written before."""
     return lambda: _nm_bench.deployed.reference()
 
 
@@ -199,9 +199,8 @@ def _explain(item: pytest.Item, bench: Bench, difference: Any) -> tuple[str, Pat
     from pytest_neuromorph.verdict import examine
 
     rig, handle = bench.rig, bench.handle
-    only = handle if handle is not None and len(handle.calls) == 1 and difference.b is handle.traces[-1] else None
     with rig.uncounted() as counters:
-        first, history = examine(difference, only)
+        first, history = examine(difference, handle)
     named = facts(rig)
     page = render(difference, first, history, Facts(item.nodeid, replay(item), named, counters))
     folder = chosen(item.config).report

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from neuromorph.durations import steps_of
 from neuromorph.engine import Engine, Target
+from neuromorph.errors import ValidationError
 from neuromorph.image import FEATURES
 from neuromorph.program import Program
 from neuromorph.session import Pace, Session
@@ -26,24 +26,79 @@ REFERENCE = "cpu:ref"
 
 
 class Borrowed:
-    """An engine that stays open when a session on it ends."""
+    """An engine that stays open when a session on it ends, and what the session has done to it.
+
+    Attributes
+    ----------
+    engine : Engine
+        The board's.
+    journal : list of tuple
+        Names and arguments of all that changed the state of the program since it was loaded.
+    """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine, self.journal = engine, list[tuple[Any, ...]]()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._engine, name)
+        return getattr(self.engine, name)
+
+    def run(self, steps: int, records: bytes, *rest: Any, **pace: Any) -> None:
+        """Run; at which pace is of no importance for what it does."""
+        self.engine.run(steps, records, *rest, **pace)
+        self.journal.append(("run", steps, records))
+
+    def write_item(self, item: int, first: int, data: bytes) -> None:
+        """Write a state."""
+        self.engine.write_item(item, first, data)
+        self.journal.append(("write_item", item, first, bytes(data)))
+
+    def seek(self, step: int) -> None:
+        """Set the step."""
+        self.engine.seek(step)
+        self.journal.append(("seek", step))
+
+    def reset(self) -> None:
+        """Back to step 0."""
+        self.engine.reset()
+        self.journal.append(("reset",))
 
     def close(self) -> None:
         """Nothing: the board goes on."""
 
 
+def _repeat(journal: Iterable[tuple[Any, ...]], engine: Engine) -> None:
+    """Do the same to another engine that holds the program."""
+    for name, *given in journal:
+        if name == "run":
+            given.append(_ignore)
+        getattr(engine, name)(*given)
+
+
+def _ignore(_output: bytes) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One run: its steps and what it was given."""
+    """One run.
 
+    Parameters
+    ----------
+    start, steps : int
+        The step before it; its steps.
+    inputs : mapping, Stimulus or None
+        What it was given.
+    before : int
+        Length of the journal before it.
+    trace : Trace
+        What came of it.
+    """
+
+    start: int
     steps: int
     inputs: Mapping[Any, Any] | Stimulus | None
+    before: int
+    trace: Trace
 
 
 @dataclass(slots=True)
@@ -53,7 +108,7 @@ class References:
     Attributes
     ----------
     known : dict
-        By a hash of the image and of all runs up to the one that the trace belongs to.
+        By a hash of the image and of all that was done up to the end of the run that the trace belongs to.
     """
 
     known: dict[bytes, Trace] = field(default_factory=dict)
@@ -69,6 +124,8 @@ class Handle:
         Compiled once, for the board and for `cpu:ref`.
     session : Session
         On the board, with all that a session can do: read, write, snapshot, ...
+    calls : list of Call
+        Its runs.
     """
 
     program: Program
@@ -76,7 +133,6 @@ class Handle:
     references: References
     sources: Mapping[str, Any]
     calls: list[Call] = field(default_factory=list)
-    traces: list[Trace] = field(default_factory=list)
 
     def run(
         self,
@@ -88,47 +144,48 @@ class Handle:
         period: float | None = None,
     ) -> Trace:
         """Run on from the present step, as `Session.run` does."""
+        before = len(self._board.journal)
         trace = self.session.run(duration, steps=steps, inputs=inputs, pace=pace, period=period)
-        count = steps_of(duration, self.program.dt) if steps is None and duration is not None else int(steps or 0)
-        self.calls.append(Call(count, inputs))
-        self.traces.append(trace)
+        self.calls.append(Call(trace.start, trace.steps, inputs, before, trace))
         return trace
 
     def reference(self) -> Trace:
-        """What `cpu:ref` records in the last run, after all runs before it."""
+        """What `cpu:ref` records in the last run, after all that was run and written before it."""
         if not self.calls:
-            raise ValueError("the reference repeats what the board did: call run() first")
-        keys, start, digest = [], 0, hashlib.blake2s(self.program.image)
-        for call in self.calls:
-            records = self.session._records(call.inputs or {}, start, call.steps)
-            digest.update(b"%d:%d:" % (call.steps, len(records)) + records)
-            keys.append(digest.digest())
-            start += call.steps
-        known = self.references.known
-        if keys[-1] not in known:
-            with self.start_reference() as session:
-                for key, call in zip(keys, self.calls, strict=True):
-                    known[key] = session.run(steps=call.steps, inputs=call.inputs)
-        return known[keys[-1]]
+            raise ValidationError("the reference repeats what the board did: call run() before reference()")
+        call = self.calls[-1]
+        digest = hashlib.blake2s(self.program.image)
+        for entry in self._board.journal[: call.before + 1]:  # the run itself is the last
+            digest.update(repr(entry).encode())
+        known, key = self.references.known, digest.digest()
+        if key not in known:
+            with self.start_reference(call) as session:
+                known[key] = session.run(steps=call.steps, inputs=call.inputs)
+        return known[key]
 
-    def start_reference(self) -> Session:
-        """A fresh session with the program on `cpu:ref`."""
-        return _session(self.program, REFERENCE, self.sources)
+    def start_reference(self, call: Call | None = None) -> Session:
+        """A session on `cpu:ref`: fresh, or in the state in which a run of the board began."""
+        return self._at(call, _engine(REFERENCE))
 
-    def start_again(self) -> Session:
-        """A fresh session with the program on the board, which stays open at its end."""
-        engine = cast("Engine", Borrowed(self.session.engine))
+    def start_again(self, call: Call) -> Session:
+        """A session on the board in the state in which a run of it began; the board stays open at its end."""
+        return self._at(call, cast("Engine", Borrowed(self._board.engine)))
+
+    @property
+    def _board(self) -> Borrowed:
+        return cast("Borrowed", self.session.engine)
+
+    def _at(self, call: Call | None, engine: Engine) -> Session:
         engine.load(self.program.image)
+        _repeat(self._board.journal[: call.before if call else 0], engine)
         return Session(self.program, engine, "integer", self.sources)
 
 
-def _session(program: Program, target: str, sources: Mapping[str, Any]) -> Session:
+def _engine(target: str) -> Engine:
     from neuromorph.targets import find
 
     backend, chosen = find(target)
-    engine = backend.open(chosen)
-    engine.load(program.image)
-    return Session(program, engine, "integer", sources)
+    return backend.open(chosen)
 
 
 def deploy(rig: Rig, model: Program | Network | Graph, references: References) -> Handle:

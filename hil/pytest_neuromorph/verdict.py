@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,7 @@ from neuromorph.trace import Spikes, States
 if TYPE_CHECKING:
     from neuromorph.program import Program
     from neuromorph.trace import Trace
-    from pytest_neuromorph.handle import Handle
+    from pytest_neuromorph.handle import Call, Handle
 
 __all__ = ["BEFORE", "History", "Row", "examine", "within"]
 
@@ -84,29 +84,39 @@ def examine(difference: Difference, handle: Handle | None) -> tuple[First, Histo
     difference : Difference
         Not an equal one.
     handle : Handle, optional
-        What the traces are of, if they are of its only run.
+        What is on the board; its run is repeated if one of the traces is of it.
     """
     first = difference.first
     assert first is not None
-    if handle is None or difference.a.stop > REPEATABLE:
-        return first, _recorded(difference, first)
+    history = _recorded(difference, first)
+    runs = [call for call in handle.calls if call.trace is difference.a or call.trace is difference.b] if handle else []
+    if handle is None or len(runs) != 1 or difference.a.stop > REPEATABLE:
+        return first, history
+    (call,) = runs
     try:
-        stimulus = _stimulus(handle)
-        one = Run("reference", handle.program, handle.start_reference)
-        two = Run("board", handle.program, handle.start_again)
-        first = locate(one, two, first, stimulus)
-        return first, _repeated(one, two, first, stimulus)
+        stimulus = _stimulus(handle, call)
+        one = Run("reference", handle.program, lambda: handle.start_reference(call))
+        two = Run("board", handle.program, lambda: handle.start_again(call))
+        if call.trace is difference.a:
+            one, two = two, one
+        found = locate(one, two, first, stimulus)
+        repeated = _repeated(one, two, found, stimulus)
     except NeuromorphError as error:
-        history = _recorded(difference, first)
-        return first, History(history.variables, history.rows, f"{history.note} It could not be repeated: {error}.")
+        return first, replace(history, note=f"{history.note} It could not be repeated: {error}.")
+    return (found, repeated) if repeated else (first, replace(history, note=f"{history.note} {_AGREED}"))
 
 
-def _stimulus(handle: Handle) -> Stimulus:
-    (call,) = handle.calls
+_AGREED = (
+    "The run was repeated on the board and on cpu:ref, and this time they agreed: the difference is not reproducible, "
+    "is one to another program, or comes from what the test did to the board besides."
+)
+
+
+def _stimulus(handle: Handle, call: Call) -> Stimulus:
     if isinstance(call.inputs, Stimulus):
         return call.inputs
     given = {**handle.sources, **{getattr(key, "name", key): value for key, value in (call.inputs or {}).items()}}
-    return Stimulus.of(handle.program, given, call.steps)
+    return Stimulus.of(handle.program, given, call.steps, call.start)
 
 
 def _recorded(difference: Difference, first: First) -> History:
@@ -130,26 +140,26 @@ def _seen(column: Spikes | States, first: First, step: int) -> int | float:
     return float("nan") if row < 0 or where is None else column.values[row, where].item()
 
 
-def _repeated(one: Run, two: Run, first: First, stimulus: Stimulus) -> History:
-    """Both machines again, step by step over the last steps, with all states of the neuron or synapse."""
+def _repeated(one: Run, two: Run, first: First, stimulus: Stimulus) -> History | None:
+    """Both machines again, step by step over the last steps, with all states of the neuron or synapse.
+
+    None if they agree at the end.
+    """
     watched = _watched(one.program, first)
     rows = []
     with one.start() as a, two.start() as b:
-        begin = max(0, first.step - BEFORE)
+        begin = max(a.now, first.step - BEFORE)
         for session in (a, b):
-            session.run(steps=begin, inputs=stimulus)
+            session.run(steps=begin - session.now, inputs=stimulus)
         for step in range(begin, first.step + 1):
             if step > begin:
                 for session in (a, b):
                     session.run(steps=1, inputs=stimulus)
             pairs = tuple((_value(a, *what), _value(b, *what)) for what in watched)
             rows.append(Row(step, pairs))
-    again = any(x != y for x, y in rows[-1].values)
-    note = "The run was repeated on both machines." if again else (
-        "The run was repeated on both machines, and this time they agreed: it is not reproducible, or comes "
-        "from what the test did to the board besides."
-    )  # fmt: skip
-    return History(tuple(name for name, *_ in watched), tuple(rows), note)
+    if all(x == y for x, y in rows[-1].values):
+        return None
+    return History(tuple(name for name, *_ in watched), tuple(rows), "The run was repeated on both machines.")
 
 
 def _watched(program: Program, first: First) -> list[tuple[str, str, str, int]]:

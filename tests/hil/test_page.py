@@ -71,6 +71,32 @@ def test_a_failing_comparison_writes_a_page_that_tells_all(suite: Suite, pyteste
     assert f"again: {command}" in shown
 
 
+@pytest.mark.parametrize("order", ["reference(), got", "got, reference()"])
+def test_the_page_shows_all_states_of_a_later_run_after_what_was_written(
+    suite: Suite, pytester: pytest.Pytester, order: str
+) -> None:
+    """Whichever trace comes first."""
+    suite(
+        f"""
+        def test_network(deploy, run, reference, assert_traces_equal):
+            handle = deploy(network())
+            run(steps=2)
+            handle.session.reset()
+            run(steps=5)
+            handle.session.write("cells", "v", [500, -600, 700])
+            got = run(0.1, inputs=INPUTS)
+            assert_traces_equal({order})
+        """,
+        "--nm-target", "mine:wrong",
+    )  # fmt: skip
+    page = only_page(pytester)
+    text = " ".join(Parts(page).text.split())
+    assert re.search(r"First difference step time where variable .* 10 0.01 s cells\[1\] u \d+ \d+", text)
+    assert "The run was repeated on both machines." in text
+    rows = re.findall(r"<tr><td>(\d+)</td>\s*<td>(.*?)</td>", page.partition("steps before</h2>")[2])
+    assert [(int(step), "wrong" in cell) for step, cell in rows] == [(k, k == 10) for k in range(5, 11)]
+
+
 def test_the_command_on_the_page_repeats_the_failure(
     suite: Suite, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +136,7 @@ def test_the_page_has_the_counters_of_the_link(suite: Suite, pytester: pytest.Py
     assert 0 <= int(junit[1]) - int(frames[1]) < 20  # questions for the counters; the page took hundreds of frames
     assert re.search(r"host_crc_err\s*0", text)
     assert "unicorn_m4" in text
+    assert "this time they agreed: the difference is not reproducible" in " ".join(text.split())
 
 
 def test_a_trace_that_lacks_records_fails_unless_that_is_declared(suite: Suite) -> None:

@@ -136,6 +136,30 @@ def test_power_and_reset_bring_a_fresh_board(suite: Suite) -> None:
     assert outcomes(result) == {"passed": 1}
 
 
+def test_the_reference_follows_what_was_written(suite: Suite) -> None:
+    result = suite(
+        """
+        def test_written(deploy, run, reference, assert_traces_equal):
+            handle = deploy(network())
+            spikes = []
+            for current in (0, 100_000):
+                handle.session.reset()
+                handle.session.write("cells", "u", current)
+                got = run(0.1, inputs=INPUTS)
+                assert_traces_equal(reference(), got)
+                spikes.append(len(got.spikes("cells")))
+            assert spikes[0] < spikes[1]
+
+        def test_too_early(deploy, reference):
+            deploy(network())
+            with pytest.raises(ValueError, match="call run.. before reference"):
+                reference()
+        """,
+        "--nm-target", "mcu:m4,cpu",
+    )  # fmt: skip
+    assert outcomes(result) == {"passed": 4}
+
+
 # ---------------------------------------------------------------------------------------------- markers
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 
 from neuromorph.errors import ValidationError
+from neuromorph.parameters import Limit, real
 
-__all__ = ["PERIOD_MOST", "microseconds_of", "steps_of"]
+__all__ = ["MAX_STEP", "PERIOD_MOST", "microseconds_of", "steps_of"]
+
+MAX_STEP = (1 << 32) - 1
+"""The last step that a machine can count."""
 
 PERIOD_MOST = 1000
 """Seconds of a step by the machine's own clock."""
@@ -18,11 +22,10 @@ def steps_of(duration: float, dt: float) -> int:
     Raises
     ------
     ValidationError
-        It is not a finite, whole, non-negative number of steps.
+        It is no number, or not a whole number of steps in 0..`MAX_STEP`.
     """
-    steps = duration / dt
-    if not math.isfinite(steps) or steps < 0:
-        raise ValidationError(f"duration = {duration!r} s must be finite and not negative")
+    most = Limit(0.0, MAX_STEP * dt, unit="s", hint=f"machines count {MAX_STEP} steps, here of {dt:g} s")
+    steps = real("duration", duration, most) / dt
     if abs(steps - round(steps)) > 1e-6 * max(1.0, steps):
         near = round(steps) * dt
         raise ValidationError(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neuromorph.errors import ValidationError
+from neuromorph.errors import CapacityError, ValidationError
 from neuromorph.parameters import Limit, described
 from neuromorph.random import Stream
 from neuromorph.records import Events, encode_records
@@ -282,6 +282,8 @@ def gather(
     ------
     ValidationError
         An unknown name, no input, an index, step or payload out of range, or a payload for a binary input.
+    CapacityError
+        More spikes than this computer's memory holds.
     """
     found: dict[str, Events] = {}
     known = [name for name, pop in populations.items() if pop.kind == "input"]
@@ -293,7 +295,14 @@ def gather(
         if name in found:
             raise ValidationError(f"inputs: {name!r} is given twice")
         pop = populations[name]
-        events = as_source(f"inputs[{name!r}]", value).events(start, steps, pop.n, dt, (seed, name))
+        source = as_source(f"inputs[{name!r}]", value)
+        try:
+            events = source.events(start, steps, pop.n, dt, (seed, name))
+        except MemoryError as error:
+            raise CapacityError(
+                f"input {name!r}: the spikes of {pop.n} channels in {steps} steps do not fit into this computer's "
+                "memory; run fewer steps at a time"
+            ) from error
         if events.payloads is not None and not pop.graded:
             raise ValidationError(
                 f"input {name!r} is binary and takes no payloads; leave them out, or make it net.input(..., "

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromorph.durations import PERIOD_MOST, microseconds_of, steps_of
+from neuromorph.durations import MAX_STEP, PERIOD_MOST, microseconds_of, steps_of
 from neuromorph.engine import Accounting, Engine, Storing
-from neuromorph.errors import NeuromorphError, TargetError, UnsupportedError, ValidationError
+from neuromorph.errors import CapacityError, NeuromorphError, TargetError, UnsupportedError, ValidationError
 from neuromorph.parameters import keywords
 from neuromorph.program import Program
 from neuromorph.recorder import Recorder
@@ -34,7 +34,6 @@ __all__ = ["Pace", "Progress", "Session"]
 Pace = Literal["free", "real"]
 Progress = Callable[[int, int], None]
 """Called with the steps done in this run and their total."""
-MAX_STEP = (1 << 32) - 1
 
 
 class Session:
@@ -221,6 +220,8 @@ class Session:
             A duration, an input or a name that cannot be.
         UnsupportedError
             The machine has no clock that its steps could follow.
+        CapacityError
+            What is sent or recorded does not fit into this computer's memory.
         TargetError, LinkError
             The machine failed; what it had recorded is in ``error.trace`` and `partial`.
         """
@@ -229,10 +230,17 @@ class Session:
         start = self.now
         if start + count > MAX_STEP:
             raise ValidationError(f"{count} steps from step {start} on would pass the last step, {MAX_STEP}")
-        records = self._records(inputs or {}, start, count)
+        self.partial = None
+        with self._memory(count):
+            return self._run(start, count, inputs or {}, progress, real)
+
+    def _run(
+        self, start: int, count: int, inputs: Mapping[Any, Any] | Stimulus, progress: Progress | None, real: int
+    ) -> Trace:
+        """`run` of checked numbers; `real` are microseconds of a step, 0 at pace free."""
+        records = self._records(inputs, start, count)
         recorder = Recorder(self.program, start, count, self.numbers, gaps=real > 0)
         before = self.counters
-        self.partial = None
         report = (lambda step: progress(step - start, count)) if progress else None
         try:
             with self._machine("running"):
@@ -248,6 +256,23 @@ class Session:
         except BaseException as error:
             self._keep_partial(recorder, error)
             raise
+
+    @contextmanager
+    def _memory(self, steps: int) -> Iterator[None]:
+        """What does not fit into this computer's memory becomes an error that says how much it is."""
+        try:
+            yield
+        except MemoryError as error:
+            probes = [p for p in self.program.probes if p.variable != "spikes"]
+            held = [(self.items[self._index[p.object, p.variable]], p.every) for p in probes]
+            size = sum(item.size * (steps // every) for item, every in held)
+            full = CapacityError(
+                f"{steps} steps of {self.program.name!r} do not fit into this computer's memory: samples of its "
+                f"{len(probes)} probes of states take {size / 2**20:.1f} MiB, spikes come on top; run fewer steps at a "
+                "time, or give probes every="
+            )
+            full.trace = self.partial
+            raise full from error
 
     def _period(self, pace: str, period: float | None) -> int:
         """Microseconds of a step at pace real, 0 at pace free."""
@@ -294,7 +319,8 @@ class Session:
 
     def _count(self, duration: float | None, steps: int | None) -> int:
         if (duration is None) == (steps is None):
-            raise ValidationError("a run needs either a duration in seconds or a number of steps")
+            both = "; give one of them, not both" if steps is not None else ""
+            raise ValidationError(f"a run needs either a duration in seconds or a number of steps{both}")
         if duration is not None:
             return steps_of(duration, self.program.dt)
         if not isinstance(steps, (int, np.integer)) or isinstance(steps, bool) or steps < 0:

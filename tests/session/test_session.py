@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from neuromorph.durations import steps_of
-from neuromorph.errors import LinkError, TargetError, ValidationError
+from neuromorph.errors import CapacityError, LinkError, TargetError, ValidationError
+from neuromorph.inputs import Events, Poisson
 from neuromorph.program import Program
 from neuromorph.session import Session
+from neuromorph.stimulus import Stimulus
 from neuromorph.trace import Spikes, States
 
 Started = Callable[..., Session]
@@ -90,10 +92,13 @@ def test_a_closed_session_says_so(session: Session) -> None:
         (lambda s: s.write("loop", "w", 0), "loop.w is static"),
         (lambda s: s.write("cells", "v", 1 << 23), "outside"),
         (lambda s: s.run(), "either a duration in seconds or a number of steps"),
-        (lambda s: s.run(1.0, steps=3), "either a duration"),
+        (lambda s: s.run(1.0, steps=3), "give one of them, not both"),
+        (lambda s: s.run("1"), "duration = '1': a number is needed"),
+        (lambda s: s.run(True), "duration = True: a number is needed"),
+        (lambda s: s.run(1e12), r"<= 4\.29497e\+06 s; machines count 4294967295 steps, here of 0\.001 s"),
         (lambda s: s.run(0.0105), "not a whole number of steps"),
-        (lambda s: s.run(float("nan")), "finite"),
-        (lambda s: s.run(-1.0), "not negative"),
+        (lambda s: s.run(float("nan")), "duration = nan s: it must be >= 0"),
+        (lambda s: s.run(-1.0), "duration = -1 s: it must be >= 0 and <= 4"),
         (lambda s: s.run(steps=-1), "whole number >= 0"),
         (lambda s: s.run(steps=2.5), "whole number >= 0"),
         (lambda s: s.run(steps=1 << 32), "would pass the last step"),
@@ -120,6 +125,7 @@ def test_durations_are_whole_steps_in_spite_of_binary_fractions(duration: float,
         (LinkError("no answer for 2 s"), LinkError),
         (OSError("the port is gone"), TargetError),
         (EOFError("the worker ended"), TargetError),
+        (MemoryError(), CapacityError),
         (KeyboardInterrupt(), KeyboardInterrupt),
     ],
 )
@@ -143,6 +149,15 @@ def test_an_interrupted_run_keeps_what_it_recorded(
     assert np.array_equal(partial["cells.spikes"].steps, whole.part(0, 29)["cells.spikes"].steps)
     if not isinstance(caught.value, KeyboardInterrupt):
         assert caught.value.trace is partial  # type: ignore[attr-defined]
+
+
+def test_spikes_beyond_the_memory_name_their_input(program: Program) -> None:
+    class Endless(Poisson):
+        def events(self, *_: Any) -> Events:
+            raise MemoryError
+
+    with pytest.raises(CapacityError, match=r"input 'in': the spikes of \d+ channels in 9 steps do not fit"):
+        Stimulus.of(program, {"in": Endless(1.0)}, 9)
 
 
 def records_of(data: bytes) -> list[bytes]:

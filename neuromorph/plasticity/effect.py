@@ -26,6 +26,7 @@ __all__ = ["Effect", "largest_factor"]
 
 CHANGE_MAX = 256  # weight steps: 2^15 in 128ths
 STEPS = 128  # of the accumulator per weight step
+FINEST_WIDE = f"1/{1 / WIDE_STEP:.0f}"
 SMALL = 1 / 16  # weight steps: what is smaller moves the weight by rare random steps
 OFF = 0.1  # of the effective rate that is worth a warning
 LEVELS = (0.25, 0.5, 0.75)
@@ -104,9 +105,12 @@ class Effect:
         """What the user should know."""
         step = f"weight step {w_unit:.4g}" if target == "w" else "step of its tag"
         if not self.ratio:
+            finest, way = f"1/{STEPS}", f"; profile wide holds changes from {FINEST_WIDE} of it on"
+            if self.profile is not LOIHI2:
+                finest, way = FINEST_WIDE, ""
             return [
-                f"the change is far below 1/128 of the {step}: it rounds to zero; make changes rarer and larger (a "
-                "longer period or epoch), or choose a smaller w_max"
+                f"the change is far below {finest} of the {step}: it rounds to zero; make changes rarer and larger (a "
+                f"longer period or epoch), or choose a smaller w_max{way}"
             ]
         found = []
         if self.typical < (max(1 / STEPS, self.resolution) if self.profile is LOIHI2 else WIDE_STEP):
@@ -124,7 +128,6 @@ class Effect:
         if self.wraps:
             found.append("the product of the factors can exceed 32 bits and would wrap")
         return found
-
 
     def needs_wide(self, product: Product, target: str) -> list[str]:
         """Why the term needs profile wide; empty where the 8 bits of loihi2 hold it."""

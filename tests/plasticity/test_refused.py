@@ -348,6 +348,23 @@ def test_a_text_whose_changes_are_lost_is_warned_about():
     assert "rounds to zero" in warning
 
 
+def test_a_lost_change_is_told_with_the_limit_of_its_profile():
+    def warning(profile: str) -> str:
+        net = nm.Network(dt=1 * ms)
+        source, cells = net.input(2, name="source"), net.population(2, nm.LIF(tau_m=20 * ms), name="cells")
+        rule = STDP(a_plus=1e-9, a_minus=0.01, tau_plus=20 * ms, tau_minus=20 * ms, w_max=1.0)
+        net.connect(source, cells, weights=0.5, plasticity=rule, name="syn")
+        report = nm.compile(net, profile=profile).report
+        assert report is not None
+        (found,) = [w.message for w in report.warnings if "a_plus: the change" in w.message]
+        return found
+
+    assert "far below 1/128 of the weight step" in warning("loihi2")
+    assert "profile wide holds changes from 1/2097152 of it on" in warning("loihi2")
+    assert "far below 1/2097152 of the weight step" in warning("wide")
+    assert "profile wide" not in warning("wide")
+
+
 def test_names_of_modulators_in_a_text_are_names():
     for name, part in (
         ("x1", "no variable or function"),

@@ -151,7 +151,8 @@ class Session:
         period = microseconds_of(dt if alone is True else float(alone))
         steps = 0 if every is None else steps_of(every, dt)
         if every is not None and not 0 < steps <= MAX_STEP:
-            raise ValidationError(f"every = {every!r} s must be at least one step ({dt:g} s) and at most {MAX_STEP}")
+            most = f"{MAX_STEP * dt:g} s, {MAX_STEP} steps"
+            raise ValidationError(f"every = {every!r} s must be at least one step, {dt:g} s, and at most {most}")
         with self._machine("storing its program"):
             store.engine.persist(period, steps, trial=trial)
             return store.info()

@@ -153,7 +153,9 @@ class McuEngine:
         """
         status = self._client.status()
         if status.state == State.EMPTY:
-            raise TargetError(f"{self.target} holds no program; open it without attach=True to load one")
+            damaged = Kept.DAMAGED in self.hello.kept
+            why = ": what was stored on it is damaged and could not be read" if damaged else ""
+            raise TargetError(f"{self.target} holds no program{why}; open it without attach=True to load one")
         if status.digest.hex() != digest:
             raise TargetError(
                 f"{self.target} holds program {status.digest.hex()[:12]}, not {digest[:12]}; "
@@ -298,8 +300,9 @@ class McuEngine:
 
     def _no_store(self) -> str:
         if Kept.FLASH in self.hello.kept:
-            return "this program is not stored on it, or nothing is; persist() stores it"
-        return f"board {self.hello.board} has no flash that its firmware could store anything in"
+            return "this program is not stored on it, or nothing is; persist() or `neuromorph store MODEL` stores one"
+        file = "; it has with a file: mcu:nmposix://?flash=FILE" if self.hello.board == "posix" else ""
+        return f"board {self.hello.board} has no flash that its firmware could store anything in{file}"
 
     def _too_large(self, answer: BoardError) -> str:
         what = "the values" if answer.request == Kind.WRITE else "the program"

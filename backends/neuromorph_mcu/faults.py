@@ -61,6 +61,10 @@ class Faults:
         bad = [name for name in (*_BYTES, *_FRAMES) if not 0.0 <= getattr(self, name) <= 1.0]
         if bad or sum(getattr(self, name) for name in _BYTES) > 1.0:
             raise ValueError(f"{bad[0] if bad else ', '.join(_BYTES)}: probabilities lie in 0..1, their sum too")
+        for name in ("late", "stall_at", "stall", "disconnect_at", "rate"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name}={value:g}: a finite number from 0 on")
 
     @property
     def token(self) -> str:
@@ -82,7 +86,13 @@ class Faults:
         unknown = sorted(options.keys() - kinds.keys())
         if unknown:
             raise ValueError(f"unknown fault {unknown[0]!r}; there are {', '.join(kinds)}")
-        values: dict[str, Any] = {name: kinds[name](value) for name, value in options.items()}
+        values: dict[str, Any] = {}
+        for name, value in options.items():
+            try:
+                values[name] = kinds[name](value)
+            except ValueError:
+                what = "a whole number" if kinds[name] is int else "a number"
+                raise ValueError(f"{name}={value}: must be {what}") from None
         return cls(**values)
 
 

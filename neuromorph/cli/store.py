@@ -38,6 +38,16 @@ def command(model: str | None, target: str, verb: str | None, as_json: bool, **o
         print_json({"target": target} | asdict(found))
         return
     click.echo(_text(target, found))
+    if model is not None and found.size and _forgets(target):
+        click.echo(f"  {target} ends with this command, and its flash with it; mcu:nmposix://?flash=FILE keeps it")
+
+
+def _forgets(target: str) -> bool:
+    """Whether a machine begins anew with each command, its store included."""
+    from neuromorph.targets import find
+
+    own = target.startswith("mcu:nmemu://") and "flash=" not in target
+    return own or find(target)[1].kind == "emulator"
 
 
 def _persist(model: str, target: str, options: dict[str, Any]) -> Stored:

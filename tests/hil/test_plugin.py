@@ -425,6 +425,18 @@ def test_golden_traces_are_written_when_asked_and_compared_else(suite: Suite, py
     assert outcomes(suite(code.format(weight=40), "--nm-target", "cpu")) == {"failed": 3}
 
 
+def test_a_reference_before_the_first_run_is_refused(suite: Suite) -> None:
+    result = suite(
+        """
+        def test_it(deploy, reference):
+            deploy(network())
+            reference()
+        """,
+        "--nm-target", "cpu",
+    )  # fmt: skip
+    result.stdout.fnmatch_lines(["E*ValidationError: *call run() before reference()"])
+
+
 def test_a_tolerance_is_for_states_and_counts(suite: Suite) -> None:
     result = suite(
         """

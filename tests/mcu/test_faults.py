@@ -137,6 +137,23 @@ def test_a_fault_port_needs_a_port_and_known_faults() -> None:
         open_port("fault://?loss=1&url=loop://")
 
 
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("seed=x", "seed=x: must be a whole number"),
+        ("disconnect_at=inf", "disconnect_at=inf: must be a whole number"),
+        ("drop=some", "drop=some: must be a number"),
+        ("drop=nan", "drop: probabilities lie in 0..1"),
+        ("rate=-100", "rate=-100: a finite number from 0 on"),
+        ("late=-3", "late=-3: a finite number from 0 on"),
+        ("stall=inf", "stall=inf: a finite number from 0 on"),
+    ],
+)
+def test_a_fault_that_cannot_be_is_refused_by_name(fault: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Faults.parse(fault)
+
+
 def test_a_whole_program_over_a_bad_line() -> None:
     from neuromorph.testing.equality import disagreement, random_case
     from neuromorph_mcu.boards import BOARDS

@@ -187,3 +187,14 @@ def test_boards_that_belong_to_their_process_are_shared_with_nobody() -> None:
     own = ("nmemu://unicorn_m4", "nmposix://?flash=x", "nmqemu://microbit", "fault://?seed=1&url=nmemu://unicorn_m4")
     assert {device_of(url) for url in own} == {""}
     assert {device_of(url) for url in ("COM3", "COM3?baud=115200", "fault://?url=COM3&seed=2")} == {"COM3"}
+
+
+@pytest.mark.parametrize("url", ["socket://127.0.0.1", "socket://:5", "socket://127.0.0.1:http"])
+def test_a_socket_needs_host_and_port(url: str) -> None:
+    with pytest.raises(TargetError, match=r"needs a host and the number of its port: socket://127\.0\.0\.1:5555"):
+        open_port(url)
+
+
+def test_an_option_that_a_board_in_qemu_does_not_have_is_refused() -> None:
+    with pytest.raises(TargetError, match="there is no option foo"):
+        open_port("nmqemu://microbit?foo=1")

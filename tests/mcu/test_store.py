@@ -137,6 +137,17 @@ def test_a_program_on_trial_that_is_confirmed_stays(target: str, program: Progra
         nm.open(program, target, attach=True)
 
 
+def test_what_was_stored_and_is_damaged_is_told(target: str, program: Program) -> None:
+    with nm.open(program, target) as session:
+        session.persist()
+    flash = Path(target.partition("flash=")[2])
+    data = bytearray(flash.read_bytes())
+    data[8192:] = bytes(byte if byte == 255 else byte ^ 1 for byte in data[8192:])
+    flash.write_bytes(data)
+    with pytest.raises(nm.TargetError, match="holds no program: what was stored on it is damaged"):
+        nm.open(program, target, attach=True)
+
+
 def test_another_program_is_not_attached_to(target: str, program: Program, other: Program) -> None:
     with nm.open(program, target) as session:
         session.persist()
@@ -207,7 +218,7 @@ def test_what_does_not_fit_is_refused_with_its_size(tmp_path: Path) -> None:
 
 def test_a_board_without_flash_says_so(program: Program) -> None:
     with nm.open(program, "mcu:posix") as session:
-        with pytest.raises(nm.TargetError, match="board posix has no flash"):
+        with pytest.raises(nm.TargetError, match=r"board posix has no flash .*mcu:nmposix://\?flash=FILE"):
             session.persist()
         assert session.store.info().size == 0
 
@@ -219,7 +230,10 @@ def test_machines_that_begin_anew_say_so(program: Program) -> None:
         nm.open(program, "cpu", attach=True)
 
 
-@pytest.mark.parametrize(("given", "match"), [({"every": 0.0}, "at least one step"), ({"alone": -1.0}, "between 1")])
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [({"every": 0.0}, r"one step, 0\.001 s, and at most 4\.29497e\+06 s"), ({"alone": -1.0}, "between 1")],
+)
 def test_orders_that_cannot_be_are_refused(tmp_path: Path, program: Program, given: Any, match: str) -> None:
     target = f"mcu:nmposix://?flash={tmp_path / 'flash'}"
     with nm.open(program, target) as session, pytest.raises(nm.ValidationError, match=match):
@@ -238,6 +252,20 @@ def test_the_command_stores_shows_and_forgets(tmp_path: Path) -> None:
     assert "runs alone, 1 ms a step, stores its state every 500 steps" in call("tutorial", "--alone", "--every", "0.5")
     assert "started by power, with the stored program, from its stored state" in call()
     assert "nothing is stored" in call("--forget")
+
+
+def test_the_command_says_when_nothing_of_it_stays(tmp_path: Path) -> None:
+    pytest.importorskip("unicorn", reason="the emulated boards need Unicorn: pip install 'neuromorph[mcu]'")
+    said = {
+        target: CliRunner().invoke(cli, ["store", "tutorial", "--target", target]).output
+        for target in ("mcu", "mcu:nmemu://unicorn_m4", f"mcu:nmemu://unicorn_m4?flash={tmp_path / 'flash'}")
+    }
+    assert ["ends with this command" in text for text in said.values()] == [True, True, False]
+
+
+def test_the_command_names_what_stores_a_program(tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["store", "--confirm", "--target", f"mcu:nmposix://?flash={tmp_path / 'flash'}"])
+    assert "`neuromorph store MODEL` stores one" in str(done.exception)
 
 
 def test_a_board_takes_no_lower_security_counter_than_it_confirmed(target: str, program: Program) -> None:

@@ -21,10 +21,12 @@ class Serial(ProcessSerial):
 
     _monitor: socket.socket | None = None
 
-    def _start(self, name: str, _options: dict[str, str]) -> tuple[BoardProcess, Any]:
+    def _start(self, name: str, options: dict[str, str]) -> tuple[BoardProcess, Any]:
         board = QEMU.get(name)
         if board is None:
             raise SerialException(f"no board for QEMU's machine {name!r}; there are {', '.join(QEMU)}")
+        if options:
+            raise SerialException(f"there is no option {', '.join(options)}: a board in QEMU has none")
         program = shutil.which(board.program)
         if program is None:
             raise TargetError(f"mcu:qemu-{name}: {board.missing()}")

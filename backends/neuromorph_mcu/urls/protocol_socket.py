@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import select
 import socket
+from contextlib import suppress
+from urllib.parse import urlsplit
 
-from serial import PortNotOpenError
+from serial import PortNotOpenError, SerialException
 from serial.urlhandler import protocol_socket
 
 __all__ = ["Serial"]
@@ -17,6 +19,15 @@ class Serial(protocol_socket.Serial):
     """A port at the other end of a TCP connection."""
 
     _socket: socket.socket
+
+    def from_url(self, url: str) -> tuple[str, int]:
+        """Host and port; theirs trips over a URL without one of them."""
+        parts = urlsplit(url)
+        with suppress(ValueError):  # a port that is no number
+            if parts.hostname and parts.port:
+                host, port = super().from_url(url)
+                return str(host), int(port)
+        raise SerialException(f"{url} needs a host and the number of its port: socket://127.0.0.1:5555")
 
     @property
     def in_waiting(self) -> int:

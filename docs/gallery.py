@@ -24,7 +24,8 @@ HEAD = """<!-- Written by docs/gallery.py: change the experiment, then run `pyth
 Phenomena of neural plasticity, each one a short script in `neuromorph/lab/` that runs by name on the own machines:
 `neuromorph lab run NAME --target T`. Each has bars that it must reach, and controls without the mechanism that must
 miss them. Pictures, and figures of the controls, are of the target `cpu`. Which machine holds which experiment is a
-[table](reference/targets.md#experiments-of-the-lab) of its own.
+[table](reference/targets.md#experiments-of-the-lab) of its own. `cpu:ref`, `cpu` and `mcu` run each with the same bits:
+`neuromorph lab compare NAME --steps 100000` compares every probe, and all state after each run.
 
 ## On each target
 

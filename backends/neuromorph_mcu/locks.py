@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Holder", "Locked", "device_of", "hold", "holder_of", "lock_folder", "locked_by"]
 
-_OWN = ("nmemu", "nmposix", "nmqemu")
-"""Schemes of boards that belong to the process that starts them."""
+_OWN = ("nmemu", "nmposix", "nmqemu", "loop")
+"""Schemes of ports that belong to the process that opens them."""
 
 
 class Locked(NeuromorphError):  # noqa: N818 (an outcome, as pytest has skipped and failed)
@@ -71,7 +71,9 @@ def device_of(url: str) -> str:
     if remote:
         return "" if scheme in _OWN else url
     device, _ = baud_of(url)
-    return str(Path(device).resolve()) if device.startswith("/") else device
+    if "/" in device:
+        return str(Path(device).resolve())
+    return device.upper() if device.upper().startswith("COM") else ""
 
 
 def lock_folder() -> Path:

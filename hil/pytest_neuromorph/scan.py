@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuromorph.errors import LinkError, NeuromorphError, TargetError
-from neuromorph_mcu.locks import hold
+from neuromorph_mcu.locks import device_of, hold
 from neuromorph_mcu.ports import BAUD, baud_of
-from pytest_neuromorph.roster import Entry, kind_of, read_map
+from pytest_neuromorph.roster import read_map
 
 if TYPE_CHECKING:
     from neuromorph_mcu.messages import Hello
@@ -90,8 +91,8 @@ def ask(name: str, bauds: Sequence[int] = ()) -> tuple[Hello, int]:
 
     url, baud = baud_of(name)
     tried = bauds or (BAUDS if name == url and "://" not in name else (baud,))
-    entry, problems = Entry(url, f"mcu:{url}", kind_of(url), transport=url), []
-    with hold(entry.key, url, "neuromorph boards scan"):
+    device, problems = device_of(url), []
+    with hold(device, url, "neuromorph boards scan") if device else nullcontext():
         port = open_port(url, tried[0])
         try:
             for baud in tried:

@@ -155,7 +155,7 @@ def test_a_scan_asks_everyone_and_tells_who_did_not_answer() -> None:
 
 
 @pytest.fixture
-def slow_board(monkeypatch: pytest.MonkeyPatch) -> None:
+def slow_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every port leads to one emulated board, which understands 115200 baud only."""
     pytest.importorskip("unicorn", reason="needs the extra mcu: pip install 'neuromorph[mcu]'")
     from neuromorph_mcu.urls.protocol_nmemu import Serial
@@ -164,6 +164,7 @@ def slow_board(monkeypatch: pytest.MonkeyPatch) -> None:
         def write(self, data: Any) -> int:
             return super().write(data if self.baudrate == 115_200 else b"\x55" * len(data))
 
+    monkeypatch.setattr("neuromorph_mcu.locks.lock_folder", lambda: tmp_path / "locks")  # tests run beside this one
     monkeypatch.setattr(
         "neuromorph_mcu.ports.open_port", lambda _url, baud: Slow("nmemu://unicorn_m0", baud, timeout=0.02)
     )
@@ -442,6 +443,7 @@ def test_a_new_board_is_flashed_without_a_map(
 
     programs("burn", "")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("neuromorph_mcu.locks.lock_folder", lambda: tmp_path / "locks")  # tests run beside this one
     monkeypatch.setattr(boards, "FIRMWARE", tmp_path)
     for name in ("pico.elf", "pico.uf2", "microbit.elf", "unicorn_m0.elf"):
         (tmp_path / name).touch()

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -136,7 +137,8 @@ def test_a_port_is_opened_at_the_baud_rate_that_it_names() -> None:
         os.close(board)
 
 
-def test_a_target_may_name_its_baud_rate() -> None:
+def test_a_target_may_name_its_baud_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("neuromorph_mcu.locks.lock_folder", lambda: tmp_path)  # of tests that run beside this one
     backend, target = find("mcu:/dev/no-such-port?baud=115200")
     with pytest.raises(TargetError, match=r"cannot open the port /dev/no-such-port:"):
         backend.open(target)
@@ -184,9 +186,9 @@ def test_a_port_that_cannot_be_opened_is_not_held() -> None:
 
 
 def test_boards_that_belong_to_their_process_are_shared_with_nobody() -> None:
-    own = ("nmemu://unicorn_m4", "nmposix://?flash=x", "nmqemu://microbit", "fault://?seed=1&url=nmemu://unicorn_m4")
+    own = ("model", "loop://", "nmemu://unicorn_m4", "nmposix://?flash=x", "nmqemu://microbit", "fault://?seed=1&url=nmemu://unicorn_m4")
     assert {device_of(url) for url in own} == {""}
-    assert {device_of(url) for url in ("COM3", "COM3?baud=115200", "fault://?url=COM3&seed=2")} == {"COM3"}
+    assert {device_of(url) for url in ("COM3", "com3", "COM3?baud=115200", "fault://?url=COM3&seed=2")} == {"COM3"}
 
 
 @pytest.mark.parametrize("url", ["socket://127.0.0.1", "socket://:5", "socket://127.0.0.1:http"])

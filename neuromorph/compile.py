@@ -89,7 +89,8 @@ def compile(  # noqa: A001
         raise ValidationError(f"rounding {rounding!r} is unknown; {nearest(rounding, ('synapse', 'shared'))}")
     if rounding == "shared" and not numbers.shared:
         raise ValidationError(f"profile {profile!r} has no shared rounding; leave out rounding='shared'")
-    wanted = [target or "cpu"] if targets is None else [targets] if isinstance(targets, str) else list(targets)
+    one = "cpu" if target is None else target
+    wanted = [one] if targets is None else [targets] if isinstance(targets, str) else list(targets)
     if not wanted:
         raise ValidationError("targets is empty; name at least one, such as 'cpu'")
     graph = net if isinstance(net, Graph) else _elaborate(net)

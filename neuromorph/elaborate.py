@@ -47,7 +47,15 @@ def elaborate(net: Network, seed: int | None = None) -> graph.Graph:
     ------
     ValidationError
         A drawn value that is impossible (with another seed than the network's), or a phase without anything to switch.
+        It is no network.
     """
+    from neuromorph.network import Network
+
+    if not isinstance(net, Network):
+        raise ValidationError(
+            f"{net!r:.60} is no network: a neuromorph.Network is needed; that of a model file or example is "
+            "neuromorph.models.find('digits').source"
+        )
     seed = net.seed if seed is None else integer(f"elaborate({net.name!r}): seed", seed, 0, 2**32 - 1)
     drawn = net.drawn if seed == net.seed else net.draw(seed)
     return graph.verify(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from neuromorph.errors import ValidationError
 from neuromorph.validate import nearest
 
-__all__ = ["LIMITS", "Limit", "described", "integer", "keywords", "name_of", "real", "steps", "values"]
+__all__ = ["LIMITS", "Limit", "as_numbers", "described", "integer", "keywords", "name_of", "real", "steps", "values"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -101,6 +101,17 @@ def values(where: str, value: object, limit: Limit, n: int | None = None) -> flo
         raise ValidationError(f"{where}[{bad[0]}] = {held[bad[0]]:g}{_unit(limit)}: it must be {limit}{_next(limit)}")
     held.flags.writeable = False
     return held
+
+
+def as_numbers(where: str, value: object) -> NDArray[Any]:
+    """What a user gives as numbers, of any shape: an array of integers or floats, or of booleans."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # rows of different lengths
+        raise ValidationError(f"{where}: numbers are needed; {error}") from None
+    if array.dtype.kind not in "iubf":
+        raise ValidationError(f"{where}: numbers are needed, not {array.dtype}")
+    return array
 
 
 def steps(where: str, seconds: object, dt: float, low: int, high: int, hint: str = "") -> int:

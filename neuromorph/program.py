@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromorph.errors import ValidationError
-from neuromorph.parameters import keywords
+from neuromorph.parameters import integer, keywords
 from neuromorph.profiles import LOIHI2, PROFILES, Profile
 from neuromorph.rule import Rule
 from neuromorph.short_term import ShortTerm
@@ -88,8 +88,7 @@ class Population:
     theta_min: int = 0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.n <= 1 << 24:
-            raise ValidationError(f"population {self.name!r}: n = {self.n} is outside 1..2^24")
+        object.__setattr__(self, "n", integer(f"population {self.name!r}: n", self.n, 1, 1 << 24))
         if self.kind not in ("input", "lif", "ternary"):
             raise ValidationError(f"population {self.name!r}: kind {self.kind!r} is unknown")
         ranges = {
@@ -158,6 +157,8 @@ class Projection:
     short_term: ShortTerm | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.rule, Rule | None):
+            raise ValidationError(f"projection {self.name!r}: rule = {self.rule!r:.60}; needed a neuromorph.rule.Rule")
         if isinstance(self.delays, np.ndarray) and not self.delays.ndim:
             object.__setattr__(self, "delays", int(self.delays))
 
@@ -372,6 +373,11 @@ def build(
     from neuromorph.validate import check_profile, check_weights
 
     numbers = check_profile(profile)
+    kinds = {"populations": Population, "projections": Projection, "modulators": Modulator}
+    for (called, kind), given in zip(kinds.items(), (populations, projections, modulators), strict=True):
+        for item in given:
+            if not isinstance(item, kind):
+                raise ValidationError(f"build: {called} holds {item!r:.60}; needed program.{kind.__name__}")
     for p in projections:
         check_weights(p, numbers)
     held = [p if p.rule else replace(p, weights=held_weights(p.weights, p.sign_mode, numbers)) for p in projections]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neuromorph.durations import MAX_STEP, PERIOD_MOST, microseconds_of, steps_of
 from neuromorph.engine import Accounting, Engine, Storing
 from neuromorph.errors import CapacityError, NeuromorphError, TargetError, UnsupportedError, ValidationError
-from neuromorph.parameters import keywords
+from neuromorph.parameters import as_numbers, keywords
 from neuromorph.program import Program
 from neuromorph.recorder import Recorder
 from neuromorph.state import Item, State, checked, items
@@ -232,8 +232,10 @@ class Session:
         if start + count > MAX_STEP:
             raise ValidationError(f"{count} steps from step {start} on would pass the last step, {MAX_STEP}")
         self.partial = None
+        if progress is not None and not callable(progress):
+            raise ValidationError(f"progress = {progress!r:.60}: a function (steps done, steps in all) is needed")
         with self._memory(count):
-            return self._run(start, count, inputs or {}, progress, real)
+            return self._run(start, count, {} if inputs is None else inputs, progress, real)
 
     def _run(
         self, start: int, count: int, inputs: Mapping[Any, Any] | Stimulus, progress: Progress | None, real: int
@@ -303,6 +305,10 @@ class Session:
         """Input records of steps start + 1 .. start + steps."""
         if isinstance(inputs, Stimulus):
             return inputs.records(start, steps)
+        if not isinstance(inputs, Mapping):
+            raise ValidationError(
+                f"inputs = {inputs!r:.60}: a dict is needed, such as {{'noise': nm.Poisson(50 * Hz)}}, or a Stimulus"
+            )
         given = {**self.sources, **{_name(key): value for key, value in inputs.items()}}
         if not given:
             return b""
@@ -397,7 +403,7 @@ class Session:
             raise ValidationError(f"{name}.w is static: part of the program. Change the network and compile it again")
         item = self._item(name, variable)
         if physical:
-            values = np.rint(np.asarray(values, dtype=np.float64) / self.scale(name, variable))
+            values = np.rint(as_numbers(item.name, values) / self.scale(name, variable))
         data = item.encode(checked(self.program, item, values))
         with self._machine(f"given {item.name}"):
             self.engine.write_item(self._index[name, variable], 0, data)
@@ -437,7 +443,11 @@ class Session:
         ------
         ImageError
             The state belongs to another program or a value is out of range; the machine is left as it was.
+        ValidationError
+            It is no state.
         """
+        if not isinstance(state, State):
+            raise ValidationError(f"{state!r:.60} is no state: give what snapshot() or State.load(path) returned")
         state.arrays(self.program)  # every value is checked before any is written
         with self._machine("restoring a state"):
             for k, (_, data) in enumerate(state.split(self.program)):

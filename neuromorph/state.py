@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from neuromorph.crc import crc32c
 from neuromorph.errors import ImageError, ValidationError
 from neuromorph.image import PROBE_CODES
+from neuromorph.parameters import as_numbers
 from neuromorph.program import MODULATOR_MAX, THETA_MAX, U
 from neuromorph.rule import TRACES
 from neuromorph.short_term import ONE, SINCE_MAX
@@ -325,13 +326,10 @@ def checked(program: Program, item: Item, values: object) -> NDArray[np.int64]:
     ValidationError
         Not numbers, not whole numbers (NaN too), another shape, or out of range.
     """
-    array = np.asarray(values)
-    if array.dtype.kind == "f":
-        if not np.all(np.isfinite(array)) or np.any(array != np.floor(array)):
-            bad = array[~np.isfinite(array) | (array != np.floor(array))].flat[0]
-            raise ValidationError(f"{item.name}: {bad} is not a whole number; the machine holds integers")
-    elif array.dtype.kind not in "iub":
-        raise ValidationError(f"{item.name}: numbers are needed, not {array.dtype}")
+    array = as_numbers(item.name, values)
+    broken = ~np.isfinite(array) | (array != np.floor(array))
+    if broken.any():
+        raise ValidationError(f"{item.name}: {array[broken].flat[0]} is not a whole number; the machine holds integers")
     if array.shape != item.shape:
         if array.ndim != 0:
             raise ValidationError(f"{item.name}: values of shape {array.shape}, needed {item.shape} or a scalar")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, cast
 
-from neuromorph.errors import TargetError
+from neuromorph.errors import TargetError, ValidationError
 from neuromorph.validate import nearest
 
 if TYPE_CHECKING:
@@ -56,7 +56,11 @@ def find(name: str, points: Iterable[EntryPoint] | None = None) -> tuple[Backend
     ------
     TargetError
         No backend knows it (lists those installed, with the nearest name), or its package is broken.
+    ValidationError
+        It is no name.
     """
+    if not isinstance(name, str):
+        raise ValidationError(f"target = {name!r:.60}: the name of a machine is needed, such as 'cpu' or 'mcu:m4'")
     known = backends(points)
     family = name.split(":", 1)[0]
     order = sorted(known, key=lambda key: key != family)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neuromorph.errors import UnsupportedError, ValidationError
 from neuromorph.graph import Graph, Population, Probe, Projection
+from neuromorph.parameters import as_numbers
 from neuromorph.passes.discretise import Dynamics, decay, dynamics
 from neuromorph_cpu.float_learning import Learner, machine_unit
 from neuromorph_cpu.float_modulator import FloatModulator
@@ -192,7 +193,7 @@ class FloatEngine:
     def write(self, object_name: str, variable: str, values: ArrayLike) -> None:
         """Set a state variable; a scalar or an array of its shape, finite."""
         held = self._find(object_name, variable)
-        array = np.asarray(values, dtype=np.float64)
+        array = as_numbers(f"{object_name}.{variable}", values)
         if array.shape not in ((), held.shape) or not np.isfinite(array).all():
             raise ValidationError(
                 f"{object_name}.{variable}: finite numbers of shape {held.shape} are needed, got shape {array.shape}"

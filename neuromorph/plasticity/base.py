@@ -218,7 +218,7 @@ class PlasticityRule(ABC):
         """Both rules on the same synapses: the sum of their changes (see `Sum`)."""
         from neuromorph.plasticity.sum import Sum
 
-        return Sum((self, other)) if isinstance(other, PlasticityRule) else NotImplemented
+        return Sum((self, other))
 
     def lower(
         self, w_unit: float, dt: float, modulators: Mapping[str, float] | None = None, profile: Profile = LOIHI2

@@ -51,7 +51,11 @@ class Sum(PlasticityRule):
 
     def __post_init__(self) -> None:
         flat: list[PlasticityRule] = []
+        if not isinstance(self.rules, tuple | list):
+            raise ValidationError(f"Sum.rules = {self.rules!r:.60}: several rules are needed, written with +")
         for rule in self.rules:
+            if not isinstance(rule, PlasticityRule):
+                raise ValidationError(f"{rule!r:.60} is no rule of synapses and cannot be added to one")
             flat += rule.rules if isinstance(rule, Sum) else [rule]
         object.__setattr__(self, "rules", tuple(flat))
         object.__setattr__(self, "epoch", _agreed(flat, "epoch", (r.epoch for r in flat), None))

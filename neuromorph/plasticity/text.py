@@ -100,6 +100,10 @@ class Custom(PlasticityRule):
         texts = {"dw": self.dw, "dd": self.dd, "dt": self.dt}
         if not isinstance(self.modulators, Mapping):
             raise ValidationError(f"Custom.modulators = {self.modulators!r:.60}: needed e.g. {{'reward': dopamine}}")
+        if not isinstance(self.traces, Mapping) or not all(isinstance(t, TraceSpec) for t in self.traces.values()):
+            raise ValidationError(
+                f"Custom.traces = {self.traces!r:.60}: needed e.g. {{'x1': TraceSpec(impulse=16, tau=20 * ms)}}"
+            )
         held = {name: modulator_held(f"Custom.modulators[{name!r}]", m) for name, m in self.modulators.items()}
         object.__setattr__(self, "modulators", held)
         if len(held) > len(MODULATORS):

@@ -124,6 +124,21 @@ def test_a_parameter_that_a_rule_does_not_have_is_refused_by_name(name):
         getattr(plasticity, name)(w_mx=1)
 
 
+@pytest.mark.parametrize(
+    ("make", "part"),
+    [
+        (lambda: PAIRS + cast("Any", 1), "1 is no rule of synapses"),
+        (lambda: plasticity.Sum(cast("Any", (1, 2))), "1 is no rule of synapses"),
+        (lambda: plasticity.Sum(cast("Any", 7)), "Sum.rules = 7: several rules"),
+        (lambda: Custom(dw="2^-2*x1*y0", traces=cast("Any", ["x1"])), "Custom.traces = "),
+        (lambda: Custom(dw="2^-2*x1*y0", traces={"x1": cast("Any", 3)}), "TraceSpec.impulse=16"),
+    ],
+)
+def test_what_is_no_rule_or_trace_is_refused(make, part):
+    with pytest.raises(ValidationError, match=part):
+        make()
+
+
 def test_a_missing_parameter_is_named():
     with pytest.raises(ValidationError, match="Hebbian: missing a required argument: 'eta'; parameters: eta, tau_pre"):
         Hebbian()

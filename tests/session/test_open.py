@@ -17,6 +17,12 @@ from neuromorph.session import Session
 from neuromorph.stimulus import Stimulus
 from neuromorph.units import Hz, ms
 
+
+def as_any(value: object) -> Any:
+    """What no type checker would let through."""
+    return value
+
+
 TARGETS = ("cpu:ref", "cpu", "cpu:float")
 
 
@@ -104,6 +110,16 @@ def test_a_stopped_saved_and_restored_run_ends_with_the_same_bits(net: nm.Networ
         (lambda net: nm.run(net, duration=0.1, inputs={"noise": nm.SpikeTrain([1], [8])}), ValidationError, "0..7"),
         (lambda net: nm.run(net, duration=0.1, inputs={"noise": nm.SpikeTrain([101], [0])}), ValidationError, "101"),
         (lambda net: nm.run(net), ValidationError, "either a duration"),
+        (lambda _: nm.run(as_any("digits"), steps=1), ValidationError, r"'digits' is no network"),
+        (lambda _: nm.compile(as_any(None)), ValidationError, "None is no network"),
+        (lambda net: nm.compile(net, target=as_any(3)), ValidationError, "target = 3: the name of a machine"),
+        (lambda net: nm.open(net, as_any(None)), ValidationError, "target = None: the name of a machine"),
+        (lambda net: nm.open(net, "cpu:float").write("cells", "v", "a"), ValidationError, "v: numbers are needed"),
+        (
+            lambda net: nm.open(net).write("cells", "v", [[1], [1, 2]], physical=True),
+            ValidationError,
+            r"cells\.v: numbers are needed",
+        ),
     ],
 )
 def test_wrong_calls_name_the_way_out(

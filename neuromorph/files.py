@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from neuromorph.errors import NeuromorphError, ValidationError
+from neuromorph.errors import ImageError, NeuromorphError, ValidationError
 
-__all__ = ["check_directory", "read_file", "write_atomic"]
+__all__ = ["check_directory", "load_file", "read_file", "write_atomic"]
 
+R = TypeVar("R")
 READ_LIMIT = 1 << 30
+AGAIN = {"image": "compile its network again", "state": "save it again"}
 
 
 def check_directory(path: str | Path) -> None:
@@ -76,3 +80,20 @@ def read_file(path: str | Path, what: str, limit: int = READ_LIMIT) -> bytes:
         return source.read_bytes()
     except OSError as error:
         raise ValidationError(f"cannot read the {what} {source}: {error.strerror or error}") from error
+
+
+def load_file(path: str | Path, what: str, decode: Callable[[bytes], R]) -> R:
+    """What `decode` makes of the bytes of an "image" or "state" file.
+
+    Raises
+    ------
+    ValidationError
+        It cannot be read, see `read_file`.
+    ImageError
+        What `decode` refuses, with the path and the way out.
+    """
+    raw = read_file(path, what)
+    try:
+        return decode(raw)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}; {AGAIN[what]}", error.rule, error.offset) from error

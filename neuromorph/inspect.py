@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from neuromorph.errors import ValidationError
-from neuromorph.files import read_file
+from neuromorph.files import load_file, read_file
 from neuromorph.program import Modulator, Population, Program, Projection
 from neuromorph.rule import MODULATORS
+from neuromorph.state import SEMANTICS, State
 from neuromorph.trace import Spikes, Trace
 
 __all__ = ["describe", "text"]
@@ -42,9 +43,9 @@ def describe(path: str | Path, program: Program | None = None) -> dict[str, Any]
     """
     raw = read_file(path, "file")
     if raw[:4] == b"NMI\x1a":
-        return {"file": str(path), "kind": "image", "bytes": len(raw)} | _image(raw)
+        return {"file": str(path), "kind": "image", "bytes": len(raw)} | load_file(path, "image", _image)
     if raw[:4] == b"NMS\x1a":
-        return {"file": str(path), "kind": "state", "bytes": len(raw)} | _state(raw, program)
+        return {"file": str(path), "kind": "state", "bytes": len(raw)} | _state(State.load(path), program)
     if raw[:2] == b"PK":
         return {"file": str(path), "kind": "trace", "bytes": len(raw)} | describe_trace(Trace.load(path))
     raise ValidationError(f"{path} is neither an image (.nmi), a state (.nms) nor a trace (.npz) of neuromorph")
@@ -151,10 +152,7 @@ def _projection(proj: Projection) -> dict[str, Any]:
     return found
 
 
-def _state(raw: bytes, program: Program | None) -> dict[str, Any]:
-    from neuromorph.state import SEMANTICS, State
-
-    state = State.from_bytes(raw)
+def _state(state: State, program: Program | None) -> dict[str, Any]:
     found: dict[str, Any] = {
         "semantics": SEMANTICS, "digest": state.digest, "step": state.step, "position": state.position,
         "items": state.count,

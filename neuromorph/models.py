@@ -74,6 +74,10 @@ class Model:
     ) -> Program:
         """The program, one for all `targets`; an image is what it is, or refused if one of them cannot hold it."""
         if self.program is not None:
+            if print_after:
+                raise ValidationError(
+                    f"model {self.name!r} is an image, compiled already: no pass runs; give its network to print it"
+                )
             if deadline is not None or counter:
                 raise ValidationError(
                     f"model {self.name!r} is an image; deadline and counter are compiled in: give its network"
@@ -139,12 +143,12 @@ def find(model: str, seed: int | None = None) -> Model:
     model : str
         Path of a .py, .nir or .nmi file, or a built-in example; a .nir file runs in steps of 1 ms.
     seed : int, optional
-        Handed to ``network(seed)`` and ``inputs(net, seed)``, where they take one.
+        Handed to ``network(seed)`` and ``inputs(net, seed)``, where they take one; an image takes none.
 
     Raises
     ------
     ValidationError
-        No such file or example; a Python file without ``network()``.
+        No such file or example; a Python file without ``network()``; an image and a seed.
     ImageError
         An image that is none, or broken.
     UnsupportedError
@@ -152,10 +156,9 @@ def find(model: str, seed: int | None = None) -> Model:
     """
     path = Path(model)
     if path.suffix == ".nmi":
-        from neuromorph.files import read_file
-        from neuromorph.image import decode
-
-        return Model(model, None, decode(read_file(path, "image")), {}, None)
+        if seed is not None:
+            raise ValidationError(f"model {model!r} is an image; its seed is compiled in: give its network for another")
+        return Model(model, None, Program.load(path), {}, None)
     if path.suffix == ".nir":
         from neuromorph.nir import read
 

@@ -341,10 +341,10 @@ class Program:
     @classmethod
     def load(cls, path: str | Path) -> Program:
         """Read a .nmi file; ValidationError if it cannot be read, ImageError if it is not an image or broken."""
-        from neuromorph.files import read_file
+        from neuromorph.files import load_file
         from neuromorph.image import decode
 
-        return decode(read_file(path, "image"))
+        return load_file(path, "image", decode)
 
 
 @keywords

@@ -296,9 +296,9 @@ class State:
     @classmethod
     def load(cls, path: str | Path) -> State:
         """Read a .nms file; ValidationError if it cannot be read, ImageError if it is not a state or broken."""
-        from neuromorph.files import read_file
+        from neuromorph.files import load_file
 
-        return cls.from_bytes(read_file(path, "state"))
+        return load_file(path, "state", cls.from_bytes)
 
 
 def _shared(program: Program) -> bool:

@@ -6,7 +6,13 @@ from typing import Any
 
 import click
 
-from neuromorph.cli.common import json_option, print_json
+from neuromorph.cli.common import json_option, print_json, refuse
+
+UNUSED = {
+    "--kernels": ("name", "steps", "scale", "repeats"), "--rules": ("name", "steps", "scale", "repeats"),
+    "--homeostasis": ("name", "steps", "repeats"), "--against": ("repeats",),
+}  # fmt: skip
+"""Parameters without effect, by what is measured."""
 
 
 @click.command("bench")
@@ -24,11 +30,18 @@ from neuromorph.cli.common import json_option, print_json
     "--homeostasis", is_flag=True, help="What an adaptive threshold and synaptic scaling add to a step of N3 instead."
 )
 @json_option
+@click.pass_context
 def command(
-    name: str | None, target: str, steps: int | None, scale: float, repeats: int, against: str | None, kernels: bool,
-    rules: bool, homeostasis: bool, as_json: bool,
+    ctx: click.Context, name: str | None, target: str, steps: int | None, scale: float, repeats: int,
+    against: str | None, kernels: bool, rules: bool, homeostasis: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Measure the speed of a target on the network NAME (N1, N2, N3, N4), or on all of them."""
+    modes = {"--kernels": kernels, "--rules": rules, "--homeostasis": homeostasis, "--against": against is not None}
+    chosen = [option for option, given in modes.items() if given]
+    if len(chosen) > 1:
+        raise click.UsageError(f"{chosen[0]} and {chosen[1]} are two measurements: ask for one of them")
+    for option in chosen:
+        refuse(ctx, f"with {option}", *UNUSED[option])
     if kernels:
         _kernels(target, as_json)
         return
@@ -38,7 +51,7 @@ def command(
     if homeostasis:
         _homeostasis(target, scale, as_json)
         return
-    if against:
+    if against is not None:
         _against(name or "N1", [target, *against.split(",")], steps, scale, as_json)
         return
     from neuromorph.bench.measure import measure

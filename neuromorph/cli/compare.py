@@ -82,7 +82,9 @@ def command(
             check_directory(options[key])
     if options["plot"]:
         check_plot(options["plot"])
-    found = [models.find(name, seed) for name in model]
+    images = {name for name in model if name.endswith(".nmi")}
+    bound = images if len(images) < len(set(model)) else set()  # beside a network, the seed is the network's
+    found = [models.find(name, None if name in bound else seed) for name in model]
     runs = _runs(found, targets, patches, options["profile"])
     first = found[0]
     program = runs[0].program

@@ -13,9 +13,8 @@ from neuromorph.cli.common import json_option, print_json
 @json_option
 def command(file: str, program: str | None, as_json: bool) -> None:
     """Show what is in FILE: an image (.nmi), a state (.nms) or a trace (.npz)."""
-    from neuromorph.files import read_file
-    from neuromorph.image import decode
     from neuromorph.inspect import describe, text
+    from neuromorph.program import Program
 
-    data = describe(file, decode(read_file(program, "image")) if program else None)
+    data = describe(file, Program.load(program) if program else None)
     print_json(data) if as_json else click.echo(text(data))

@@ -137,16 +137,22 @@ def test_a_changed_weight_exits_1_and_is_named(model: str, tmp_path: Path, capsy
 def test_two_programs_are_compared(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     image = str(tmp_path / "small.nmi")
     output(capsys, "compile", model, "-o", image)
-    data = output(capsys, "compare", model, image, "--targets", "cpu")
+    data = output(capsys, "compare", model, image, "--targets", "cpu", "--seed", 1)
     assert data["targets"] == [f"{model}@cpu", f"{image}@cpu"]
     assert data["equal"]
 
 
-def test_compile_prints_the_network_after_a_pass(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_compile_prints_the_network_after_a_pass(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = str(tmp_path / "small.nmi")
     assert main(["compile", model, "--print-after", "quantise"]) == 0
     assert "# after quantise" in capsys.readouterr().out
     assert main(["compile", model, "--print-after", "quantize"]) == 2
     assert "did you mean 'quantise'" in capsys.readouterr().err
+    assert main(["compile", model, "-o", image]) == 0
+    assert main(["compile", image, "--print-after", "emit"]) == 2
+    assert "compiled already: no pass runs" in capsys.readouterr().err
 
 
 def test_inspect_shows_all_three_kinds_of_files(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -211,6 +217,12 @@ BAD = {
     "a demo on nothing": (["demo", "--targets", "cpu,nosuch"], "target 'nosuch' is unknown"),
     "a demo on one machine": (["demo", "--targets", "cpu"], "at least two targets"),
     "an experiment on one machine": (["lab", "compare", "release", "--targets", "cpu"], "at least two machines"),
+    "a seed of an image": (["run", "{dir}/good.nmi", "--seed", "3"], "its seed is compiled in"),
+    "a network for kernels": (["bench", "N3", "--kernels"], "NAME has no effect with --kernels"),
+    "steps of rules": (["bench", "--rules", "--steps", "5"], "--steps has no effect with --rules"),
+    "repeats of homeostasis": (["bench", "--homeostasis", "--repeats", "2"], "--repeats has no effect with --hom"),
+    "repeats beside others": (["bench", "--against", "cpu:ref", "--repeats", "2"], "no effect with --against"),
+    "two benchmarks": (["bench", "--kernels", "--rules"], "--kernels and --rules are two measurements"),
     "one target only": (["compare", "{model}", "--targets", "cpu"], "at least two runs"),
     "float target": (["compare", "{model}", "--targets", "cpu,cpu:float"], "computes in floats"),
     "patch without form": (
@@ -222,8 +234,8 @@ BAD = {
     "not a file of ours": (["inspect", "{model}"], "is neither an image"),
     "truncated image": (["inspect", "{dir}/cut.nmi"], "truncated"),
     "extended image": (["run", "{dir}/long.nmi"], "truncated or extended"),
-    "damaged image": (["run", "{dir}/hurt.nmi"], "does not match"),
-    "damaged state": (["run", "{model}", "--load-state", "{dir}/hurt.nms"], "does not match"),
+    "damaged image": (["run", "{dir}/hurt.nmi"], "{dir}/hurt.nmi: hash of the contents does not match"),
+    "damaged state": (["run", "{model}", "--load-state", "{dir}/hurt.nms"], "the state is damaged; save it again"),
     "state of another program": (["run", "tutorial", "--load-state", "{dir}/good.nms"], "belongs to program"),
     "state as image": (["run", "{dir}/state.nmi"], "not a neuromorph image"),
     "inputs that are no trace": (["run", "{model}", "--inputs", "{model}"], "is not a trace"),

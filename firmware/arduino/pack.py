@@ -7,10 +7,12 @@ Sketch > Include Library > Add .ZIP Library).
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+EXAMPLES = HERE.parent / "examples"
 HOST_ONLY = ("host.c",)
 
 
@@ -22,6 +24,8 @@ def pack(folder: Path) -> Path:
     for path in sorted((HERE.parent / "core").glob("*.[ch]")):
         if path.name not in HOST_ONLY:
             shutil.copy(path, library / "src")
+    program = library / "examples" / "Reflex" / "reflex.h"
+    subprocess.run([sys.executable, EXAMPLES / "embed.py", EXAMPLES / "reflex" / "network.py", program], check=True)
     shutil.make_archive(str(library), "zip", folder, "Neuromorph")
     return library
 

@@ -21,9 +21,9 @@ def header(program: nm.Program) -> str:
     numbers = [f"    POP_{name.upper()} = {k}," for k, name in enumerate(program.populations)]
     return "\n".join([
         f"/* Program {program.name!r}, written by embed.py. */",
-        "#include <stdint.h>", "",
+        "#include <stdalign.h>", "#include <stdint.h>", "",
         "enum {", *numbers, "};", "",
-        "_Alignas(8) static const uint8_t program[] = {",
+        "alignas(8) static const uint8_t program[] = {",
         *(f"    {row}," for row in rows), "};", "",
     ])  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import shutil
 import socket
@@ -18,6 +19,7 @@ from neuromorph.errors import CapacityError
 from neuromorph.testing.equality import disagreement, random_case
 from neuromorph_mcu import engine as engines
 from neuromorph_mcu.processes import BoardProcess
+from tests.mcu.power import PowerPort
 
 if TYPE_CHECKING:
     from neuromorph_mcu.urls.process import SocketLine
@@ -28,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent / "arduino"
 CORE = Path("/usr/share/arduino/hardware/arduino/avr")
 RUNTIME = ("wiring.c", "hooks.c", "main.cpp", "HardwareSerial.cpp", "HardwareSerial0.cpp", "Print.cpp", "Stream.cpp",
-           "WString.cpp", "abi.cpp", "new.cpp")  # fmt: skip
+           "WString.cpp", "abi.cpp", "new.cpp", "wiring_digital.c")  # fmt: skip
 HERTZ = 16_000_000
 
 needs_avr = pytest.mark.skipif(
@@ -39,6 +41,17 @@ needs_simavr = pytest.mark.skipif(
     shutil.which("gcc") is None or not Path("/usr/include/simavr").is_dir(),
     reason="needs simavr: apt install libsimavr-dev gcc libc6-dev",
 )
+
+
+class Noting(PowerPort):
+    """Notes the most bytes that came in a poll of the board."""
+
+    most = 0
+
+    def tick(self) -> None:
+        before = len(self._from_board)
+        super().tick()
+        self.most = max(self.most, len(self._from_board) - before)
 
 
 @dataclass(frozen=True)
@@ -116,13 +129,13 @@ def simavr(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def switch_on(simavr: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Start a sketch in simavr; gives its engine."""
+def plug(simavr: Path) -> Iterator[Any]:
+    """Start a sketch in simavr; gives its line."""
     from neuromorph_mcu.urls.process import SocketLine
 
     started: list[tuple[BoardProcess, SocketLine]] = []
 
-    def start(elf: Path, chip: str) -> engines.McuEngine:
+    def start(elf: Path, chip: str) -> SocketLine:
         ours, theirs = socket.socketpair()
         command = [str(simavr), str(elf), chip, str(HERTZ), str(theirs.fileno())]
         process = BoardProcess(chip, command, (theirs.fileno(),))
@@ -130,13 +143,24 @@ def switch_on(simavr: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         line = SocketLine(ours)
         line.timeout = 0.02
         started.append((process, line))
-        monkeypatch.setattr(engines, "open_port", lambda *_args, **_options: line)
-        return engines.McuEngine(chip, "simavr")
+        return line
 
     yield start
     for process, line in started:
         line.close()
         process.close()
+
+
+@pytest.fixture
+def switch_on(plug: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Start a sketch in simavr; gives its engine."""
+
+    def start(elf: Path, chip: str) -> engines.McuEngine:
+        line = plug(elf, chip)
+        monkeypatch.setattr(engines, "open_port", lambda *_args, **_options: line)
+        return engines.McuEngine(chip, "simavr")
+
+    return start
 
 
 def check_fit(elf: Path, chip: Chip) -> None:
@@ -150,6 +174,39 @@ def check_fit(elf: Path, chip: Chip) -> None:
 @pytest.mark.slow
 def test_the_sketch_fits_an_arduino_mega(tmp_path: Path) -> None:
     check_fit(compile_sketch(tmp_path, "Board", ATMEGA2560), ATMEGA2560)
+
+
+@needs_avr
+@needs_simavr
+@pytest.mark.slow
+def test_a_sketch_with_a_network_of_its_own_starts_it(tmp_path: Path, plug: Any) -> None:
+    elf = compile_sketch(tmp_path, "Reflex", ATMEGA1284P)
+    check_fit(elf, ATMEGA1284P)
+    line = plug(elf, "atmega1284p")
+    line.timeout = 60.0
+    assert line.read(7) == b"ready\r\n"
+
+
+@pytest.mark.skipif(not (shutil.which("g++") and shutil.which("gcc")), reason="needs g++: apt install g++")
+@pytest.mark.parametrize("stream", ["Silent", "Telling"])
+def test_a_stream_that_does_not_tell_its_room_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: str
+) -> None:
+    """Print answers 0 for all that do not know; they get eight bytes at a time."""
+    source = library(tmp_path) / "src"
+    flags = ["-O1", "-fPIC", f"-DSTREAM={stream}", f"-I{HERE / 'host'}", f"-I{source}"]
+    strict = ["-std=gnu++11", "-Wall", "-Wextra", *flags]
+    cpp = ["g++", *strict, "-c", str(HERE / "stream.cpp"), str(source / "Neuromorph.cpp")]
+    subprocess.run(cpp, cwd=tmp_path, check=True, timeout=110)
+    subprocess.run(["gcc", *flags, "-c", *source.glob("*.c")], cwd=tmp_path, check=True, timeout=110)
+    built = tmp_path / "board.so"
+    subprocess.run(["g++", "-shared", *tmp_path.glob("*.o"), "-o", built], check=True, timeout=110)
+    port = Noting(ctypes.CDLL(str(built)))
+    port.power_on()
+    monkeypatch.setattr(engines, "open_port", lambda *_args, **_options: port)
+    engine = engines.McuEngine("arduino", "stream")
+    assert disagreement(random_case(1, steps=20), engine) == ""
+    assert port.most == {"Silent": 8, "Telling": 64}[stream]
 
 
 @needs_avr

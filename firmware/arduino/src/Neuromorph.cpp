@@ -50,6 +50,7 @@ void NeuromorphBoard::begin(const char *name)
     config.sense = sense;
     config.act = act;
     wire_at = wire_len = 0;
+    tells_room = false;
     nm_app_init(&app, &config);
 }
 
@@ -64,9 +65,11 @@ void NeuromorphBoard::receive(uint32_t now)
     }
 }
 
-/* Only what the Stream takes at once: while write() waits, bytes that come in could be lost. */
+/* Only what the Stream takes at once: while write() waits, bytes that come in could be lost. One that has never told of
+ * room does not know (Print's own answer is 0, and SoftwareSerial leaves it at that): it gets a few bytes each time. */
 void NeuromorphBoard::transmit(uint32_t now)
 {
+    uint16_t blind = 8;
     for (;;) {
         if (wire_at == wire_len) {
             wire_len = (uint16_t)nm_link_transmit(&app.link, wire, now);
@@ -74,11 +77,15 @@ void NeuromorphBoard::transmit(uint32_t now)
         }
         if (wire_len == 0)
             return;
-        const int room = line.availableForWrite();
-        if (room <= 0)
+        const int told = line.availableForWrite();
+        tells_room = tells_room || told > 0;
+        const uint16_t room = tells_room ? (uint16_t)(told > 0 ? told : 0) : blind;
+        const uint16_t left = (uint16_t)(wire_len - wire_at), most = left < room ? left : room;
+        const uint16_t sent = most ? (uint16_t)line.write(wire + wire_at, most) : 0;
+        if (sent == 0)
             return;
-        const uint16_t left = (uint16_t)(wire_len - wire_at);
-        wire_at = (uint16_t)(wire_at + line.write(wire + wire_at, left < (uint16_t)room ? left : (uint16_t)room));
+        wire_at = (uint16_t)(wire_at + sent);
+        blind = (uint16_t)(tells_room ? 0 : blind - sent);
     }
 }
 

@@ -43,6 +43,7 @@ private:
     uint8_t input[NEUROMORPH_INPUT];
     uint8_t wire[NM_WIRE_MAX];
     uint16_t wire_at, wire_len;
+    bool tells_room;                     /* the Stream has said how many bytes it takes */
     nm_app app;
 
     void receive(uint32_t now);

@@ -270,9 +270,9 @@ class Probe:
     phase: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
-    """A verified network in integers.
+    """A verified network in integers. Two are equal if their images are; `digest` says whether they behave alike.
 
     Attributes
     ----------
@@ -310,6 +310,12 @@ class Program:
         from neuromorph.validate import check_program
 
         check_program(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self.image == other.image if isinstance(other, Program) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.image)
 
     @property
     def numbers(self) -> Profile:

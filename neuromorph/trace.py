@@ -7,7 +7,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -51,8 +51,21 @@ class Gap:
         return Gap(first, last, min(self.steps, max(0, last - first + 1)))
 
 
-@dataclass(frozen=True, slots=True)
-class Spikes:
+class _Column:
+    """Base of what a probe recorded: equal in all fields, arrays by their values."""
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spikes(_Column):
     """Spikes of a population that a probe saw, sorted by step, then neuron.
 
     Attributes
@@ -104,8 +117,8 @@ class Spikes:
         return replace(self, steps=self.steps[kept], indices=self.indices[kept], payloads=held)
 
 
-@dataclass(frozen=True, slots=True)
-class States:
+@dataclass(frozen=True, slots=True, eq=False)
+class States(_Column):
     """A state variable that a probe sampled.
 
     Attributes
@@ -395,7 +408,8 @@ class UnknownProbeError(ValidationError, KeyError):
     """A trace has no probe of that name."""
 
     def __init__(self, name: str, known: Mapping[str, object]) -> None:
-        super().__init__(f"the trace has no probe {name!r}; {nearest(name, known)}")
+        way = nearest(name, known) if known else "it has none: add net.probe(...) to the network before the run"
+        super().__init__(f"the trace has no probe {name!r}; {way}")
 
     def __str__(self) -> str:  # KeyError would show the repr
         return str(self.args[0])

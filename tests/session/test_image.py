@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -37,3 +39,12 @@ def test_a_delay_as_an_array_of_no_dimension_is_one_delay() -> None:
     program = build([inputs, cells], [Projection("p", "in", "cells", np.ones((2, 3), int), delays=np.array(4))])
     assert verify(program.image)
     assert decode(program.image).projections["p"].delays == 4
+
+
+def test_programs_are_equal_by_their_images() -> None:
+    program = draw(0).program
+    again = decode(program.image)
+    assert program == again
+    assert hash(program) == hash(again)
+    assert program != replace(program, name="other")
+    assert program != program.image  # type: ignore[comparison-overlap]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,23 @@ def test_a_saved_trace_comes_back_equal(trace: Trace, tmp_path: Path) -> None:
         for key in values:
             assert np.array_equal(getattr(other, key), getattr(column, key))
             assert getattr(other, key).dtype == getattr(column, key).dtype
+
+
+def test_traces_are_equal_by_their_values(trace: Trace, tmp_path: Path) -> None:
+    trace.save(tmp_path / "run.npz")
+    again = Trace.load(tmp_path / "run.npz")
+    assert again == trace
+    values = trace.states("cells.v").values.copy()
+    values[0, 0] += 1
+    other = replace(trace.states("cells.v"), values=values)
+    assert other != trace["cells.v"]
+    assert replace(trace, columns={**trace.columns, "cells.v": other}) != trace
+    assert trace["cells.spikes"] != trace["cells.v"]
+
+
+def test_a_trace_without_probes_says_how_to_get_one(trace: Trace) -> None:
+    with pytest.raises(ValidationError, match=r"it has none: add net\.probe"):
+        replace(trace, columns={})["cells.spikes"]
 
 
 def test_columns_are_found_by_name(trace: Trace) -> None:

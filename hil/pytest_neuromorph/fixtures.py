@@ -70,11 +70,14 @@ def board(request: pytest.FixtureRequest, _nm_rig: Rig) -> Iterator[Rig]:
         if not rig.suspect:  # else it does not answer, and the test has said so
             trouble = rig.trouble()
             properties.extend((f"link.{name}", n) for name, n in sorted(rig.counters().items()))
+            properties.extend(rig.figures().items())
     except NeuromorphError:
         rig.suspect = True
         if not rig.disturbed:  # else the test has left it so: it reset the board, or disturbed the line
             raise
     finally:
+        properties.extend((f"resets.{cause}", n) for cause, n in sorted(rig.resets.items()))
+        rig.resets.clear()
         rig.heal()
     if trouble:
         listed = ", ".join(f"{name}: {n}" for name, n in trouble.items())
@@ -199,9 +202,9 @@ def _explain(item: pytest.Item, bench: Bench, difference: Any) -> tuple[str, Pat
     from pytest_neuromorph.verdict import examine
 
     rig, handle = bench.rig, bench.handle
+    named = facts(rig) | {name: str(n) for name, n in rig.figures().items()}
     with rig.uncounted() as counters:
         first, history = examine(difference, handle)
-    named = facts(rig)
     page = render(difference, first, history, Facts(item.nodeid, replay(item), named, counters))
     folder = chosen(item.config).report
     folder.mkdir(parents=True, exist_ok=True)

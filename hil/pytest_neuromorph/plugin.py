@@ -6,7 +6,8 @@ pytest imports this module in every run, so it imports nothing but the standard 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ MARKERS = (
 WIRED = ("power", "reset", "fault_link")
 """Fixtures that need something wired to the board."""
 RIG = "_nm_rig"
+CHOOSING = ("--nm-board-map", "--nm-board", "--nm-target", "--nm-wait", "--nm-flash", "--nm-fault")
+"""Options that can be wrong for the boards of a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", "timeout(seconds): time limit of a test (pytest-timeout)")
     config.pluginmanager.register(fixtures, "neuromorph-fixtures")
     config.pluginmanager.register(outcomes, "neuromorph-outcomes")
-    if any(config.getoption(name) for name in ("--nm-board-map", "--nm-board", "--nm-target", "--nm-fault")):
+    if any(config.getoption(name) not in (None, "", 0.0, [], "never") for name in CHOOSING):
         chosen(config)  # what is wrong with them is told before tests are collected
 
 
@@ -109,6 +112,13 @@ def chosen(config: pytest.Config) -> Chosen:
         except NeuromorphError as error:
             raise pytest.UsageError(str(error)) from error
         _insist(entries, (*targets, *option("--nm-board")), path)
+        here = [entry for entry in entries if not entry.missing]
+        if not option("--nm-wait") >= 0:
+            raise pytest.UsageError(f"--nm-wait {option('--nm-wait'):g}: it takes 0 or more seconds")
+        if option("--nm-flash") == "always" and not any(entry.flasher for entry in here):
+            raise pytest.UsageError("--nm-flash always: no board of this run has a flasher in the hardware map")
+        if option("--nm-fault") and not any(entry.target.partition(":")[0] == "mcu" for entry in here):
+            raise pytest.UsageError("--nm-fault: no board of this run has a link that could have faults")
         run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}-{id(config)}")
         locks = Path(option("--nm-lock-dir")) if option("--nm-lock-dir") else None
         rules = Rules(option("--nm-flash"), option("--nm-fault"), option("--nm-wait"), run, locks)
@@ -224,8 +234,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """``-n auto``: as many workers as boards, where the run names its boards."""
-    if not (config.getoption("--nm-board") or config.getoption("--nm-target")):
+    """``-n auto``: as many workers as boards, where the run or a hardware map names the boards."""
+    if not (config.getoption("--nm-board") or config.getoption("--nm-target") or map_of(config)):
         return None
     return max(1, sum(not entry.missing for entry in chosen(config).entries))
 
@@ -234,22 +244,48 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """A line for each board: its firmware, the verdicts, and its link."""
-    rows: dict[str, dict[str, Any]] = {}
-    for outcome, reports in terminalreporter.stats.items():
+    """A line for each board: its firmware, the verdicts, the most stack it took, and why it started anew."""
+    rows = _rows(terminalreporter.stats)
+    if not rows:
+        return
+    terminalreporter.section("boards", sep="-")
+    width = max(map(len, rows))
+    for name, row in sorted(rows.items()):
+        told = [", ".join(f"{n} {outcome}" for outcome, n in sorted(row.outcomes.items()))]
+        told += [f"stack {row.stack} bytes"] if row.stack else []
+        resets = ", ".join(f"{n} {cause}" for cause, n in sorted(row.resets.items()))
+        told += [f"resets: {resets}"] if resets else []
+        terminalreporter.line(f"{name:<{width}}  {row.firmware:<24} {'; '.join(told)}")
+    if not config.getoption("collectonly"):
+        for entry in chosen(config).entries:
+            if entry.missing:
+                terminalreporter.line(f"{entry.id:<{width}}  not here: {entry.missing}")
+
+
+@dataclass(slots=True)
+class _Row:
+    """What the end of the report says about a board."""
+
+    firmware: str = ""
+    stack: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    resets: Counter[str] = field(default_factory=Counter)
+
+
+def _rows(stats: dict[str, list[Any]]) -> dict[str, _Row]:
+    rows: dict[str, _Row] = {}
+    for outcome, reports in stats.items():
         for report in reports:
             found = dict(getattr(report, "user_properties", ()))
-            if "board" in found and (report.when == "call" or outcome in ("error", "locked", "skipped")):
-                row = rows.setdefault(str(found["board"]), {"firmware": "", "outcomes": {}, "counters": {}})
-                row["firmware"] = found.get("firmware") or row["firmware"]
-                row["outcomes"][outcome] = row["outcomes"].get(outcome, 0) + 1
-    if rows:
-        terminalreporter.section("boards", sep="-")
-        width = max(map(len, rows))
-        for name, row in sorted(rows.items()):
-            verdicts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(row["outcomes"].items()))
-            terminalreporter.line(f"{name:<{width}}  {row['firmware']:<24} {verdicts}")
-        if not config.getoption("collectonly"):
-            absent = [e for e in chosen(config).entries if e.missing]
-            for entry in absent:
-                terminalreporter.line(f"{entry.id:<{width}}  not here: {entry.missing}")
+            if "board" not in found:
+                continue
+            row = rows.setdefault(str(found["board"]), _Row())
+            row.firmware = found.get("firmware") or row.firmware
+            if report.when == "call" or outcome in ("error", "locked", "skipped"):
+                row.outcomes[outcome] += 1
+            if report.when == "teardown":  # the test is over, and the board has told what it has
+                row.stack = max(row.stack, int(found.get("stack_used", 0)))
+                for name, n in found.items():
+                    if name.startswith("resets."):
+                        row.resets[name.removeprefix("resets.")] += int(n)
+    return rows

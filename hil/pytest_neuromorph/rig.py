@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ TROUBLE = ("overlong", "framing", "overrun", "naks", "lost")
 computer or a heavy step delays an answer."""
 DAMAGED = ("crc_err", "cobs_err")
 """Frames that arrived damaged. A pause of the sender inside a frame makes one too, and is counted in ``gap``."""
+FIGURES = ("stack_used", "late_inputs", "overruns")
+"""What a board tells about itself beside its link: bytes of stack at most; inputs and steps that came too late."""
 _POWER_LIMIT = 30.0
 _RETURN = 15.0
 """Seconds for a board's USB port to come back after power."""
@@ -89,6 +92,8 @@ class Rig:
         Of the board (see `Entry`); `target` is its name for `neuromorph.compile` and `neuromorph.open`.
     hello : Hello or None
         What the board says about itself; None of machines without a link.
+    resets : Counter
+        How often the board was seen to start anew, by cause (see `Hello`), since whoever reports it has emptied it.
     """
 
     entry: Entry
@@ -99,6 +104,8 @@ class Rig:
     _flashed: bool = False
     _fault: dict[str, str] = field(default_factory=dict)
     _base: dict[str, int] = field(default_factory=dict)
+    resets: Counter[str] = field(default_factory=Counter)
+    _boots: int | None = None
 
     @property
     def id(self) -> str:
@@ -170,7 +177,11 @@ class Rig:
         """Free the machine; `engine` opens it again."""
         engine, self._engine = self._engine, None
         # A real board goes on counting when its port is opened anew; an emulated one ends with it.
-        self._count_anew(*(("host_",) if self.entry.kind == "serial" else ("host_", "board_")))
+        if self.entry.kind == "serial":
+            self._count_anew("host_")
+        else:
+            self._count_anew("host_", "board_")
+            self._boots = None
         if engine is not None:
             with suppress(NeuromorphError, OSError):
                 engine.close()
@@ -240,7 +251,15 @@ class Rig:
                 f"{self.id}: the board at {self.entry.url} has the number {hello.uid.hex()}, the hardware map says "
                 f"{self.entry.uid}: it is another board (`neuromorph boards scan --merge` adds it to the map)"
             )
+        self._greeted(hello)
         return engine
+
+    def _greeted(self, hello: Hello | None, started: bool = False) -> None:
+        """Note a start of the board: one that was asked for, or one that its number of starts tells of."""
+        if hello is not None:
+            if started or self._boots not in (None, hello.boots):
+                self.resets[hello.cause] += 1
+            self._boots = hello.boots
 
     def _is_current(self, engine: Engine) -> bool:
         """Whether the board runs the firmware that is here: its build number stands in the file."""
@@ -269,6 +288,13 @@ class Rig:
             if any(n < self._base.get(k, 0) for k, n in now.items() if k.startswith(end)):
                 self._count_anew(end)  # a reset that nobody here has asked for
         return {k: n - self._base.get(k, 0) for k, n in now.items()}
+
+    def figures(self) -> dict[str, int]:
+        """What the board tells about the program that it holds (`FIGURES`); empty for machines without a link."""
+        if not self.link or self._engine is None:
+            return {}
+        found = self._engine.counters()
+        return {name: found[name] for name in FIGURES if name in found}
 
     def _count_anew(self, *ends: str) -> None:
         """These ends of the link count from 0 again."""
@@ -336,6 +362,7 @@ class Rig:
         engine: Any = self.engine
         self._count_anew("host_", "board_")
         engine.reset_board()
+        self._greeted(self.hello, started=True)
 
     def press_reset(self) -> None:
         """Press reset, and nothing else: in the middle of something."""
@@ -351,8 +378,10 @@ class Rig:
         if not on:
             self.close()
             self._count_anew("board_")
+            self._boots = None
         if self.entry.power:
             words = [word.replace("{action}", "on" if on else "off") for word in shlex.split(self.entry.power)]
             run_program(self.id, words, _POWER_LIMIT)
         if on:
             self._engine = self._connect(self._present_faults(), _RETURN if self.entry.power else 0.0)
+            self._greeted(self.hello, started=True)

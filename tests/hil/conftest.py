@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Callable
 from contextlib import suppress
@@ -119,7 +120,7 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callabl
     info = pytester.mkdir("mine-0.1.dist-info")
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 0.1\n")
     (info / "entry_points.txt").write_text("[neuromorph.backends]\nmine = mine:backend\n")
-    monkeypatch.setenv("PYTHONPATH", str(pytester.path))  # for runs in a process of their own
+    monkeypatch.setenv("PYTHONPATH", str(pytester.path), prepend=os.pathsep)  # for runs in a process of their own
     pytester.syspathinsert()
     for name in ("NM_BOARD_MAP", "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_TESTRUNUID"):
         monkeypatch.delenv(name, raising=False)

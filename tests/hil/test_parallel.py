@@ -73,11 +73,12 @@ def test_with_another_distribution_the_lock_keeps_the_boards_apart(
 
 
 @pytest.mark.parametrize(
-    "names", [("--nm-board", "b0", "--nm-board", "b1", "--nm-board", "b2"), ("--nm-target", "unicorn")]
+    ("names", "count"), [((), 3), (("--nm-board", "b0", "--nm-board", "b1"), 2), (("--nm-target", "unicorn"), 6)]
 )
-def test_automatic_workers_are_as_many_as_the_boards(suite: Suite, hardware: Hardware, names: tuple[str, ...]) -> None:
+def test_automatic_workers_are_as_many_as_the_boards(
+    suite: Suite, hardware: Hardware, names: tuple[str, ...], count: int
+) -> None:
     hardware(3)
-    count = 3 if "--nm-board" in names else 6
     result = suite("def test_it(board): pass", "-n", "auto", *names, apart=True)
     result.stdout.fnmatch_lines([f"{count} workers*"])
 

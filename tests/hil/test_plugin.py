@@ -49,6 +49,9 @@ def test_any_target_by_its_name_a_third_partys_too(suite: Suite) -> None:
         (("--nm-board-map", "nowhere.toml"), "cannot read the hardware map"),
         (("--nm-fault", "seven"), "faults 'seven'"),
         (("--nm-fault", "7:flipp=1e-3"), "flipp"),
+        (("--nm-fault", "7:corrupt=1e-3", "--nm-target", "cpu"), "no board of this run has a link"),
+        (("--nm-flash", "always"), "no board of this run has a flasher"),
+        (("--nm-wait", "-1"), "--nm-wait -1: it takes 0 or more seconds"),
     ],
 )
 def test_a_wrong_option_is_refused_with_what_there_is(suite: Suite, options: tuple[str, ...], message: str) -> None:
@@ -394,6 +397,38 @@ def test_junit_has_the_board_its_firmware_and_its_link(suite: Suite, pytester: p
     assert str(found["firmware"]).startswith("unicorn_m4 ")
     assert int(str(found["link.board_frames_in"])) > 0
     assert found["link.host_crc_err"] == "0"
+    assert (found["late_inputs"], found["overruns"]) == ("0", "0")
+    assert int(str(found["stack_used"])) > 0
+
+
+def test_junit_and_the_last_lines_have_the_resets_by_cause_and_the_stack(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    """Those of the test itself: that an emulated board starts with the run, or after faults, is none."""
+    result = suite(
+        """
+        def test_faults(fault_link):
+            fault_link(seed=1)
+
+        def test_none(board): pass
+
+        def test_resets(board, reset, power):
+            reset()
+            reset()
+            power.cycle()
+        """,
+        "--nm-target", "mcu:m4,cpu", "--junitxml", "out.xml",
+    )  # fmt: skip
+    tests = ET.parse(pytester.path / "out.xml").getroot().iter("testcase")
+    found = {
+        str(t.get("name")): {
+            str(p.get("name")): p.get("value") for p in t.iter("property") if str(p.get("name")).startswith("resets")
+        }
+        for t in tests
+    }
+    assert found["test_faults[mcu:m4]"] == found["test_none[mcu:m4]"] == {}
+    assert found["test_resets[mcu:m4]"] == {"resets.pin": "2", "resets.power": "1"}
+    result.stdout.re_match_lines([r"mcu:m4 .* 3 passed; stack [1-9]\d+ bytes; resets: 2 pin, 1 power$"])
 
 
 def test_the_end_of_the_report_has_a_line_for_each_board(suite: Suite) -> None:

@@ -205,6 +205,7 @@ def test_a_stream_that_does_not_tell_its_room_is_heard(
     port.power_on()
     monkeypatch.setattr(engines, "open_port", lambda *_args, **_options: port)
     engine = engines.McuEngine("arduino", "stream")
+    assert (engine.hello.board, engine.hello.uid) == ("left", b"sixteen letters,")
     assert disagreement(random_case(1, steps=20), engine) == ""
     assert port.most == {"Silent": 8, "Telling": 64}[stream]
 

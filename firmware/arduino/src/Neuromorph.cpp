@@ -31,10 +31,12 @@ static uint32_t boots()
 #endif
 }
 
-void NeuromorphBoard::begin(const char *name)
+void NeuromorphBoard::begin(const char *name, const char *uid)
 {
     nm_app_config config = {};
     config.board = name;
+    for (uint8_t i = 0; i < sizeof config.uid && uid[i]; i++)
+        config.uid[i] = (uint8_t)uid[i];
     config.core = CORE_NAME;
     config.build = __DATE__;
     config.boots = boots();

@@ -25,7 +25,8 @@ class NeuromorphBoard {
 public:
     NeuromorphBoard(Stream &line, uint8_t *memory, uint32_t bytes) : line(line), memory(memory), bytes(bytes) {}
 
-    void begin(const char *name = "arduino");
+    /* `uid`: at most 16 characters that tell this board from others of its kind, for the hosts' hardware maps. */
+    void begin(const char *name = "arduino", const char *uid = "");
     void poll();                         /* in every loop, as often as can be */
 
     /* The program that a host has loaded; NULL: none. A sketch may inject spikes and look at them between polls. */

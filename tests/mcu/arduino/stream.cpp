@@ -46,7 +46,7 @@ uint8_t *board_flash(uint32_t *size)
 int board_start(uint32_t, uint32_t now)
 {
     time_ms = now;
-    board.begin();
+    board.begin("left", "sixteen letters, not more");
     return 1;
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
@@ -18,7 +19,7 @@ __all__ = ["Inputs", "Machine", "SteppedEngine", "read_inputs"]
 Ints = NDArray[np.int64]
 Inputs = Mapping[int, Mapping[str, Ints]]
 """By step, then by input population: a payload for each neuron, 0 where silent."""
-_PROGRESS_STEPS = 64
+_PROGRESS_STEPS, _PROGRESS_SECONDS = 64, 0.2  # whichever comes first
 
 
 class Machine(Protocol):
@@ -105,13 +106,17 @@ class SteppedEngine:
         """Run (see `Engine.run`)."""
         machine = self.machine
         probes = tuple(enumerate(machine.program.probes))
+        last, shown = machine.t + steps, time.monotonic()
         for _ in machine.advance(steps, read_inputs(machine.program, records, machine.t, steps)):
             t = machine.t
             due = (self._sample(k, probe) for k, probe in probes if t % probe.every == probe.phase % probe.every)
             output = b"".join(due)
             if output:
                 on_output(output)
-            if on_progress is not None and t % _PROGRESS_STEPS == 0:
+            if on_progress is None:
+                continue
+            if t % _PROGRESS_STEPS == 0 or t == last or time.monotonic() - shown > _PROGRESS_SECONDS:
+                shown = time.monotonic()
                 on_progress(t)
 
     def _sample(self, index: int, probe: Probe) -> bytes:

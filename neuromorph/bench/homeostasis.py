@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import neuromorph as nm
-from neuromorph.bench.measure import Measurement, measure_network
+from neuromorph.bench.measure import Measurement, Progress, measure_network
 from neuromorph.bench.networks import benchmark
 from neuromorph.plasticity import STDP, SynapticScaling, ThresholdAdaptation
 from neuromorph.units import Hz, ms
@@ -59,7 +59,7 @@ def _cost(row: Measurement) -> float:
     return row.cpu_us_per_step if row.instructions_per_step is None else row.instructions_per_step
 
 
-def overhead(target: str = "mcu:m4", scale: float = 1.0) -> Overhead:
+def overhead(target: str = "mcu:m4", scale: float = 1.0, progress: Progress | None = None) -> Overhead:
     """Measure N3 without and with homeostasis, from step 1 to the end of a period of the scaling (1024 steps).
 
     Parameters
@@ -68,6 +68,8 @@ def overhead(target: str = "mcu:m4", scale: float = 1.0) -> Overhead:
         Any integer target.
     scale : float
         Share of the neurons, for machines that cannot hold the whole network.
+    progress : callable, optional
+        As for `measure`.
 
     Raises
     ------
@@ -76,7 +78,9 @@ def overhead(target: str = "mcu:m4", scale: float = 1.0) -> Overhead:
     """
     plain = benchmark("N3", scale)
     both = replace(plain, program=homeostatic(plain.program))
-    rows = [measure_network(network, target, scale=scale, steps=PERIOD) for network in (plain, both)]
+    rows = [
+        measure_network(network, target, scale=scale, steps=PERIOD, progress=progress) for network in (plain, both)
+    ]
     return Overhead(*rows)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromorph.bench.counting import count, of_the_engine, of_the_learning
-from neuromorph.bench.measure import records
+from neuromorph.bench.measure import Progress, records
 from neuromorph.bench.networks import benchmark
 from neuromorph.engine import Engine
 from neuromorph.profiles import PROFILES
@@ -44,7 +44,7 @@ class _Run:
     spiking: int = 0
 
 
-def kernel_costs(target: str = "mcu:m4") -> dict[str, float]:
+def kernel_costs(target: str = "mcu:m4", progress: Progress | None = None) -> dict[str, float]:
     """Instructions per element, by kernel.
 
     Each figure is (count with the work - count without) / elements, so that it holds everything that the work causes.
@@ -57,10 +57,21 @@ def kernel_costs(target: str = "mcu:m4") -> dict[str, float]:
     backend, found = find(target)
     engine = backend.open(found)
     try:
-        costs = {name: cost(engine) for name, cost in _KERNELS.items()}
-        return {**costs, **pair_costs(engine), **product_costs(engine), **wide_costs(engine)}
+        costs: dict[str, float] = {}
+        parts: list[Callable[[Engine], dict[str, float]]] = [
+            *(partial(_single, name, cost) for name, cost in _KERNELS.items()), pair_costs, product_costs, wide_costs
+        ]  # fmt: skip
+        for k, part in enumerate(parts):
+            costs |= part(engine)
+            if progress:
+                progress("kernels", k + 1, len(parts))
+        return costs
     finally:
         engine.close()
+
+
+def _single(name: str, cost: Callable[[Engine], float], engine: Engine) -> dict[str, float]:
+    return {name: cost(engine)}
 
 
 def _count(engine: Engine, run: _Run, steps: int = STEPS) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from neuromorph.engine import Engine
     from neuromorph.program import Program
 
-__all__ = ["Measurement", "measure", "measure_network"]
+__all__ = ["Measurement", "Progress", "measure", "measure_network"]
 
+Progress = Callable[[str, int, int], None]
 REPEATS = 5
 REF_STEPS = 200  # of the slow specification
 BOARD_STEPS = 200  # of an emulated board: instructions are exact, so that no more are needed
@@ -53,7 +55,13 @@ class Measurement:
 
 
 def measure(
-    name: str, target: str, *, scale: float = 1.0, steps: int | None = None, repeats: int = REPEATS
+    name: str,
+    target: str,
+    *,
+    scale: float = 1.0,
+    steps: int | None = None,
+    repeats: int = REPEATS,
+    progress: Progress | None = None,
 ) -> Measurement:
     """Run a benchmark on a target.
 
@@ -69,23 +77,37 @@ def measure(
         Steps; default: all of the network, fewer for `cpu:ref` and boards.
     repeats : int
         Runs of which the fastest counts.
+    progress : callable, optional
+        Called with (network, done, in all): runs, or steps of a slow machine's one run.
     """
-    return measure_network(benchmark(name, scale), target, scale=scale, steps=steps, repeats=repeats)
+    network = benchmark(name, scale)
+    return measure_network(network, target, scale=scale, steps=steps, repeats=repeats, progress=progress)
 
 
 def measure_network(
-    network: Benchmark, target: str, *, scale: float = 1.0, steps: int | None = None, repeats: int = REPEATS
+    network: Benchmark,
+    target: str,
+    *,
+    scale: float = 1.0,
+    steps: int | None = None,
+    repeats: int = REPEATS,
+    progress: Progress | None = None,
 ) -> Measurement:
     """`measure` of a network that is there already; `scale` is what it was made with."""
     backend, found = find(target)
-    slow = {"cpu:ref": REF_STEPS}.get(target, BOARD_STEPS if target.startswith("mcu") else network.steps)
+    slow = _slow(target) or network.steps
     count = steps or min(network.steps, slow)
     engine = backend.open(found)
     try:
         engine.load(network.program.image)
-        return _measure(engine, network, target, scale, count, 1 if slow < network.steps else repeats)
+        return _measure(engine, network, target, scale, count, 1 if slow < network.steps else repeats, progress)
     finally:
         engine.close()
+
+
+def _slow(target: str) -> int:
+    """Steps of a machine that runs fewer of them; 0 for the others."""
+    return REF_STEPS if target == "cpu:ref" else BOARD_STEPS if target.startswith("mcu") else 0
 
 
 def records(network: Benchmark, steps: int) -> bytes:
@@ -96,17 +118,23 @@ def records(network: Benchmark, steps: int) -> bytes:
     return encode_records({0: Events(step.astype(np.int64) + 1, index.astype(np.int64))})
 
 
-def _measure(engine: Engine, network: Benchmark, target: str, scale: float, steps: int, repeats: int) -> Measurement:
+def _measure(
+    engine: Engine, network: Benchmark, target: str, scale: float, steps: int, repeats: int, progress: Progress | None
+) -> Measurement:
     given = records(network, steps)
     cpu = wall = float("inf")
     work: dict[str, int] = {}
-    for _ in range(repeats):
+    # Within a run only of slow machines: elsewhere the calls would be measured, too.
+    report = (lambda step: progress(network.name, step, steps)) if progress and _slow(target) else None
+    for k in range(repeats):
         engine.reset()
         before, chunks = engine.counters(), list[bytes]()
         cpu0, wall0 = time.process_time(), time.perf_counter()
-        engine.run(steps, given, chunks.append)
+        engine.run(steps, given, chunks.append, report)
         cpu, wall = min(cpu, time.process_time() - cpu0), min(wall, time.perf_counter() - wall0)
         work = {key: value - before[key] for key, value in engine.counters().items() if key in before}
+        if progress and report is None:
+            progress(network.name, k + 1, repeats)
     mean = _mean_weight(engine, network.program)
     instructions = _instructions(engine, steps, given)
     per_step = None if instructions is None else of_the_engine(instructions) / steps

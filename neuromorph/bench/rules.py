@@ -12,6 +12,7 @@ import numpy as np
 import neuromorph as nm
 from neuromorph import plasticity
 from neuromorph.bench.counting import count, of_the_engine, of_the_learning
+from neuromorph.bench.measure import Progress
 from neuromorph.plasticity.stdp import Variant
 from neuromorph.session import Session
 from neuromorph.targets import find
@@ -40,7 +41,9 @@ class RuleCost:
     neuron_step: float
 
 
-def rule_costs(target: str = "mcu:m4", names: Iterable[str] = ()) -> dict[str, RuleCost]:
+def rule_costs(
+    target: str = "mcu:m4", names: Iterable[str] = (), progress: Progress | None = None
+) -> dict[str, RuleCost]:
     """What each named rule costs: 64 Poisson inputs at 10 Hz to 32 neurons that fire at about 20 Hz, over 256 steps.
 
     Parameters
@@ -49,6 +52,8 @@ def rule_costs(target: str = "mcu:m4", names: Iterable[str] = ()) -> dict[str, R
         An emulated board.
     names : iterable of str
         Of `RULES`; all if empty.
+    progress : callable, optional
+        Called with ("rules", done, in all).
 
     Raises
     ------
@@ -56,11 +61,14 @@ def rule_costs(target: str = "mcu:m4", names: Iterable[str] = ()) -> dict[str, R
         The target cannot count instructions.
     """
     costs, plain = {}, {graded: _measured(small(graded=graded, scale=SCALE), target) for graded in (False, True)}
-    for name in names or RULES:
+    wanted = list(names or RULES)
+    for k, name in enumerate(wanted):
         net = RULES[name](scale=SCALE)
         engine, learning, updates = _measured(net, target)
         without = plain[any(getattr(pop, "graded", False) for pop in net.populations)][0]
         costs[name] = RuleCost(learning / updates if updates else None, (engine - without) / (8 * SCALE * STEPS))
+        if progress:
+            progress("rules", k + 1, len(wanted))
     return costs
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from neuromorph.cli.common import json_option, print_json, refuse
+from neuromorph.cli.common import json_option, print_json, progress, refuse
 
 UNUSED = {
     "--kernels": ("name", "steps", "scale", "repeats"), "--rules": ("name", "steps", "scale", "repeats"),
@@ -61,7 +61,8 @@ def command(
     rows = []
     for network in (name,) if name else NETWORKS:
         try:
-            row = measure(network, target, scale=scale, steps=steps, repeats=repeats).to_dict()
+            with progress(as_json) as bar:
+                row = measure(network, target, scale=scale, steps=steps, repeats=repeats, progress=bar).to_dict()
         except CapacityError as error:
             if name:
                 raise
@@ -101,7 +102,8 @@ def _against(name: str, targets: list[str], steps: int | None, scale: float, as_
 def _kernels(target: str, as_json: bool) -> None:
     from neuromorph.bench.kernels import kernel_costs
 
-    costs = kernel_costs(target)
+    with progress(as_json) as bar:
+        costs = kernel_costs(target, bar)
     if as_json:
         print_json({"target": target, "instructions": costs})
         return
@@ -115,7 +117,8 @@ def _rules(target: str, as_json: bool) -> None:
     from neuromorph.bench.homeostasis import overhead
     from neuromorph.bench.rules import rule_costs
 
-    costs, both = rule_costs(target), overhead(target)
+    with progress(as_json) as bar:
+        costs, both = rule_costs(target, progress=bar), overhead(target, progress=bar)
     if as_json:
         rules = {name: asdict(cost) for name, cost in costs.items()}
         print_json({"target": target, "rules": rules, "homeostasis": both.to_dict()})
@@ -130,7 +133,8 @@ def _rules(target: str, as_json: bool) -> None:
 def _homeostasis(target: str, scale: float, as_json: bool) -> None:
     from neuromorph.bench.homeostasis import overhead
 
-    both = overhead(target, scale)
+    with progress(as_json) as bar:
+        both = overhead(target, scale, bar)
     if as_json:
         print_json({"target": target, **both.to_dict()})
     else:

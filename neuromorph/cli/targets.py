@@ -52,7 +52,8 @@ def _versions(backend: Backend, target: Target) -> dict[str, str]:
 @click.argument("name")
 @click.option("--python", type=click.Path(path_type=Path), help="Interpreter to use; else one is looked for.")
 @click.option("--into", type=click.Path(path_type=Path), help="Folder of the environment; one that is there is used.")
-def install(name: str, python: Path | None, into: Path | None) -> None:
+@json_option
+def install(name: str, python: Path | None, into: Path | None, as_json: bool) -> None:
     """Make the environment that a target such as loihi:lava runs in."""
     from neuromorph.errors import TargetError
     from neuromorph.targets import find
@@ -65,5 +66,8 @@ def install(name: str, python: Path | None, into: Path | None) -> None:
         more = f"; missing: {missing}" if missing else ""
         raise TargetError(f"{target.name} needs no environment of its own{more}")
     done = environment.install(lambda line: click.echo(line, err=True), python, into)
+    if as_json:
+        print_json({"target": target.name, "python": str(done.python), "versions": done.versions})
+        return
     versions = ", ".join(f"{package} {version}" for package, version in done.versions.items())
     click.echo(f"{target.name} is installed: {versions}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import venv
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from neuromorph.engine import Target
 from neuromorph.errors import TargetError
-from neuromorph.worker.environment import Environment, data_folder
+from neuromorph.worker.environment import Environment, Installed, data_folder
 from neuromorph.worker.peer import PeerBackend
 
 HERE = "%d.%d" % sys.version_info[:2]  # noqa: UP031
@@ -89,6 +90,18 @@ def test_a_target_says_what_is_missing() -> None:
     assert "neuromorph targets install toy:fast" in missing
     with pytest.raises(TargetError, match="neuromorph targets install toy:fast"):
         backend.open(backend.held[0])
+
+
+def test_the_command_line_tells_what_it_installed_as_json(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from neuromorph.cli import main
+
+    done = Installed(Path("/there/python"), {"lava-nc": "1.0"})
+    monkeypatch.setattr(Environment, "install", lambda *_: done)
+    assert main(["targets", "install", "loihi:lava", "--json"]) == 0
+    found = {"target": "loihi:lava", "python": str(done.python), "versions": done.versions}
+    assert json.loads(capsys.readouterr().out) == found
 
 
 def test_the_command_line_installs_and_lists(capsys: pytest.CaptureFixture[str], home: Path) -> None:

@@ -37,6 +37,13 @@ static void compress(nm_blake2s *s, const uint8_t *block, uint32_t last) {
     v[14] ^= last;
     for (uint32_t r = 0; r < 10; r++) {
         const uint8_t *g = SIGMA[r];
+#if defined(__AVR__)      /* eight of them in a row take 3 KB of its 128 */
+        for (uint8_t k = 0; k < 8; k++) {
+            const uint8_t turn = k >> 2, a = k & 3u, b = 4u + ((k + turn) & 3u), c = 8u + ((k + 2u * turn) & 3u),
+                          d = 12u + ((k + 3u * turn) & 3u);
+            MIX(a, b, c, d, m[g[2u * k]], m[g[2u * k + 1u]]);
+        }
+#else
         MIX(0, 4, 8, 12, m[g[0]], m[g[1]]);
         MIX(1, 5, 9, 13, m[g[2]], m[g[3]]);
         MIX(2, 6, 10, 14, m[g[4]], m[g[5]]);
@@ -45,6 +52,7 @@ static void compress(nm_blake2s *s, const uint8_t *block, uint32_t last) {
         MIX(1, 6, 11, 12, m[g[10]], m[g[11]]);
         MIX(2, 7, 8, 13, m[g[12]], m[g[13]]);
         MIX(3, 4, 9, 14, m[g[14]], m[g[15]]);
+#endif
     }
     for (uint32_t i = 0; i < 8; i++) s->h[i] ^= v[i] ^ v[i + 8];
 }

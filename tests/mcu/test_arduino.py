@@ -20,6 +20,7 @@ from neuromorph.testing.equality import disagreement, random_case
 from neuromorph_mcu import engine as engines
 from neuromorph_mcu.processes import BoardProcess
 from tests.mcu.power import PowerPort
+from tests.mcu.test_qemu import states_at_both_paces
 
 if TYPE_CHECKING:
     from neuromorph_mcu.urls.process import SocketLine
@@ -228,6 +229,10 @@ def test_traces_of_an_8_bit_board_equal_the_specification(tmp_path: Path, switch
             continue
         held += 1
         if held == 3:
+            free, real = states_at_both_paces(engine, random_case(seed, steps=20))
             break
+    counters = engine.counters()
     engine.close()
     assert held == 3
+    assert free == real
+    assert counters["recorded"] + counters["dropped"] == 50

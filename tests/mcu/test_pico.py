@@ -1,5 +1,6 @@
 """Raspberry Pi Pico: what can be checked without one. Its firmware starts as the boot ROM starts it, on a model of the
-registers that it uses (Unicorn has no interrupts: they come while the core sleeps), and gives the right traces.
+registers that it uses (Unicorn has no interrupts: they come while the core sleeps or waits), and gives the right
+traces.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from neuromorph.testing.equality import disagreement, random_case
 from neuromorph_mcu import engine as engines
 from neuromorph_mcu.boards import FIRMWARE
 from neuromorph_mcu.firmware import Firmware
+from tests.mcu.test_qemu import states_at_both_paces
 
 unicorn = pytest.importorskip("unicorn", reason="the emulated boards need Unicorn: pip install 'neuromorph[mcu]'")
 arm = pytest.importorskip("unicorn.arm_const", reason="the emulated boards need Unicorn: pip install 'neuromorph[mcu]'")
@@ -22,6 +24,8 @@ ELF = FIRMWARE / "pico.elf"
 pytestmark = pytest.mark.skipif(not ELF.is_file(), reason="the firmware was not built: run `make build`")
 
 FLASH, BOOT, RAM, STOP = 0x10000000, 0x20041F00, 0x20000000, 0x20041000
+TURNS = 200
+"""Of the main loop in a millisecond, at most; one takes some 500 cycles."""
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +81,9 @@ class Pico:
             self.uc.mem_write(address, content)
         self.uc.mem_write(BOOT, bytes(self.uc.mem_read(FLASH, 256)))
         self.interrupt = next(a for a, _, name in firmware.functions if name == "nm_serial_interrupt")
+        wait = next(a for a, _, name in firmware.functions if name == "nm_port_wait")
+        self.uc.hook_add(unicorn.UC_HOOK_CODE, self._turn, begin=wait, end=wait)
+        self.turns = 0
         self.to_board: deque[int] = deque()
         self.from_board = bytearray()
         self.millis, self.ticked = 0, False
@@ -103,13 +110,20 @@ class Pico:
             self.from_board.append(value & 0xFF)
         self.regs[base + offset] = value
 
+    def _turn(self, uc: Any, _address: int, _size: int, _user: Any) -> None:
+        """At pace real the main loop turns, without sleep, until the tick of its next step comes."""
+        self.turns += 1
+        if self.turns == TURNS:
+            uc.emu_stop()
+
     def _continue_at(self, address: int) -> None:
-        """Run until the core sleeps."""
+        """Run until the core sleeps, or waits in its main loop."""
+        self.turns = 0
         self.uc.emu_start(address | 1, STOP)
         self.pc = int(self.uc.reg_read(arm.UC_ARM_REG_PC))
 
     def millisecond(self) -> None:
-        """The tick comes while the core sleeps; the handler and then the main loop run."""
+        """The tick comes while the core sleeps or waits; the handler and then the main loop run."""
         saved = self.uc.context_save()
         self.millis, self.ticked = self.millis + 1, True
         self.uc.reg_write(arm.UC_ARM_REG_LR, STOP | 1)
@@ -161,3 +175,14 @@ def test_traces_equal_the_specification(firmware: Firmware, monkeypatch: pytest.
         engine.unload()
         assert disagreement(random_case(seed, steps=20), engine) == ""
     assert engine.counters()["stack_used"] < 6 << 10
+
+
+def test_both_paces_do_the_same_steps(firmware: Firmware, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "open_port", lambda *_args, **_options: Pico(firmware))
+    engine = engines.McuEngine("pico", "model")
+    case = random_case(1, steps=20)
+    engine.load(case.draw.program.image)
+    free, real = states_at_both_paces(engine, case)
+    counters = engine.counters()
+    assert free == real
+    assert counters["recorded"] + counters["dropped"] == 50

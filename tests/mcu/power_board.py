@@ -166,8 +166,11 @@ def cuts(count: int, seed: int = 1, limit: float = READY) -> Counter[str]:
             for _ in range(count):
                 seen[cut(board, small, known, rng, limit)] += 1
             known = known_states(board, large)
-            for _ in range(count):
-                seen[reset(board, large, known, rng, limit)] += 1
+            resets = 0
+            while resets < count:
+                what = reset(board, large, known, rng, limit)
+                seen[what] += 1
+                resets += "over before" not in what
         finally:
             board.off()
     found = ", ".join(f"{n} x {k}" for k, n in sorted(seen.items()))

@@ -66,7 +66,8 @@ def test_a_process_that_loses_power_or_is_reset_leaves_the_old_or_the_new() -> N
     from tests.mcu.power_board import cuts
 
     seen = cuts(4, limit=60.0)
-    assert seen.total() == 8
+    assert seen.total() >= 8
+    assert seen["reset: old"] + seen["reset: new"] == 4
     assert seen["reset: old"] >= 2
 
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from neuromorph.bench.measure import integer_machine
 from neuromorph.bench.networks import Benchmark, benchmark
 from neuromorph.compare import compare
 from neuromorph.errors import TargetError
 from neuromorph.records import Events
 from neuromorph.session import Session
 from neuromorph.stimulus import Stimulus
-from neuromorph.targets import find
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -91,6 +91,8 @@ def against(name: str, targets: Iterable[str], steps: int | None = None, scale: 
     ------
     TargetError
         A target is missing, failed, or gave other spikes than the first.
+    UnsupportedError
+        A target computes in floats.
     """
     network = benchmark(name, scale)
     if network.program.rounding != "shared":  # what every target holds
@@ -109,7 +111,7 @@ def against(name: str, targets: Iterable[str], steps: int | None = None, scale: 
 
 
 def _measured(network: Benchmark, target: str, steps: int) -> tuple[Step, Trace]:
-    backend, chosen = find(target)
+    backend, chosen = integer_machine(target)
     engine = backend.open(chosen)
     engine.load(network.program.image)
     few, stimulus = max(1, steps // FEW), _stimulus(network)

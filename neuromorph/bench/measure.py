@@ -12,14 +12,15 @@ import numpy as np
 
 from neuromorph.bench.counting import can_count, count, of_the_engine
 from neuromorph.bench.networks import Benchmark, benchmark
+from neuromorph.errors import UnsupportedError
 from neuromorph.records import Events, encode_records
 from neuromorph.targets import find
 
 if TYPE_CHECKING:
-    from neuromorph.engine import Engine
+    from neuromorph.engine import Backend, Engine, Target
     from neuromorph.program import Program
 
-__all__ = ["Measurement", "Progress", "measure", "measure_network"]
+__all__ = ["Measurement", "Progress", "integer_machine", "measure", "measure_network"]
 
 Progress = Callable[[str, int, int], None]
 REPEATS = 5
@@ -79,6 +80,13 @@ def measure(
         Runs of which the fastest counts.
     progress : callable, optional
         Called with (network, done, in all): runs, or steps of a slow machine's one run.
+
+    Raises
+    ------
+    UnsupportedError
+        The target computes in floats.
+    CapacityError
+        It cannot hold the network.
     """
     network = benchmark(name, scale)
     return measure_network(network, target, scale=scale, steps=steps, repeats=repeats, progress=progress)
@@ -94,7 +102,7 @@ def measure_network(
     progress: Progress | None = None,
 ) -> Measurement:
     """`measure` of a network that is there already; `scale` is what it was made with."""
-    backend, found = find(target)
+    backend, found = integer_machine(target)
     slow = _slow(target) or network.steps
     count = steps or min(network.steps, slow)
     engine = backend.open(found)
@@ -103,6 +111,17 @@ def measure_network(
         return _measure(engine, network, target, scale, count, 1 if slow < network.steps else repeats, progress)
     finally:
         engine.close()
+
+
+def integer_machine(name: str) -> tuple[Backend, Target]:
+    """The backend and target of a name; UnsupportedError of one that computes in floats."""
+    backend, target = find(name)
+    if target.numbers != "integer":
+        raise UnsupportedError(
+            f"{name} computes networks in floats, and the benchmarks are programs of integers (docs/howto/bench.md); "
+            "measure an integer target, or the time of session.run() with a network of your own"
+        )
+    return backend, target
 
 
 def _slow(target: str) -> int:

@@ -222,6 +222,11 @@ BAD = {
     "steps of rules": (["bench", "--rules", "--steps", "5"], "--steps has no effect with --rules"),
     "repeats of homeostasis": (["bench", "--homeostasis", "--repeats", "2"], "--repeats has no effect with --hom"),
     "repeats beside others": (["bench", "--against", "cpu:ref", "--repeats", "2"], "no effect with --against"),
+    "a benchmark in floats": (["bench", "N1", "--target", "cpu:float"], "the benchmarks are programs of integers"),
+    "floats beside integers": (
+        ["bench", "N1", "--scale", "0.1", "--steps", "10", "--against", "cpu:float"],
+        "the benchmarks are programs of integers",
+    ),
     "two benchmarks": (["bench", "--kernels", "--rules"], "--kernels and --rules are two measurements"),
     "one target only": (["compare", "{model}", "--targets", "cpu"], "at least two runs"),
     "float target": (["compare", "{model}", "--targets", "cpu,cpu:float"], "computes in floats"),

@@ -130,9 +130,10 @@ class Custom(PlasticityRule):
             if name not in TRACES:
                 raise ValidationError(f"Custom.traces: {name!r} is unknown; one of {', '.join(TRACES)}")
             if not isinstance(spec, TraceSpec):
-                kind = type(spec).__name__
-                example = "TraceSpec(impulse=16, tau=20 * ms)"
-                raise ValidationError(f"Custom.traces[{name!r}]: a TraceSpec is needed, not {kind}, e.g. {example}")
+                raise ValidationError(
+                    f"Custom.traces[{name!r}]: a TraceSpec is needed, not {type(spec).__name__}, "
+                    "e.g. TraceSpec(impulse=16, tau=20 * ms)"
+                )
         for text in texts.values():
             for name, column in variable_columns(text).items():
                 if name in MODULATORS[len(self.modulators) :]:

@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TIME_LIMIT = 90  # seconds of a command
+TIME_LIMIT = 200  # seconds of a command
 _FENCE = re.compile(
     r"(?P<hints>(?:^<!--[^\n]*-->\n)*)^```(?P<language>\w+)(?P<info>[^\n]*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,

@@ -88,6 +88,19 @@ def _count(engine: Engine, run: _Run, steps: int = STEPS) -> int:
     return of_the_engine(count(engine, lambda: engine.run(steps, given, lambda _: None)))
 
 
+class _Counter:
+    """Counts of an engine, each made once: many rules are compared with the same one that has nothing to do."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._made = engine, dict[tuple[bytes, int], int]()
+
+    def __call__(self, run: _Run) -> int:
+        key = run.program.image, run.spiking
+        if key not in self._made:
+            self._made[key] = _count(self._engine, run, PRODUCT_STEPS)
+        return self._made[key]
+
+
 def _per(engine: Engine, more: _Run, less: _Run, elements: float) -> float:
     return (_count(engine, more) - _count(engine, less)) / elements
 
@@ -183,7 +196,7 @@ def product_costs(engine: Engine) -> dict[str, float]:
     weights of one sign that makes no difference. What products read of the far ends of the synapses is prepared once
     for all rows, or columns, of a step: `ROWS`, or `N_IN`; a row that is alone has that for itself.
     """
-    costs = {}
+    costs, count = {}, _Counter(engine)
     for rounding in ROUNDINGS:
         for where, dependency, trace in LINES:
             first: dict[str, list[tuple[Factor, ...]]] = {
@@ -194,11 +207,11 @@ def product_costs(engine: Engine) -> dict[str, float]:
             }
             for what, choice in first.items():
                 costs[f"interpreted product, the first{what}, {rounding}, {where}"] = max(
-                    _interpreted(engine, rounding, sign, (Product(dependency, -1, -3, f),))
+                    _interpreted(count, rounding, sign, (Product(dependency, -1, -3, f),))
                     for sign in SIGNS for f in choice
                 )  # fmt: skip
             costs[f"interpreted product, the first of two that saturates, {rounding}, {where}"] = max(
-                _interpreted(engine, rounding, MIXED, (Product(dependency, -1, 2, f),)) for f in _pairs(trace)
+                _interpreted(count, rounding, MIXED, (Product(dependency, -1, 2, f),)) for f in _pairs(trace)
             )
         further: dict[str, list[tuple[Factor, ...]]] = {
             "a trace": [(Factor("y1", 3),)],
@@ -209,19 +222,19 @@ def product_costs(engine: Engine) -> dict[str, float]:
         }
         for name, choice in further.items():
             costs[f"interpreted product, each further of {name}, {rounding}"] = max(
-                _further(engine, rounding, sign, Product("x0", 1, -3, f)) for sign in SIGNS for f in choice
+                _further(count, rounding, sign, Product("x0", 1, -3, f)) for sign in SIGNS for f in choice
             )
         costs[f"interpreted product, each further of two that saturates, {rounding}"] = max(
-            _further(engine, rounding, MIXED, Product("x0", 1, 2, f)) for f in _pairs("y1")
+            _further(count, rounding, MIXED, Product("x0", 1, 2, f)) for f in _pairs("y1")
         )
         costs[f"interpreted product in a row alone, the first of two varying factors, {rounding}"] = max(
-            _interpreted(engine, rounding, MIXED, (Product("x0", -1, -3, f),), rows=1) for f in _pairs("y1")
+            _interpreted(count, rounding, MIXED, (Product("x0", -1, -3, f),), rows=1) for f in _pairs("y1")
         )
         costs[f"interpreted product, the first, {rounding}, columns with gaps"] = max(
-            _with_gaps(engine, rounding, sign, (f,)) for sign in SIGNS for f in (Factor("w"), Factor("x1", 3))
+            _with_gaps(count, rounding, sign, (f,)) for sign in SIGNS for f in (Factor("w"), Factor("x1", 3))
         )
         costs[f"interpreted product, the first of two varying factors, {rounding}, columns with gaps"] = max(
-            _with_gaps(engine, rounding, MIXED, f) for f in _pairs("x1")[1:]
+            _with_gaps(count, rounding, MIXED, f) for f in _pairs("x1")[1:]
         )
     return costs
 
@@ -245,14 +258,14 @@ def _functions(trace: str) -> list[tuple[Factor, ...]]:
     ]  # fmt: skip
 
 
-def _further(engine: Engine, rounding: str, sign: tuple[Any, int], product: Product) -> float:
+def _further(count: _Counter, rounding: str, sign: tuple[Any, int], product: Product) -> float:
     two = (Product("x0", -1, -3, (Factor("w"),)), product)
     return (
-        _interpreted(engine, rounding, sign, (*two, product, product)) - _interpreted(engine, rounding, sign, two)
+        _interpreted(count, rounding, sign, (*two, product, product)) - _interpreted(count, rounding, sign, two)
     ) / 2
 
 
-def _with_gaps(engine: Engine, rounding: str, sign: tuple[Any, int], factors: tuple[Factor, ...]) -> float:
+def _with_gaps(count: _Counter, rounding: str, sign: tuple[Any, int], factors: tuple[Factor, ...]) -> float:
     """Per synapse of a column from whose rows a quarter has been taken: without these rows, of which all are measured.
 
     All sources or a quarter of them spike, or none, and the targets always do: a count is of the columns alone, of rows
@@ -264,7 +277,7 @@ def _with_gaps(engine: Engine, rounding: str, sign: tuple[Any, int], factors: tu
 
     def cost(spiking: int) -> float:
         more, less = (_Run(_plastic(dw, rounding, sign, True, "loihi2"), spiking) for dw in (both, rows))
-        return (_count(engine, more, PRODUCT_STEPS) - _count(engine, less, PRODUCT_STEPS)) / N_IN
+        return (count(more) - count(less)) / N_IN
 
     before = cost(0) * (FIRST - 1) / PRODUCT_STEPS
     crossing = (cost(n) - before) / n
@@ -273,22 +286,22 @@ def _with_gaps(engine: Engine, rounding: str, sign: tuple[Any, int], factors: tu
 
 def wide_costs(engine: Engine) -> dict[str, float]:
     """Instructions per synapse of a product in profile wide: the dearest factor of each."""
-    costs = {}
+    costs, count = {}, _Counter(engine)
     for where, dependency, trace in LINES:
         first = [(Product(dependency, -1, -2, (f,)),) for f in (Factor("w"), Factor(trace, 3))]
         costs[f"profile wide, the first product, {where}"] = max(
-            _interpreted(engine, "synapse", SIGNS[0], dw, "wide") for dw in first
+            _interpreted(count, "synapse", SIGNS[0], dw, "wide") for dw in first
         )
     one = (Product("x0", -1, -2, (Factor("w"),)),)
     for name, terms in (("a trace", (Factor("y1", 3),)), ("a trace and the weight", (Factor("y1", 3), Factor("w")))):
         more = one + 3 * (Product("x0", 1, -2, terms),)
-        both = [_interpreted(engine, "synapse", SIGNS[0], dw, "wide") for dw in (more, one)]
+        both = [_interpreted(count, "synapse", SIGNS[0], dw, "wide") for dw in (more, one)]
         costs[f"profile wide, each further product of {name}"] = (both[0] - both[1]) / 3
     return costs
 
 
 def _interpreted(
-    engine: Engine, rounding: str, sign: tuple[Any, int], dw: tuple[Product, ...], profile: str = "loihi2",
+    count: _Counter, rounding: str, sign: tuple[Any, int], dw: tuple[Product, ...], profile: str = "loihi2",
     rows: int = ROWS,
 ) -> float:
     """Per synapse: a rule's run minus that of a rule which has nothing to do."""
@@ -297,7 +310,7 @@ def _interpreted(
     spiking = 0 if columns else rows
     more, less = (_Run(_plastic(rule, rounding, sign, columns, profile), spiking) for rule in (dw, idle))
     updates = N_IN * N * PRODUCT_STEPS if columns else rows * N * (PRODUCT_STEPS + 1 - FIRST)
-    return (_count(engine, more, PRODUCT_STEPS) - _count(engine, less, PRODUCT_STEPS)) / updates
+    return (count(more) - count(less)) / updates
 
 
 def _plastic(

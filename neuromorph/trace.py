@@ -51,16 +51,14 @@ class Gap:
         return Gap(first, last, min(self.steps, max(0, last - first + 1)))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class _Column:
-    """Base of what a probe recorded: equal in all fields, arrays by their values."""
-
-    __slots__ = ()
-    __hash__ = None  # type: ignore[assignment]
+    """Base of what a probe recorded: equal in all fields, arrays by their values; without a hash."""
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
+        names = [field.name for field in fields(self)]
         return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
 
 

@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -87,7 +87,7 @@ def board(request: pytest.FixtureRequest, _nm_rig: Rig) -> Iterator[Rig]:
         )
 
 
-def _min_ram(item: pytest.Item) -> int:
+def _min_ram(item: pytest.Function) -> int:
     mark = item.get_closest_marker("board")
     return int(mark.kwargs.get("min_ram", 0)) if mark else 0
 
@@ -194,7 +194,7 @@ def assert_traces_equal(request: pytest.FixtureRequest, _nm_bench: Bench) -> Cal
     return check
 
 
-def _explain(item: pytest.Item, bench: Bench, difference: Any) -> tuple[str, Path]:
+def _explain(item: pytest.Function, bench: Bench, difference: Any) -> tuple[str, Path]:
     """Write the page; the difference in words, and where the page is."""
     from dataclasses import replace
 
@@ -214,15 +214,15 @@ def _explain(item: pytest.Item, bench: Bench, difference: Any) -> tuple[str, Pat
     return replace(difference, first=first).explain(), path
 
 
-def replay(item: pytest.Item) -> str:
+def replay(item: pytest.Function) -> str:
     """The command that runs a test again on the same board, in the folder in which pytest was started."""
     option, here = item.config.getoption, item.config.invocation_params.dir
-    entry: Entry = item.callspec.params[RIG]  # type: ignore[attr-defined]
+    entry = cast("Entry", item.callspec.params[RIG])
     picked = chosen(item.config)
     inside = item.nodeid.partition("::")[2]
     words = ["pytest", f"{os.path.relpath(item.path, here)}::{inside}"]
     if not item.path.is_relative_to(item.config.rootpath):  # a test of an installed package
-        words = ["pytest", "--pyargs", f"{item.module.__name__}::{inside}"]  # type: ignore[attr-defined]
+        words = ["pytest", "--pyargs", f"{item.module.__name__}::{inside}"]
     if picked.map is not None:
         words += ["--nm-board-map", os.path.relpath(picked.map, here)]
     words += ["--nm-board", entry.id] if entry.shared else ["--nm-target", entry.target]
@@ -261,13 +261,13 @@ def golden(request: pytest.FixtureRequest, assert_traces_equal: Callable[..., No
     return check
 
 
-def _without_board(item: pytest.Item) -> str:
+def _without_board(item: pytest.Function) -> str:
     """The test's name with its parameters except the board, as a name of a file; no two tests have the same."""
     from urllib.parse import quote
 
-    entry: Entry = item.callspec.params[RIG]  # type: ignore[attr-defined]
-    others = f"-{item.callspec.id}-".replace(f"-{entry.id}-", "-", 1)[1:-1]  # type: ignore[attr-defined]
-    name = str(item.originalname)  # type: ignore[attr-defined]
+    entry = cast("Entry", item.callspec.params[RIG])
+    others = f"-{item.callspec.id}-".replace(f"-{entry.id}-", "-", 1)[1:-1]
+    name = item.originalname
     return f"{name}[{quote(others, safe='')}]" if others else name
 
 

@@ -108,11 +108,16 @@ def cut(
         finished = False
     else:
         finished = True
-    found = board.found()
+    what = verdict(board, board.found(), allowed, finished, limit)
+    return ("update: " if updating else "save: ") + what + (", not cut" if finished else "")
+
+
+def verdict(board: Board, found: Found | None, allowed: dict[str, Found], finished: bool, limit: float) -> str:
+    """Which of the states that are allowed was found; what was finished must be the new one."""
     what = next((name for name, state in allowed.items() if state == found), "")
     if not what or (finished and what != "new") or board.slowest > limit:
         raise AssertionError(f"found {found}, expected one of {allowed}; answered within {board.slowest:.2f} s")
-    return ("update: " if updating else "save: ") + what + (", not cut" if finished else "")
+    return what
 
 
 def reset(
@@ -134,10 +139,7 @@ def reset(
     client, end = board.connect(), time.monotonic() + limit
     while client.hello.boots < 2 - missed and time.monotonic() < end:
         client = board.connect()
-    found = look(client)
-    what = next((name for name in ("old", "new") if known[name] == found), "")
-    if not what or (finished and what != "new") or board.slowest > limit:
-        raise AssertionError(f"found {found}, expected one of {known}; answered within {board.slowest:.2f} s")
+    what = verdict(board, look(client), {name: known[name] for name in ("old", "new")}, finished, limit)
     return f"reset: {what}" + (", over before" if missed else "")
 
 

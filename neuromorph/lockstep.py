@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from neuromorph.compare import Difference, First, compare, compare_values, earliest
 from neuromorph.errors import CapacityError, KnownDifferenceError, NeuromorphError, TargetError, ValidationError
 from neuromorph.program import Probe
+from neuromorph.progress import Progress
 from neuromorph.session import Session
 from neuromorph.stimulus import Stimulus
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "Run", "check", "program_changes"]
 
 Values = dict["Item", NDArray[np.int64]]
-Progress = Callable[[str, int, int], None]
 WATCHED = 1 << 18
 """Neurons times steps that are compared at once."""
 

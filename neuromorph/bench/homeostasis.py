@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import neuromorph as nm
-from neuromorph.bench.measure import Measurement, Progress, measure_network
+from neuromorph.bench.measure import Measurement, measure_network
 from neuromorph.bench.networks import benchmark
 from neuromorph.plasticity import STDP, SynapticScaling, ThresholdAdaptation
+from neuromorph.progress import Progress
 from neuromorph.units import Hz, ms
 
 if TYPE_CHECKING:

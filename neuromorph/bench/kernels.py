@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromorph.bench.counting import count, of_the_engine, of_the_learning
-from neuromorph.bench.measure import Progress, records
+from neuromorph.bench.measure import records
 from neuromorph.bench.networks import benchmark
 from neuromorph.engine import Engine
 from neuromorph.profiles import PROFILES
 from neuromorph.program import Population, Program, Projection, build
+from neuromorph.progress import Progress
 from neuromorph.records import Events, encode_records
 from neuromorph.rule import Factor, Product, Rule, Trace
 from neuromorph.short_term import ShortTerm, factors

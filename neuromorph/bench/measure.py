@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +18,10 @@ from neuromorph.targets import find
 if TYPE_CHECKING:
     from neuromorph.engine import Backend, Engine, Target
     from neuromorph.program import Program
+    from neuromorph.progress import Progress
 
-__all__ = ["Measurement", "Progress", "integer_machine", "measure", "measure_network"]
+__all__ = ["Measurement", "integer_machine", "measure", "measure_network"]
 
-Progress = Callable[[str, int, int], None]
 REPEATS = 5
 REF_STEPS = 200  # of the slow specification
 BOARD_STEPS = 200  # of an emulated board: instructions are exact, so that no more are needed

@@ -12,8 +12,8 @@ import numpy as np
 import neuromorph as nm
 from neuromorph import plasticity
 from neuromorph.bench.counting import count, of_the_engine, of_the_learning
-from neuromorph.bench.measure import Progress
 from neuromorph.plasticity.stdp import Variant
+from neuromorph.progress import Progress
 from neuromorph.session import Session
 from neuromorph.targets import find
 from neuromorph.units import Hz, ms

@@ -7,16 +7,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-__all__ = [
-    "Progress", "json_option", "print_json", "profile_option", "progress", "refuse", "seed_option", "targets_option",
-]  # fmt: skip
+if TYPE_CHECKING:
+    from neuromorph.progress import Progress
 
-Progress = Callable[[str, int, int], None]
+__all__ = ["json_option", "print_json", "profile_option", "progress", "refuse", "seed_option", "targets_option"]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 seed_option = click.option(

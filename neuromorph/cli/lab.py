@@ -10,9 +10,9 @@ import click
 from neuromorph.cli.common import json_option, print_json, progress, targets_option
 
 if TYPE_CHECKING:
-    from neuromorph.cli.common import Progress
     from neuromorph.lab import Outcome
     from neuromorph.lab.base import Size
+    from neuromorph.progress import Progress
 
 REFUSED = 2
 SIZE = click.option(

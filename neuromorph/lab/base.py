@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from neuromorph.network import Network
+    from neuromorph.progress import Progress
     from neuromorph.session import Session
     from neuromorph.trace import Trace
 
 __all__ = ["Bar", "Bench", "Enough", "Experiment", "Machine", "Outcome", "Record", "Result", "Size", "Verdict", "check"]
 
 Size = Literal["full", "board"]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

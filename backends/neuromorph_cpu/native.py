@@ -120,6 +120,7 @@ def library(path: Path | None = None) -> ctypes.CDLL:
         "nm_seek": (ctypes.c_int, (engine, u32)),
         "nm_get_counters": (None, (engine, out(_Counters))),
         "nm_set_kernels": (None, (engine, ctypes.c_int)),
+        "nm_crc32c": (u32, (u32, ctypes.c_char_p, ctypes.c_size_t)),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(lib, name)

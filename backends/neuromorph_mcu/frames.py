@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
-from neuromorph.crc import crc32c
 from neuromorph_mcu import cobs
+from neuromorph_mcu.checksum import crc32c
 
 __all__ = [
     "MAJOR", "MINOR", "PAYLOAD_LEAST", "PAYLOAD_MAX", "SEQUENCED", "WINDOW_MAX", "Flag", "Frame", "LinkType", "Nak",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import pytest
 from cobs import cobs as oracle
@@ -11,6 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuromorph.crc import crc32c
+from neuromorph.errors import TargetError
+from neuromorph_cpu import native
+from neuromorph_mcu import checksum
 from neuromorph_mcu.frames import Flag, Frame, Splitter, encode
 
 CASTAGNOLI = Calculator(Configuration(32, 0x1EDC6F41, 0xFFFFFFFF, 0xFFFFFFFF, True, True))
@@ -19,6 +23,31 @@ CASTAGNOLI = Calculator(Configuration(32, 0x1EDC6F41, 0xFFFFFFFF, 0xFFFFFFFF, Tr
 @given(st.binary(max_size=600))
 def test_checksum_is_crc32c(data: bytes) -> None:
     assert crc32c(data) == CASTAGNOLI.checksum(data)
+
+
+@pytest.fixture
+def without_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A computer for which the engine was not built."""
+
+    def missing() -> None:
+        raise TargetError("the engine's library was not built")
+
+    monkeypatch.setattr(native, "library", missing)
+    checksum._chosen.cache_clear()
+    yield
+    checksum._chosen.cache_clear()
+
+
+@given(st.binary(max_size=600))
+def test_frames_take_the_checksum_of_the_engine(data: bytes) -> None:
+    assert checksum._chosen() is not crc32c, "on a busy line the one in Python is a fifth of a session's time"
+    assert checksum.crc32c(data) == CASTAGNOLI.checksum(data)
+
+
+@pytest.mark.usefixtures("without_engine")
+def test_frames_need_no_engine() -> None:
+    assert checksum._chosen() is crc32c
+    assert checksum.crc32c(b"123456789") == 0xE3069283
 
 
 def test_layout_is_frozen() -> None:

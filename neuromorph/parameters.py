@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from neuromorph.errors import ValidationError
 from neuromorph.validate import nearest
 
-__all__ = ["LIMITS", "Limit", "as_numbers", "described", "integer", "keywords", "name_of", "real", "steps", "values"]
+__all__ = [
+    "LIMITS", "Limit", "as_ms", "as_numbers", "described", "integer", "keywords", "name_of", "real", "steps", "values",
+]  # fmt: skip
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -114,6 +116,11 @@ def as_numbers(where: str, value: object) -> NDArray[Any]:
     return array
 
 
+def as_ms(seconds: float, low: float, high: float) -> str:
+    """The end of a message on a time that is too long, if the same number of milliseconds would do; else nothing."""
+    return f"; times are in seconds: for {seconds:g} ms write {seconds:g} * ms" if low <= seconds * 1e-3 <= high else ""
+
+
 def steps(where: str, seconds: object, dt: float, low: int, high: int, hint: str = "") -> int:
     """A time as a whole number of steps in low..high; refuses what lies between two steps."""
     held = real(where, seconds, Limit(unit="s", hint=SECONDS))
@@ -123,7 +130,8 @@ def steps(where: str, seconds: object, dt: float, low: int, high: int, hint: str
         near = f"; nearest: {min(max(k, low), high) * dt:g} s"
         raise ValidationError(f"{where} = {held:.12g} s is not a multiple of dt = {dt:g} s; {allowed}{near}")
     if not low <= k <= high:
-        raise ValidationError(f"{where} = {held:g} s is {k} steps; {allowed}{'; ' + hint if hint else ''}")
+        more = as_ms(held, low * dt, high * dt) + ("; " + hint if hint else "")
+        raise ValidationError(f"{where} = {held:g} s is {k} steps; {allowed}{more}")
     return k
 
 

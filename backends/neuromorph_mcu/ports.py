@@ -59,4 +59,8 @@ def open_port(url: str, baud: int = BAUD) -> Any:
     try:
         return serial.serial_for_url(url, baudrate=baud, timeout=_POLL, write_timeout=5)
     except (serial.SerialException, ValueError, OSError) as error:
-        raise TargetError(f"cannot open the port {url}: {error}") from error
+        # pyserial's own text has the port and the system's message twice over.
+        first = error.__context__
+        why = first.strerror if isinstance(first, OSError) and first.strerror else error
+        step = "" if "://" in url else "; `neuromorph boards scan` shows the ports at which boards answer"
+        raise TargetError(f"cannot open the port {url}: {why}{step}") from error

@@ -238,10 +238,10 @@ def replay(item: pytest.Function) -> str:
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest, assert_traces_equal: Callable[..., None]) -> Callable[..., None]:
-    """``golden(trace, name=None)``: the same as the trace in a file ``golden/<test>.npz`` beside the test.
+    """``golden(trace, name=None)``: the same as the trace in a file of the folder ``golden`` beside the test.
 
-    The file is named after the test with its parameters, but for the board: ``golden/<test>[<parameters>]-<name>.npz``.
-    ``--nm-update-golden`` writes it.
+    The file is named after the module, the class and the test with its parameters, but for the board:
+    ``golden/<module>.<class>.<test>[<parameters>]-<name>.npz``. ``--nm-update-golden`` writes it.
     """
 
     def check(trace: Trace, name: str | None = None) -> None:
@@ -267,7 +267,8 @@ def _without_board(item: pytest.Function) -> str:
 
     entry = cast("Entry", item.callspec.params[RIG])
     others = f"-{item.callspec.id}-".replace(f"-{entry.id}-", "-", 1)[1:-1]
-    name = item.originalname
+    classes = item.cls.__qualname__.split(".") if item.cls else ()
+    name = ".".join((item.path.stem, *classes, item.originalname))
     return f"{name}[{quote(others, safe='')}]" if others else name
 
 

@@ -182,6 +182,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ordered = sorted((items[k] for k in places), key=lambda item: order[_id_of(item)])
     for k, item in zip(places, ordered, strict=True):
         items[k] = item
+    expected: dict[str, pytest.Item] = {}
     for item in items:
         for name in ("slow", "destructive"):
             if item.get_closest_marker(f"nm_{name}") and not config.getoption(f"--nm-{name}"):
@@ -196,8 +197,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             where = mark.args[0] if mark.args else mark.kwargs.get("name")
             if not where:
                 raise pytest.UsageError(f"{item.nodeid}: nm_xfail_target needs the name of a target or kind")
+            if entry is not None:
+                expected.setdefault(where, item)
             if entry is not None and where in (entry.kind, entry.id, entry.target, entry.board):
                 item.add_marker(pytest.mark.xfail(reason=f"{where}: {reason}"))
+    if expected:
+        _check_names(expected, chosen(config).map)
+
+
+def _check_names(expected: dict[str, pytest.Item], path: Path | None) -> None:
+    """UsageError of a misspelt kind or target in nm_xfail_target: by itself it would be none, in silence."""
+    from neuromorph.errors import NeuromorphError
+    from pytest_neuromorph.roster import check_name, read_map
+
+    mapped = read_map(path) if path else ()
+    for name, item in expected.items():
+        try:
+            check_name(name, mapped)
+        except NeuromorphError as error:
+            raise pytest.UsageError(f"{item.nodeid}: nm_xfail_target: {error}") from error
 
 
 def _reason(item: pytest.Item, mark: pytest.Mark, key: str) -> str:

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["KINDS", "Entry", "builtin", "choose", "kind_of", "offers", "read_map"]
+__all__ = ["KINDS", "Entry", "builtin", "check_name", "choose", "kind_of", "offers", "read_map"]
 
 KINDS = ("unicorn", "posix", "qemu", "serial")
 _SCHEMES = {"nmemu": "unicorn", "nmposix": "posix", "nmqemu": "qemu"}
@@ -253,6 +254,26 @@ def _of(name: str, everything: Mapping[str, Entry]) -> list[Entry]:
     if name in KINDS:
         return [entry for entry in everything.values() if entry.kind == name]
     return [everything[name] if name in everything else named(name)]
+
+
+def check_name(name: str, mapped: Iterable[Entry]) -> None:
+    """Refuse what seems a misspelt kind or target; other names may be boards of another computer's hardware map.
+
+    Raises
+    ------
+    TargetError
+        With the nearest kind or target.
+    """
+    from neuromorph.targets import backends, find, installed
+
+    if name in KINDS or any(name in (entry.id, entry.board) for entry in mapped):
+        return
+    if name.partition(":")[0] in backends():
+        find(name)
+        return
+    names = [*KINDS, *(target.name for _, target in installed())]
+    if get_close_matches(name, names, 1):
+        raise TargetError(f"no kind or target is called {name!r}; {nearest(name, names)}")
 
 
 def offers(entry: Entry, target: str | None = None, fixtures: Iterable[str] = ()) -> bool:

@@ -24,6 +24,7 @@ from neuromorph.stimulus import Stimulus
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from neuromorph.progress import Progress
     from neuromorph.trace import Trace
 
 __all__ = ["Step", "against"]
@@ -73,7 +74,9 @@ class Step:
         return asdict(self)
 
 
-def against(name: str, targets: Iterable[str], steps: int | None = None, scale: float = 1.0) -> list[Step]:
+def against(
+    name: str, targets: Iterable[str], steps: int | None = None, scale: float = 1.0, progress: Progress | None = None
+) -> list[Step]:
     """Measure a benchmark network on several targets; all give the same spikes, or it is an error.
 
     Parameters
@@ -86,6 +89,8 @@ def against(name: str, targets: Iterable[str], steps: int | None = None, scale: 
         Steps of the long run; default: all of the network.
     scale : float
         Share of the neurons.
+    progress : callable, optional
+        Called with (network and target, done, in all), in repeats; a slow target skips most of them.
 
     Raises
     ------
@@ -101,7 +106,7 @@ def against(name: str, targets: Iterable[str], steps: int | None = None, scale: 
     found: list[Step] = []
     first: Trace | None = None
     for target in targets:
-        made, trace = _measured(network, target, count)
+        made, trace = _measured(network, target, count, progress)
         first = first or trace
         difference = compare(first, trace)
         if not difference.equal:
@@ -110,7 +115,7 @@ def against(name: str, targets: Iterable[str], steps: int | None = None, scale: 
     return found
 
 
-def _measured(network: Benchmark, target: str, steps: int) -> tuple[Step, Trace]:
+def _measured(network: Benchmark, target: str, steps: int, progress: Progress | None) -> tuple[Step, Trace]:
     backend, chosen = integer_machine(target)
     engine = backend.open(chosen)
     engine.load(network.program.image)
@@ -119,6 +124,8 @@ def _measured(network: Benchmark, target: str, steps: int) -> tuple[Step, Trace]
         least = {few: np.inf, steps: np.inf}
         left = REPEATS
         while left:
+            if progress:
+                progress(f"{network.name} on {target}", REPEATS - left, REPEATS)
             left -= 1
             for length in (few, steps):
                 session.reset()
@@ -127,6 +134,8 @@ def _measured(network: Benchmark, target: str, steps: int) -> tuple[Step, Trace]
                 least[length] = min(least[length], _cpu(session) - begin)
                 if time.monotonic() - since > SLOW:
                     left = min(left, SLOW_REPEATS - 1)
+        if progress:
+            progress(f"{network.name} on {target}", REPEATS, REPEATS)
         each = (least[steps] - least[few]) / (steps - few)
         return Step(network.name, target, few, steps, each * 1e6, (least[few] - few * each) * 1e3), trace
 

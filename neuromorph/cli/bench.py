@@ -88,7 +88,8 @@ def _line(row: dict[str, Any]) -> str:
 def _against(name: str, targets: list[str], steps: int | None, scale: float, as_json: bool) -> None:
     from neuromorph.bench.against import against
 
-    rows = against(name, [target.strip() for target in targets], steps, scale)
+    with progress(as_json) as bar:
+        rows = against(name, [target.strip() for target in targets], steps, scale, bar)
     if as_json:
         print_json({"network": name, "rows": [row.to_dict() for row in rows]})
         return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from neuromorph.errors import ValidationError
+from neuromorph.parameters import as_ms
 from neuromorph.passes.base import Pass, State
 from neuromorph.report import Entry, compare_values
 
@@ -103,6 +104,7 @@ def _refractory_steps(pop: Population, dt: float) -> NDArray[np.int64]:
         raise ValidationError(
             f"population {pop.name!r}: refractory = {asked.max():g} s is {steps.max():.0f} steps; "
             f"at most {REFRACTORY_MAX} ({REFRACTORY_MAX * dt:g} s at dt = {dt:g} s): use a larger dt"
+            f"{as_ms(float(asked.max()), dt / 2, REFRACTORY_MAX * dt)}"
         )
     return steps.astype(np.int64)
 

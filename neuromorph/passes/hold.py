@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuromorph.errors import ValidationError
+from neuromorph.parameters import as_ms
 from neuromorph.program import THETA_MAX
 
 if TYPE_CHECKING:
@@ -83,10 +84,13 @@ def check_tau(where: str, asked: ArrayLike, held: ArrayLike, dt: float, longest:
     if abs(error.flat[worst]) <= TOLERANCE:
         return
     tau, got = want.flat[worst], have.flat[worst]
-    way = "use a larger dt, or inf for no decay" if tau > dt else "use 0 (forget at once) or a smaller dt"
+    least, most = 0.12 * dt, longest * dt
+    way = "use 0 (forget at once) or a smaller dt"
+    if tau > dt:
+        way = f"use a larger dt, or inf for no decay{as_ms(tau, least, most)}"
     raise ValidationError(
         f"{where} = {tau:g} s cannot be held at dt = {dt:g} s: the nearest is {got:g} s ({error.flat[worst]:+.1%}, "
-        f"limit {TOLERANCE:.0%}); from {0.12 * dt:.3g} s to {longest * dt:.3g} s all are held: {way}"
+        f"limit {TOLERANCE:.0%}); from {least:.3g} s to {most:.3g} s all are held: {way}"
     )
 
 

@@ -17,14 +17,24 @@ def test_targets_are_set_beside_the_first(monkeypatch: pytest.MonkeyPatch) -> No
     measured = module._measured
     cost = {"cpu": 2.0, "cpu:ref": 9.0}
 
-    def known(network, target, steps):
-        made, trace = measured(network, target, steps)
+    def known(network, target, steps, progress):
+        made, trace = measured(network, target, steps, progress)
         assert (made.few, made.steps) == (4, 40)
         return replace(made, cpu_us=cost[target]), trace
 
     monkeypatch.setattr(module, "_measured", known)
     rows = against("N1", ["cpu", "cpu:ref"], steps=40, scale=0.05)
     assert [(row.target, row.ratio) for row in rows] == [("cpu", 1.0), ("cpu:ref", 4.5)]
+
+
+def test_progress_is_told_of_each_target_to_the_end() -> None:
+    told: list[tuple[str, int, int]] = []
+    against("N1", ["cpu", "cpu:ref"], steps=20, scale=0.05, progress=lambda *at: told.append(at))
+    for what in ("N1 on cpu", "N1 on cpu:ref"):
+        done = [at[1] for at in told if at[0] == what]
+        assert (done[0], done[-1]) == (0, module.REPEATS)
+        assert done == sorted(set(done))
+    assert {at[2] for at in told} == {module.REPEATS}
 
 
 def test_what_happens_once_in_a_run_is_no_part_of_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,8 +57,8 @@ def test_a_target_with_other_spikes_is_no_comparison(monkeypatch: pytest.MonkeyP
     assert network.raster is not None
     other = replace(network, raster=network.raster[::-1])
 
-    def wrong(_, target, steps):
-        return measured(network if target == "cpu" else other, target, steps)
+    def wrong(_, target, steps, progress):
+        return measured(network if target == "cpu" else other, target, steps, progress)
 
     monkeypatch.setattr(module, "_measured", wrong)
     with pytest.raises(TargetError, match="do not run the same: different: cpu and cpu:ref"):

@@ -23,6 +23,9 @@ MakeGraph = Callable[..., Graph]
 ADAPTED = {"adaptation": Adaptation(0.1, 1.0)}
 PARAMETERS: list[tuple[dict[str, Any], str]] = [
     ({"tau_m": 6.5}, r"'cells', tau_m = 6.5 s cannot be held at dt = 0.001 s.*-37.*use a larger dt, or inf"),
+    ({"tau_m": 20}, r"tau_m = 20 s cannot be held.*seconds: for 20 ms write 20 \* ms$"),
+    ({"tau_m": 500.0}, r"tau_m = 500 s cannot be held.*or inf for no decay$"),  # nor can 500 ms
+    ({"refractory": 100.0}, r"refractory = 100 s is 100000 steps.*seconds: for 100 ms write 100 \* ms$"),
     ({"tau_m": 1e-5}, r"tau_m = 1e-05 s cannot be held.*use 0 \(forget at once\) or a smaller dt"),
     ({"tau_s": 3.0}, r"tau_s = 3 s cannot be held.*use a larger dt"),
     ({"tau_m": np.array([0.02, 0.02, 9.0])}, r"tau_m = 9 s cannot be held"),

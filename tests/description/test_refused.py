@@ -130,6 +130,7 @@ CONNECT = [
     ("connect(w_max=-1, plasticity=LEARN)", "projection 'new': w_max = -1: it must be"),
     ("connect(graded=True)", "projection 'new': graded = True, but spikes of 'pixels' carry no payload"),
     ("connect(delay=0)", r"projection 'new': delay = 0 s is 0 steps; multiples of dt .* 0.001 s to 0.064 s \(1 to 64"),
+    ("connect(delay=2)", r"projection 'new': delay = 2 s is 2000 steps; .*for 2 ms write 2 \* ms; use a larger"),
     ("connect(delay=65 * ms)", "projection 'new': delay = 0.065 s is 65 steps; .*larger dt"),
     (
         "connect(delay=1.5 * ms)",

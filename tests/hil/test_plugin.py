@@ -233,6 +233,31 @@ def test_a_marker_without_its_reason_is_refused(suite: Suite, mark: str) -> None
     assert re.search("needs a reason|takes target=", result.stdout.str() + result.stderr.str())
 
 
+MARKED = """
+@pytest.mark.nm_xfail_target("{}", reason="x")
+def test_it(board):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("qmeu", "did you mean 'qemu'"), ("mcu:m9", "target 'mcu:m9' is unknown"), ("mine:wrng", "unknown")],
+)
+def test_a_marker_with_a_misspelt_target_is_refused(suite: Suite, name: str, message: str) -> None:
+    result = suite(MARKED.format(name), "--nm-target", "cpu")
+    result.stderr.re_match_lines([f"ERROR: .*test_it.cpu.: nm_xfail_target: .*{message}"])
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
+@pytest.mark.parametrize("name", ["qemu", "mcu:/dev/ttyACM0", "b0", "the board by the window"])
+def test_a_marker_may_name_what_is_not_in_this_run(suite: Suite, hardware: Callable[..., Path], name: str) -> None:
+    """A board may be in the map of another computer."""
+    hardware(1)
+    result = suite(MARKED.format(name), "--nm-target", "cpu")
+    assert outcomes(result) == {"passed": 1}
+
+
 # ---------------------------------------------------------------------------------------------- outcomes
 
 
@@ -437,7 +462,7 @@ def test_the_end_of_the_report_has_a_line_for_each_board(suite: Suite) -> None:
 
 
 def test_golden_traces_are_written_when_asked_and_compared_else(suite: Suite, pytester: pytest.Pytester) -> None:
-    """A file for each set of parameters, whatever the board."""
+    """A file for each test and set of parameters, whatever the board."""
     code = """
         @pytest.mark.parametrize("key", ["a/b", "-1"])
         def test_it(deploy, run, golden, key):
@@ -445,19 +470,25 @@ def test_golden_traces_are_written_when_asked_and_compared_else(suite: Suite, py
             golden(run(0.1, inputs=INPUTS))
             golden(run(0.1, inputs=INPUTS), "later")
 
-        def test_one(deploy, run, golden):
-            deploy(network({weight}))
-            golden(run(0.1, inputs=INPUTS))
+        class TestOther:
+            def test_one(self, deploy, run, golden):
+                deploy(network({weight}))
+                golden(run(0.1, inputs=INPUTS))
         """
     missing = suite(code.format(weight=30), "--nm-target", "cpu")
     assert outcomes(missing) == {"failed": 3}
     missing.stdout.fnmatch_lines(["*write it with --nm-update-golden*"])
     assert outcomes(suite(code.format(weight=30), "--nm-target", "cpu", "--nm-update-golden")) == {"passed": 3}
     assert {path.name for path in (pytester.path / "golden").iterdir()} == {
-        "test_it[a%2Fb].npz", "test_it[a%2Fb]-later.npz", "test_it[-1].npz", "test_it[-1]-later.npz", "test_one.npz",
+        "test_it.test_it[a%2Fb].npz", "test_it.test_it[a%2Fb]-later.npz", "test_it.test_it[-1].npz",
+        "test_it.test_it[-1]-later.npz", "test_it.TestOther.test_one.npz",
     }  # fmt: skip
     assert outcomes(suite(code.format(weight=30), "--nm-target", "mcu:m0")) == {"passed": 3}
     assert outcomes(suite(code.format(weight=40), "--nm-target", "cpu")) == {"failed": 3}
+    (pytester.path / "test_it.py").rename(pytester.path / "test_again.py")  # the same tests in another module
+    missing = suite("", "--nm-target", "cpu")
+    assert outcomes(missing) == {"failed": 3}
+    missing.stdout.fnmatch_lines(["*there is no *test_again.TestOther.test_one.npz*"])
 
 
 def test_a_reference_before_the_first_run_is_refused(suite: Suite) -> None:

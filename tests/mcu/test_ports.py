@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import socket
 import subprocess
@@ -175,6 +176,18 @@ def test_a_board_that_another_process_has_is_not_taken_away(server: Server) -> N
     engine.close()
     engine.close()
     assert locked_by(server.url, "it") == ""
+
+
+def test_a_port_that_cannot_be_opened_is_told_once_with_what_to_do() -> None:
+    step = "`neuromorph boards scan` shows the ports at which boards answer"
+    with pytest.raises(TargetError) as refused:
+        open_port("/dev/no-such-port")
+    assert str(refused.value) == f"cannot open the port /dev/no-such-port: {os.strerror(errno.ENOENT)}; {step}"
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"socket://127.0.0.1:{closed.getsockname()[1]}"
+    with pytest.raises(TargetError) as refused:
+        open_port(url)
+    assert str(refused.value) == f"cannot open the port {url}: {os.strerror(errno.ECONNREFUSED)}"
 
 
 def test_a_port_that_cannot_be_opened_is_not_held() -> None:

@@ -40,3 +40,9 @@ def generate() -> ModuleType:
 def gallery() -> ModuleType:
     """docs/gallery.py."""
     return _load("gallery")
+
+
+@pytest.fixture(scope="session")
+def figures() -> ModuleType:
+    """docs/figures.py."""
+    return _load("figures")

@@ -135,7 +135,9 @@ class Client:
         except TargetError as error:  # an emulated board that stopped
             self._link.failure = str(error)
             raise
-        except OSError as error:
+        except (OSError, TypeError) as error:
+            if isinstance(error, TypeError) and getattr(self._port, "is_open", True):
+                raise  # pyserial raises it where another thread has closed the port
             self._link.failure = f"the port failed: {error}"
             raise LinkError(f"{self.name}: the port failed while waiting for {waiting_for}: {error}") from error
         self._inbox.extend(self._link.receive(data, self._now))

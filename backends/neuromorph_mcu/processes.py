@@ -20,16 +20,17 @@ from neuromorph.errors import TargetError
 __all__ = ["BoardProcess"]
 
 _GUARD = """
-exec 3<&0
+exec OURS<&0
 trap 'kill -USR1 $board' USR1
 trap 'kill -USR2 $board' USR2
-"$@" 3<&- </dev/null & board=$!
-{ read -r _; kill -9 $board; } <&3 2>/dev/null & guard=$!
+"$@" OURS<&- </dev/null & board=$!
+{ read -r _; kill -9 $board; } <&OURS 2>/dev/null & guard=$!
 while wait $board; status=$?; kill -0 $board 2>/dev/null; do :; done
 kill $guard 2>/dev/null
 exit $status
 """
-"""Runs its arguments; passes USR1 and USR2 on to them, and kills them when standard input ends."""
+"""Runs its arguments; passes USR1 and USR2 on to them, and kills them when standard input ends. OURS: a number
+that no file of theirs has."""
 _FIRST_LINE = 20.0
 """Seconds that a program may take to say where its port is; with run-time checks, on a busy computer."""
 _END = 2.0
@@ -59,9 +60,10 @@ class BoardProcess:
     def __init__(self, name: str, command: Sequence[str], fds: Sequence[int] = ()) -> None:
         self.name = name
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
+        guard = _GUARD.replace("OURS", str(next(n for n in range(3, 10) if n not in fds)))
         try:
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", _GUARD, "sh", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                ["/bin/sh", "-c", guard, "sh", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=self._errors, pass_fds=tuple(fds), start_new_session=True,
             )  # fmt: skip
         except OSError as error:

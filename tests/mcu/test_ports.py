@@ -83,6 +83,7 @@ def server(kit: Kit) -> Iterator[Server]:
 
 def test_a_session_over_a_socket(server: Server, kit: Kit) -> None:
     engine = McuEngine("mcu:socket", server.url)
+    assert engine.port._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)  # else 40 ms to a request
     engine.load(kit.image(2000))
     records, out = kit.spikes(100), bytearray()
     engine.run(100, records, out.extend)
@@ -199,7 +200,14 @@ def test_a_port_that_cannot_be_opened_is_not_held() -> None:
 
 
 def test_boards_that_belong_to_their_process_are_shared_with_nobody() -> None:
-    own = ("model", "loop://", "nmemu://unicorn_m4", "nmposix://?flash=x", "nmqemu://microbit", "fault://?seed=1&url=nmemu://unicorn_m4")
+    own = (
+        "model",
+        "loop://",
+        "nmemu://unicorn_m4",
+        "nmposix://?flash=x",
+        "nmqemu://microbit",
+        "fault://?seed=1&url=nmemu://unicorn_m4",
+    )
     assert {device_of(url) for url in own} == {""}
     assert {device_of(url) for url in ("COM3", "com3", "COM3?baud=115200", "fault://?url=COM3&seed=2")} == {"COM3"}
 

@@ -167,3 +167,20 @@ def test_a_host_that_went_away_finds_the_board_as_it_left_it() -> None:
     assert second.now() == 10
     second.close()
     port.close()
+
+
+@on_linux
+def test_a_board_may_inherit_any_file() -> None:
+    """The third one, too, as a socket is in a process that has nothing else open."""
+    code = """
+import os
+from neuromorph_mcu.processes import BoardProcess
+ours, theirs = os.pipe()
+os.write(theirs, b"hello\\n")
+os.dup2(ours, 3)
+board = BoardProcess("board", ["head", "-n", "1", "/dev/fd/3"], [3])
+print(board.first_line())
+board.close()
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (run.stdout, run.stderr) == ("hello\n", "")

@@ -88,7 +88,7 @@ def speed() -> str:
     """Time of the engines on this computer, and exact instructions on the emulated boards."""
     head = ["", *NETWORKS]
     rows = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    for target, repeats in (("cpu", 5), ("cpu:ref", 1)):
+    for target, repeats in (("cpu", 5), ("cpu:ref", 1), ("cpu:float", 1)):
         found = [neuromorph("bench", n, "--target", target, "--repeats", str(repeats)) for n in NETWORKS]
         cells = [_number(row["cpu_us_per_step"]) for row in found]
         rows.append(f"| `{target}`, CPU µs per step | {' | '.join(cells)} |")
@@ -100,8 +100,9 @@ def speed() -> str:
     for board in BOARDS:
         cells = [_instructions(name, board) for name in NETWORKS]
         rows.append(f"| `{board}`, instructions per step | {' | '.join(cells)} |")
-    python = f"Python {platform.python_version()}, {_processor()}; the fastest of 5 runs, of `cpu:ref` one of 200 steps"
-    return "\n".join([*rows, "", f"({python}; on boards 200 steps.)", "", kernels()])
+    python = f"Python {platform.python_version()}, {_processor()}"
+    runs = "the fastest of 5 runs, of `cpu:ref` and `cpu:float` one of 200 steps; on boards 200 steps."
+    return "\n".join([*rows, "", f"({python}; {runs})", "", kernels()])
 
 
 def _instructions(network: str, board: str) -> str:

@@ -65,6 +65,7 @@ class Engine(Protocol):
         """Free the machine. May be called twice."""
 
 
+@runtime_checkable
 class GraphEngine(Engine, Protocol):
     """What an engine that computes in floats has besides: it runs the graph itself, in the units of the description."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -11,6 +12,8 @@ __all__ = ["BAUD", "baud_of", "open_port"]
 
 BAUD = 921_600
 _HANDLERS = "neuromorph_mcu.urls"
+_LOOK = "`neuromorph boards scan` shows the ports at which boards answer"
+_STEPS = {errno.EACCES: "on Linux, your user has to be in the group dialout", errno.EBUSY: "another program has it"}
 _POLL = 0.02
 """Seconds after which a silent port gives control back; well under the shortest retransmission time."""
 
@@ -61,6 +64,6 @@ def open_port(url: str, baud: int = BAUD) -> Any:
     except (serial.SerialException, ValueError, OSError) as error:
         # pyserial's own text has the port and the system's message twice over.
         first = error.__context__
-        why = first.strerror if isinstance(first, OSError) and first.strerror else error
-        step = "" if "://" in url else "; `neuromorph boards scan` shows the ports at which boards answer"
+        why, code = (first.strerror or error, first.errno or 0) if isinstance(first, OSError) else (error, 0)
+        step = "" if "://" in url else f"; {_STEPS.get(code, _LOOK)}"
         raise TargetError(f"cannot open the port {url}: {why}{step}") from error

@@ -12,7 +12,7 @@ from neuromorph.errors import TargetError
 if TYPE_CHECKING:
     from neuromorph.engine import Engine
 
-__all__ = ["can_count", "count", "of_the_engine", "of_the_learning"]
+__all__ = ["can_count", "check_counts", "count", "of_the_engine", "of_the_learning"]
 
 PROTOCOL = re.compile(
     "nm_(link|cobs|crc|port|app|feed|record).*|nm_(main|now|run)|on_.*|emit|report|answer|(__aeabi_)?mem.*"
@@ -29,6 +29,12 @@ def can_count(engine: Engine) -> bool:
     return hasattr(getattr(engine, "port", None), "machine")
 
 
+def check_counts(engine: Engine) -> None:
+    """TargetError if the engine cannot count instructions."""
+    if not can_count(engine):
+        raise TargetError(f"{engine.target} does not count instructions; use mcu:m4, mcu:m3 or mcu:m0")
+
+
 def count(engine: Engine, run: Callable[[], None]) -> dict[str, int]:
     """Instructions by function of the firmware while `run` runs.
 
@@ -37,8 +43,7 @@ def count(engine: Engine, run: Callable[[], None]) -> dict[str, int]:
     TargetError
         The engine cannot count.
     """
-    if not can_count(engine):
-        raise TargetError(f"{engine.target} does not count instructions; use mcu:m4, mcu:m3 or mcu:m0")
+    check_counts(engine)
     counting = cast("Callable[[], AbstractContextManager[Mapping[str, int]]]", engine.counting)  # type: ignore[attr-defined]
     with counting() as counts:
         run()

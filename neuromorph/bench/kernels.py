@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromorph.bench.counting import count, of_the_engine, of_the_learning
+from neuromorph.bench.counting import check_counts, count, of_the_engine, of_the_learning
 from neuromorph.bench.measure import records
 from neuromorph.bench.networks import benchmark
 from neuromorph.engine import Engine
@@ -58,6 +58,7 @@ def kernel_costs(target: str = "mcu:m4", progress: Progress | None = None) -> di
     backend, found = find(target)
     engine = backend.open(found)
     try:
+        check_counts(engine)
         costs: dict[str, float] = {}
         parts: list[Callable[[Engine], dict[str, float]]] = [
             *(partial(_single, name, cost) for name, cost in _KERNELS.items()), pair_costs, product_costs, wide_costs

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from neuromorph.bench.counting import can_count, count, of_the_engine
 from neuromorph.bench.networks import Benchmark, benchmark
+from neuromorph.engine import GraphEngine
 from neuromorph.errors import UnsupportedError
 from neuromorph.records import Events, encode_records
 from neuromorph.targets import find
@@ -70,11 +71,11 @@ def measure(
     name : str
         Network, see `neuromorph.bench.networks`.
     target : str
-        Any integer target.
+        Any target; one that computes in floats runs the same equations, nothing rounded (`neuromorph.bench.ideal`).
     scale : float
         Share of the neurons, for machines that cannot hold the whole network.
     steps : int, optional
-        Steps; default: all of the network, fewer for `cpu:ref` and boards.
+        Steps; default: all of the network, fewer for `cpu:ref`, `cpu:float` and boards.
     repeats : int
         Runs of which the fastest counts.
     progress : callable, optional
@@ -82,10 +83,8 @@ def measure(
 
     Raises
     ------
-    UnsupportedError
-        The target computes in floats.
     CapacityError
-        It cannot hold the network.
+        The target cannot hold the network.
     """
     network = benchmark(name, scale)
     return measure_network(network, target, scale=scale, steps=steps, repeats=repeats, progress=progress)
@@ -100,13 +99,25 @@ def measure_network(
     repeats: int = REPEATS,
     progress: Progress | None = None,
 ) -> Measurement:
-    """`measure` of a network that is there already; `scale` is what it was made with."""
-    backend, found = integer_machine(target)
+    """`measure` of a network that is there already; `scale` is what it was made with.
+
+    Raises
+    ------
+    UnsupportedError
+        The target computes in floats, and the network is none of the benchmarks.
+    """
+    from neuromorph.bench.ideal import ideal
+
+    backend, found = find(target)
+    graph = ideal(network.program) if found.numbers == "float" else None
     slow = _slow(target) or network.steps
     count = steps or min(network.steps, slow)
     engine = backend.open(found)
     try:
-        engine.load(network.program.image)
+        if graph is None:
+            engine.load(network.program.image)
+        else:
+            cast("GraphEngine", engine).load_graph(graph, network.program)
         return _measure(engine, network, target, scale, count, 1 if slow < network.steps else repeats, progress)
     finally:
         engine.close()
@@ -117,15 +128,14 @@ def integer_machine(name: str) -> tuple[Backend, Target]:
     backend, target = find(name)
     if target.numbers != "integer":
         raise UnsupportedError(
-            f"{name} computes networks in floats, and the benchmarks are programs of integers (docs/howto/bench.md); "
-            "measure an integer target, or the time of session.run() with a network of your own"
+            f"{name} computes in floats: it has no bits in common with the others; measure it alone, with --target"
         )
     return backend, target
 
 
 def _slow(target: str) -> int:
     """Steps of a machine that runs fewer of them; 0 for the others."""
-    return REF_STEPS if target == "cpu:ref" else BOARD_STEPS if target.startswith("mcu") else 0
+    return REF_STEPS if target in ("cpu:ref", "cpu:float") else BOARD_STEPS if target.startswith("mcu") else 0
 
 
 def records(network: Benchmark, steps: int) -> bytes:
@@ -173,6 +183,8 @@ def _mean_weight(engine: Engine, program: Program) -> float | None:
 
     for k, item in enumerate(items(program)):
         if item.variable == "w":
+            if isinstance(engine, GraphEngine):
+                return float(engine.read(item.object, "w").mean())
             return float(np.frombuffer(engine.read_item(k, 0, item.count), item.dtype).mean())
     return None
 

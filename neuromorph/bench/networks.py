@@ -22,6 +22,8 @@ DU, DV = 741, 200  # 5 ms and 20 ms: u keeps (4095 - 741) / 4096
 RATE = 0.02  # spikes per input and step
 NETWORKS = ("N1", "N2", "N3", "N4", "N3e", "N4e")
 EPOCH = 4
+A_PLUS, A_MINUS, TAU = 2.0, 2.1, 20.0
+"""Largest change of a pair, in units of the weight, and steps of the window."""
 _PROBES = (Probe("cells.spikes", "cells", "spikes"),)
 
 
@@ -98,7 +100,7 @@ def _plastic(
     epoch = EPOCH if name.endswith("e") else 1
     rule = Rule(
         dw=(Product("y0", 1, 0, (Factor("x1"),)), Product("x0", -1, 0, (Factor("y1"),))),
-        traces={"x1": Trace.of(2.0, 20.0), "y1": Trace.of(2.1, 20.0)},
+        traces={"x1": Trace.of(A_PLUS, TAU), "y1": Trace.of(A_MINUS, TAU)},
         t_epoch=epoch,
     )
     pops = [Population("input", n_in, "input"), Population("cells", n, du=DU, dv=DV, vth=2 * vth)]

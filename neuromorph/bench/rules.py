@@ -11,7 +11,7 @@ import numpy as np
 
 import neuromorph as nm
 from neuromorph import plasticity
-from neuromorph.bench.counting import count, of_the_engine, of_the_learning
+from neuromorph.bench.counting import check_counts, count, of_the_engine, of_the_learning
 from neuromorph.plasticity.stdp import Variant
 from neuromorph.progress import Progress
 from neuromorph.session import Session
@@ -84,6 +84,7 @@ def _measured(net: nm.Network, target: str) -> tuple[int, int, int]:
         payloads = rng.integers(1, 128, steps.size) if program.populations[name].graded else None
         inputs[name] = nm.SpikeTrain(steps + 1, index, payloads)
     with Session(program, engine) as session:
+        check_counts(engine)
         engine.load(program.image)
         counts = count(engine, lambda: _run(session, inputs))
         return of_the_engine(counts), of_the_learning(counts), session.counters["plastic_updates"]

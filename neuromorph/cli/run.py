@@ -107,6 +107,10 @@ def _rescue(error: Any, output: str | None) -> None:
         click.echo(f"the partial trace, to step {error.trace.stop}, is in {output}", err=True)
 
 
+def _span(trace: Trace) -> str:
+    return f"steps {trace.start + 1}..{trace.stop}" if trace.stop > trace.start else "no steps"
+
+
 def _show(trace: Trace, seconds: float, cost: Section | None, as_json: bool, options: dict[str, Any]) -> None:
     from neuromorph.inspect import describe_trace
 
@@ -116,14 +120,15 @@ def _show(trace: Trace, seconds: float, cost: Section | None, as_json: bool, opt
         estimate = {} if cost is None else {"estimate": cost.to_dict()}
         print_json(data | {"steps": trace.steps, "seconds": round(seconds, 4), "files": files} | estimate)
         return
-    click.echo(f"{trace.name} on {trace.target}: steps {trace.start + 1}..{trace.stop} in {seconds:.2f} s")
+    click.echo(f"{trace.name} on {trace.target}: {_span(trace)} in {seconds:.2f} s")
     for name, column in data["probes"].items():
         if column["variable"] == "spikes":
             click.echo(
                 f"  {name:<24} {column['spikes']} spikes of {column['n']} neurons, {column['mean_rate']:.2f} Hz each"
             )
         else:
-            click.echo(f"  {name:<24} {column['samples']} samples, {column['min']}..{column['max']}")
+            values = f", {column['min']}..{column['max']}" if column["samples"] else ""
+            click.echo(f"  {name:<24} {column['samples']} samples{values}")
     if not data["probes"]:
         click.echo("  no probes: add net.probe(...) to record something")
     if trace.missing:

@@ -63,6 +63,13 @@ def test_a_run_writes_trace_plot_and_state(model: str, tmp_path: Path, capsys: p
     assert files["png"].stat().st_size > 1000
 
 
+def test_a_run_of_no_steps_has_no_values(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", model, "--duration", "0"]) == 0
+    out = capsys.readouterr().out
+    assert "no steps in" in out
+    assert "None" not in out
+
+
 def test_a_run_in_two_halves_ends_with_the_same_bits(
     model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -222,10 +229,14 @@ BAD = {
     "steps of rules": (["bench", "--rules", "--steps", "5"], "--steps has no effect with --rules"),
     "repeats of homeostasis": (["bench", "--homeostasis", "--repeats", "2"], "--repeats has no effect with --hom"),
     "repeats beside others": (["bench", "--against", "cpu:ref", "--repeats", "2"], "no effect with --against"),
-    "a benchmark in floats": (["bench", "N1", "--target", "cpu:float"], "the benchmarks are programs of integers"),
+    "homeostasis in floats": (
+        ["bench", "--homeostasis", "--scale", "0.1", "--target", "cpu:float"], "measure an integer target",
+    ),
+    "instructions in floats": (["bench", "--kernels", "--target", "cpu:float"], "does not count instructions"),
+    "rules in floats": (["bench", "--rules", "--target", "cpu:float"], "does not count instructions"),
     "floats beside integers": (
         ["bench", "N1", "--scale", "0.1", "--steps", "10", "--against", "cpu:float"],
-        "the benchmarks are programs of integers",
+        "cpu:float computes in floats: it has no bits in common",
     ),
     "two benchmarks": (["bench", "--kernels", "--rules"], "--kernels and --rules are two measurements"),
     "one target only": (["compare", "{model}", "--targets", "cpu"], "at least two runs"),

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
@@ -179,11 +180,15 @@ def test_a_board_that_another_process_has_is_not_taken_away(server: Server) -> N
     assert locked_by(server.url, "it") == ""
 
 
-def test_a_port_that_cannot_be_opened_is_told_once_with_what_to_do() -> None:
+def test_a_port_that_cannot_be_opened_is_told_once_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     step = "`neuromorph boards scan` shows the ports at which boards answer"
     with pytest.raises(TargetError) as refused:
         open_port("/dev/no-such-port")
     assert str(refused.value) == f"cannot open the port /dev/no-such-port: {os.strerror(errno.ENOENT)}; {step}"
+    monkeypatch.setattr("os.open", Mock(side_effect=PermissionError(errno.EACCES, os.strerror(errno.EACCES))))
+    with pytest.raises(TargetError, match=f"tty: {os.strerror(errno.EACCES)}; on Linux, .* group dialout$"):
+        open_port("/dev/tty")
+    monkeypatch.undo()
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"socket://127.0.0.1:{closed.getsockname()[1]}"
     with pytest.raises(TargetError) as refused:

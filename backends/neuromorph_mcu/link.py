@@ -241,7 +241,8 @@ class HostLink:
 
     def _greet(self, now: float) -> bytes:
         if now - self._started >= self.timing.lost:
-            self.failure = f"no answer to HELLO within {self.timing.lost:g} s"
+            hint = "is the board on, with this firmware, at this baud rate?"
+            self.failure = f"no answer to HELLO within {self.timing.lost:g} s ({hint})"
             return b""
         if self._hello_at is not None and now - self._hello_at < self.timing.hello:
             return b""

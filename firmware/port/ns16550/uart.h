@@ -8,15 +8,24 @@
 enum { NM_UART_DATA = 0, NM_UART_IER = 1, NM_UART_FCR = 2, NM_UART_LCR = 3, NM_UART_LSR = 5 };
 #define NM_UART_REG(offset) (*(volatile uint8_t *)(NM_UART + (offset)))
 
-static inline bool nm_uart_has_byte(void) { return NM_UART_REG(NM_UART_LSR) & 1u; }
-static inline uint32_t nm_uart_take(void)
+static uint32_t nm_uart_errors;                             /* of the next byte: any look at LSR clears them there */
+
+static inline uint32_t nm_uart_state(void)
 {
-    const uint32_t state = NM_UART_REG(NM_UART_LSR);        /* errors: 1 overrun, 2 parity, 3 framing, 4 break */
-    return NM_UART_REG(NM_UART_DATA) | (state & 7u << 2 ? NM_UART_FRAMING : 0u)
-           | (state & 1u << 1 ? NM_UART_OVERRUN : 0u);
+    const uint32_t state = NM_UART_REG(NM_UART_LSR);
+    nm_uart_errors |= state & 0xFu << 1;                    /* 1 overrun, 2 parity, 3 framing, 4 break */
+    return state;
 }
 
-static inline bool nm_uart_has_room(void) { return NM_UART_REG(NM_UART_LSR) & 1u << 5; }
+static inline bool nm_uart_has_byte(void) { return nm_uart_state() & 1u; }
+static inline uint32_t nm_uart_take(void)
+{
+    const uint32_t errors = nm_uart_errors;
+    nm_uart_errors = 0;
+    return NM_UART_REG(NM_UART_DATA) | (errors & 7u << 2 ? NM_UART_FRAMING : 0u) | (errors & 1u << 1 ? NM_UART_OVERRUN : 0u);
+}
+
+static inline bool nm_uart_has_room(void) { return nm_uart_state() & 1u << 5; }
 static inline void nm_uart_put(uint8_t byte) { NM_UART_REG(NM_UART_DATA) = byte; }
 static inline void nm_uart_want_room(bool on) { NM_UART_REG(NM_UART_IER) = on ? 3u : 1u; }
 

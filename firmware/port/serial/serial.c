@@ -33,6 +33,8 @@ static void serve(void)
         const uint32_t taken = nm_uart_take(), head = rx.head;
         if (taken & NM_UART_OVERRUN)
             overrun++;
+        if (taken & NM_UART_NONE)
+            continue;
         if (taken & NM_UART_FRAMING) {
             framing++;
         } else if (head - rx.tail < NM_RX_RING) {        /* a host that keeps to its credit never fills it */

@@ -13,6 +13,7 @@
 /* What nm_uart_take adds to a byte. */
 #define NM_UART_FRAMING 0x100u           /* it is none: a framing error, a break */
 #define NM_UART_OVERRUN 0x200u           /* one before it was lost */
+#define NM_UART_NONE 0x400u              /* there is no byte, only the rest was to be told */
 
 void nm_serial_interrupt(void);          /* the only handler: of the tick and of the UART */
 

@@ -169,10 +169,9 @@ def find(model: str, seed: int | None = None) -> Model:
     known = examples()
     if model in known:
         return _of_module(model, importlib.import_module(f"neuromorph.examples.{model}"), seed)
-    raise ValidationError(
-        f"model {model!r} is neither a .py, .nir or .nmi file nor a built-in example; {nearest(model, known)} "
-        "(`neuromorph run --list` shows them)"
-    )
+    files = [f"{path}{suffix}" for suffix in (".py", ".nmi", ".nir") if Path(f"{path}{suffix}").is_file()]
+    hint = f"did you mean {files[0]!r}?" if files else f"{nearest(model, known)} (`neuromorph run --list` shows them)"
+    raise ValidationError(f"model {model!r} is neither a .py, .nir or .nmi file nor a built-in example; {hint}")
 
 
 def _load(path: Path) -> ModuleType:

@@ -27,10 +27,11 @@ DEADLINE_MAX = 10**9  # microseconds
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a message on an unknown name: the closest known one, or all of them."""
+    """The end of a message on an unknown name: the closest known one, capitals aside, or all of them."""
     names = list(known)
-    close = get_close_matches(name, names, 1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(map(repr, names)) or 'none'}"
+    folded = {text.casefold(): text for text in names}
+    close = get_close_matches(name.casefold(), folded, 1)
+    return f"did you mean {folded[close[0]]!r}?" if close else f"known: {', '.join(map(repr, names)) or 'none'}"
 
 
 def check_program(program: Program) -> None:

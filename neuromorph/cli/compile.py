@@ -40,6 +40,8 @@ def command(
 
     if as_json and print_after:
         raise click.UsageError("--print-after prints text; leave out --json")
+    if output and not output.endswith(".nmi"):
+        raise click.UsageError(f"--output {output}: the name of an image ends in .nmi; by that other commands know it")
     found = models.find(model, seed)
     program = found.compile(targets, print_after, profile, deadline=deadline, counter=counter)
     if output:

@@ -11,6 +11,7 @@ from neuromorph.cli.common import json_option, print_json, profile_option, progr
 
 if TYPE_CHECKING:
     from neuromorph.models import Model
+    from neuromorph.program import Program
     from neuromorph.report import Section
     from neuromorph.session import Session
     from neuromorph.stimulus import Stimulus
@@ -89,6 +90,8 @@ def _run(model: Model, as_json: bool, options: dict[str, Any]) -> None:
     if options["plot"]:
         trace.plot(options["plot"])
     _show(trace, seconds, cost, as_json, options)
+    if not as_json:
+        _tell_silent(session.program, stimulus)
 
 
 def _stimulus(model: Model, session: Session, steps: int, path: str | None) -> Stimulus:
@@ -98,6 +101,14 @@ def _stimulus(model: Model, session: Session, steps: int, path: str | None) -> S
     from neuromorph.trace import Trace
 
     return recorded_inputs(Trace.load(path), session.program)
+
+
+def _tell_silent(program: Program, stimulus: Stimulus) -> None:
+    """Name the inputs that nothing was given for: a network without spikes is seldom meant."""
+    inputs = [(k, pop.name) for k, pop in enumerate(program.populations.values()) if pop.kind == "input"]
+    silent = [name for k, name in inputs if k not in stimulus.events]
+    if silent:
+        click.echo(f"  nothing was sent to {', '.join(silent)}: see inputs(net, seed) of a model, or --inputs TRACE")
 
 
 def _rescue(error: Any, output: str | None) -> None:

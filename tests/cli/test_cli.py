@@ -70,6 +70,16 @@ def test_a_run_of_no_steps_has_no_values(model: str, capsys: pytest.CaptureFixtu
     assert "None" not in out
 
 
+def test_inputs_that_get_nothing_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "silent.py"
+    path.write_text(MODEL.partition("def inputs")[0])
+    assert main(["run", str(path)]) == 0
+    assert "nothing was sent to noise: see inputs(net, seed)" in capsys.readouterr().out
+    path.write_text(MODEL)
+    assert main(["run", str(path)]) == 0
+    assert "nothing was sent" not in capsys.readouterr().out
+
+
 def test_a_run_in_two_halves_ends_with_the_same_bits(
     model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -247,6 +257,9 @@ BAD = {
     ),
     "patch elsewhere": (["compare", "{model}", "--patch-weight", "syn:1:1:1@mcu"], "not among --targets"),
     "patch of nothing": (["compare", "{model}", "--patch-weight", "sin:1:1:1@cpu"], "did you mean 'syn'"),
+    "a model without its ending": (["run", "{dir}/model"], "did you mean '{dir}/model.py'?"),
+    "an image by another name": (["compile", "{model}", "-o", "{dir}/a.txt"], "the name of an image ends in .nmi"),
+    "a target in capitals": (["run", "{model}", "--target", "CPU:ref"], "did you mean 'cpu:ref'?"),
     "not a file of ours": (["inspect", "{model}"], "is neither an image"),
     "truncated image": (["inspect", "{dir}/cut.nmi"], "truncated"),
     "extended image": (["run", "{dir}/long.nmi"], "truncated or extended"),

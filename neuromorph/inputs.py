@@ -327,7 +327,10 @@ def collect(program: Program, inputs: Mapping[Any, Any], start: int, steps: int)
 def _integers(where: str, given: ArrayLike, low: int, high: int, hint: str = "") -> Ints:
     array = np.asarray(given)
     if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
-        raise ValidationError(f"{where}: whole numbers of shape (spikes,) are needed, not {array.dtype} {array.shape}")
+        times = "; of times in seconds: np.rint(times / dt).astype(int)" if where == "SpikeTrain.steps" else ""
+        raise ValidationError(
+            f"{where}: whole numbers of shape (spikes,) are needed, not {array.dtype} {array.shape}{times}"
+        )
     array = array.astype(np.int64)
     bad = np.flatnonzero((array < low) | (array > high))
     if bad.size:

@@ -323,7 +323,11 @@ class Network:
         obj = self._own("probe", obj, handles.Input, handles.Population, handles.Projection, handles.Modulator)
         have = probe_variables(self._drawn[obj.name], self.dt)
         if not isinstance(variable, str) or ALIASES.get(variable, variable) not in have:
-            raise ValidationError(f"probe of {obj.name!r}: it has no variable {variable!r}; it has {', '.join(have)}")
+            fixed = isinstance(obj, handles.Projection) and variable in ("w", "weights")
+            hint = "; weights that nothing changes are in session.read" if fixed else ""
+            raise ValidationError(
+                f"probe of {obj.name!r}: it has no variable {variable!r}; it has {', '.join(have)}{hint}"
+            )
         variable = ALIASES.get(variable, variable)
         name = name_of(f"probe of {obj.name!r}", f"{obj.name}.{variable}" if name is None else name)
         if name in self._probes:

@@ -71,7 +71,8 @@ LIMITS = {
 def real(where: str, value: object, limit: Limit) -> float:
     """A single number within its range."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
-        raise ValidationError(f"{where} = {_show(value)}: a number is needed, {limit}{_next(limit)}")
+        needed = "" if str(limit) == "a finite number" else f", {limit}"
+        raise ValidationError(f"{where} = {_show(value)}: a number is needed{needed}{_next(limit)}")
     held = float(value)
     if limit.wrong(np.asarray(held)):
         raise ValidationError(f"{where} = {held:g}{_unit(limit)}: it must be {limit}{_next(limit)}")

@@ -329,12 +329,14 @@ def checked(program: Program, item: Item, values: object) -> NDArray[np.int64]:
     array = as_numbers(item.name, values)
     broken = ~np.isfinite(array) | (array != np.floor(array))
     if broken.any():
-        raise ValidationError(f"{item.name}: {array[broken].flat[0]} is not a whole number; the machine holds integers")
+        wrong = array[broken].flat[0]
+        way = " (physical=True takes values in your units)" if np.isfinite(wrong) else ""
+        raise ValidationError(f"{item.name}: {wrong} is not a whole number; the machine holds integers{way}")
     if array.shape != item.shape:
         if array.ndim != 0:
             raise ValidationError(f"{item.name}: values of shape {array.shape}, needed {item.shape} or a scalar")
         array = np.broadcast_to(array, item.shape)
-    wrong = problem(program, item, array)
-    if wrong:
-        raise ValidationError(wrong)
+    found = problem(program, item, array)
+    if found:
+        raise ValidationError(found)
     return array.astype(np.int64)

@@ -136,6 +136,7 @@ CONNECT = [
         "connect(delay=1.5 * ms)",
         "projection 'new': delay = 0.0015 s is not a multiple of dt = 0.001 s; .*nearest: 0.002 s",
     ),
+    ("connect(delay='1 ms')", "projection 'new': delay = '1 ms': a number is needed; write seconds"),
     ("connect(delay=-1 * ms)", "projection 'new': delay = -0.001 s"),
     ("connect(delay=1.000001 * ms)", "projection 'new': delay = 0.001000001 s is not a multiple"),
     ("connect(delay=np.full((3, 4), 65 * ms))", r"projection 'new': delay\[0, 0\] = 0.065 s is too short or too long"),
@@ -181,7 +182,7 @@ CONNECT = [
 PROBES = [
     ("net.probe(pixels, 'v')", "probe of 'pixels': it has no variable 'v'; it has spikes"),
     ("net.probe(plain, 'theta')", "probe of 'plain': it has no variable 'theta'; it has spikes, u, v"),
-    ("net.probe(fixed, 'w')", "probe of 'fixed': it has no variable 'w'"),
+    ("net.probe(fixed, 'w')", "probe of 'fixed': it has no variable 'w'; .*weights that nothing .*session.read"),
     ("net.probe(syn, 'y3')", "probe of 'syn': it has no variable 'y3'; it has .*w, x1, y1"),
     ("net.probe(cells, 'v', every=0.5 * ms)", "probe 'cells.v': every = 0.0005 s is not a multiple of dt"),
     ("net.probe(cells, 'v', every=0)", "probe 'cells.v': every = 0 s is 0 steps"),

@@ -95,6 +95,7 @@ void nm_decode_product(const nm_image *m, uint32_t i, nm_product *p) {
     p->first = nm_u16(b + 4);
     p->factors = b[6];
     p->right = 0;
+    p->known_for = 0;
 }
 
 void nm_decode_factor(const nm_image *m, uint32_t i, nm_factor *f) {

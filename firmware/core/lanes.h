@@ -68,6 +68,8 @@ NM_INLINE int32_t nm_formed(int32_t v, int32_t rest, const nm_form *h) {
  * weight. Or a function of the weight, nm_formed with t, times scale. */
 typedef struct {
     const int32_t *t;                   /* of each lane, 16 bits */
+    const uint8_t *trace, *x;           /* of a line that is alone: t, less t_add and unlimited; instead of the weight */
+    int32_t t_add;
     uint32_t s, add, right;
     int32_t scale;                      /* 2^left; negative where magnitudes of negative weights are stored */
     const uint32_t *number;             /* of two lanes each */
@@ -95,6 +97,7 @@ typedef struct {
     uint32_t number;                /* shared rounding */
     uint32_t floor_tag;             /* some tag_1 has become -257 */
     uint32_t key[3];                /* synapse rounding, per sum */
+    uint32_t lines;                 /* that have the same lanes, one after the other; 0: unknown */
     uint32_t loaded;                /* bit per sum: `old` holds the lanes' values */
     const nm_product *alike;        /* p1 holds what nm_alike gives of it, for this list or these lanes, of this time */
     const uint32_t *alike_list;

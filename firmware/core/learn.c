@@ -38,6 +38,7 @@ static int take_row(nm_line *c, uint32_t i, int all) {
 /* Some columns of all rows that are taken as a whole: what they read of the targets is the same in these. Those that run
  * again keep their old values. */
 static void dense_block(nm_line *c, const nm_lanes *lanes, const some_cells *again, int all) {
+    c->lines = c->l->nrows;
     for (uint32_t x = 0; x < (all ? c->p->n_pre : c->l->nrows); x++) {
         const uint32_t i = all ? x : c->l->rows[x];
         if (!take_row(c, i, all)) continue;
@@ -110,6 +111,7 @@ static void dense_columns(nm_line *c, int rows_done) {
         n += !c->l->tx[i];
     }
     c->column = 1;
+    c->lines = c->l->ncols;
     c->alike = 0;
     for (uint32_t k = 0, m; k < n; k += m) {
         m = nm_min(NM_BATCH, n - k);

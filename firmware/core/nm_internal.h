@@ -114,7 +114,8 @@ typedef struct {
     int8_t mant;
     uint8_t factors;
     uint16_t first;
-    /* products.c, of the rule that runs: bit per factor that varies along a row, a column; their largest absolute value */
+    uint32_t known_for;                 /* rule and sign mode for which products.c has found the following; 0: none */
+    /* bit per factor that varies along a row, a column; their largest absolute value */
     uint8_t varies[2];
     uint32_t most[2];
     uint8_t few[2][3];                  /* the factors that vary, two or three, see find_few */

@@ -68,8 +68,12 @@ static uint8_t read_by(uint32_t var) {
     return (uint8_t)(var >= VAR_W && var <= VAR_T ? 1u << (var - VAR_W) : 0u);
 }
 
-/* What of a product varies along a row or a column, how large that can be, and what it reads. */
+/* What of a product varies along a row or a column, how large that can be, and what it reads: found once for each rule and
+ * sign mode that it follows another one in. */
 static void product_start(const nm_line *c, nm_product *q) {
+    const uint32_t run = 1u + 4u * (uint32_t)(c->r - c->e->rule) + c->p->sign;
+    if (q->known_for == run) return;
+    q->known_for = run;
     q->reads = q->formed = 0;
     for (uint32_t column = 0; column < 2; column++) {
         uint32_t most = 1, n = 0;
@@ -137,6 +141,19 @@ static void times(int32_t *out, uint32_t n, const nm_vectors *y, const nm_ending
     typedef void nm_times(int32_t *out, uint32_t n, const nm_vectors *y, const nm_ending *end);
     static nm_times *const loop[2][2] = {{alone_0, alone_1}, {by_vector_0, by_vector_1}};
     loop[how][end->limited](out, n, y, end);
+}
+
+/* Two traces with their limits, multiplied. */
+typedef struct { const uint8_t *t, *u; int32_t t_add, u_add; } nm_two;
+static NM_NOINLINE void multiply_two(int32_t *restrict out, uint32_t n, const nm_two *two) {
+    const nm_two y = *two;
+    const uint8_t *restrict t = y.t, *restrict u = y.u;
+    NM_UNROLL2 for (uint32_t k = 0; k < n; k++) {
+        *out++ = nm_clip(*t++ + y.t_add, -128, 127) * nm_clip(*u++ + y.u_add, -128, 127);
+        NM_KEEP_APART(t);
+        NM_KEEP_APART(u);
+        NM_KEEP_APART(out);
+    }
 }
 
 /* Two or three factors that are multiplied as they are read: (x * s + add) * t * u >> right, with the limits of the
@@ -207,6 +224,21 @@ static void few(const nm_line *c, const nm_product *q, const nm_lanes *a, const 
     loop[bytes][three][end->limited](c->p1, a->n, &y);
 }
 
+/* The first two of what varies besides the weight, if that are traces: to p1. Returns how many it took. */
+static uint32_t first_two(const nm_line *c, const nm_product *q, const nm_lanes *a, uint32_t *k) {
+    const nm_factor *f[2] = {0, 0};
+    uint32_t at = 0, n = 0;
+    while (n < 2) {
+        const nm_factor *next = next_varying(c, q, &at);
+        if (!next || (at != q->weight[c->column] + 1u && !nm_is_trace(next))) return 0;
+        if (at != q->weight[c->column] + 1u) f[n++] = next;
+    }
+    const nm_two y = {nm_trace_of(c, q, f[0]) + a->first, nm_trace_of(c, q, f[1]) + a->first, f[0]->add, f[1]->add};
+    multiply_two(c->p1, a->n, &y);
+    *k = at;
+    return 2;
+}
+
 /* Rows, and columns, follow each other: each block of lanes is prepared for all of them. */
 const int32_t *nm_alike(nm_line *c, const nm_product *q, uint32_t s, const nm_lanes *a) {
     const uint32_t weight = q->weight[c->column];
@@ -222,11 +254,12 @@ const int32_t *nm_alike(nm_line *c, const nm_product *q, uint32_t s, const nm_la
         nm_form_alike(c, q, c->e->factor + q->first + weight, a, c->p1);
         return c->p1;
     }
-    uint32_t k = 0, n = 0;
+    const uint32_t varies = q->varies[c->column], several = varies & (varies - 1u);
+    uint32_t k = 0, n = NM_ROOM && !a->other && several ? first_two(c, q, a, &k) : 0u;
     for (const nm_factor *f; (f = next_varying(c, q, &k));) {
         if (k == weight + 1) continue;
         const nm_vectors y = {.v = c->p1, .x = nm_factor_lanes(c, q, f, a, n ? c->p2 : c->p1)};
-        const int last = weight == ENDED && !((uint32_t)q->varies[c->column] >> k);
+        const int last = weight == ENDED && !(varies >> k);
         if (n++) times(c->p1, a->n, &y, last ? &end : &none, BY_VECTOR);
     }
     if (n == 0)

@@ -1,4 +1,4 @@
-"""Measure, and write tables into the pages: ``python docs/figures.py [accuracy] [speed] [rules]`` (default: all).
+"""Measure, and write tables into the pages: ``python docs/figures.py [NAME ...]`` (default: accuracy, and all of `TABLES`).
 
 ``accuracy:board-cells`` measures one row of `ACCURACY`; the others stay as they are in the page.
 """
@@ -10,7 +10,8 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,18 @@ README = DOCS.parent / "README.md"
 SPLITS = "0-4"
 NETWORKS = ("N1", "N2", "N3", "N4")
 BOARDS = ("mcu:m4", "mcu:m3", "mcu:m0")
+KINDS = {
+    "neuron update, LIF": "neuron update, lif",
+    "synaptic event, dense": "synaptic event, static dense",
+    "synaptic event, sparse": "synaptic event, static sparse",
+    "synaptic event, short-term plasticity": "synaptic event, short-term",
+    "plastic update, pair STDP": "plastic update, pair STDP",
+    "product of any other rule, first of its sum": "interpreted product, the first",
+    "product of any other rule, each further": "interpreted product, each further",
+    "the first, of a row that spikes alone": "interpreted product in a row alone",
+    "product in profile wide": "profile wide",
+}
+"""Titles of rows of the README, and how the names of what they hold begin."""
 
 
 NORMAL, RAW, FIXED = "at one contrast, adapting", "raw, adapting", "raw, fixed"
@@ -33,16 +46,15 @@ ACCURACY = {
 
 def main(wanted: list[str]) -> None:
     """Measure what is wanted and write it between its marks."""
-    tables = {"accuracy": README, "speed": README, "rules": DOCS / "howto" / "bench.md"}
     rows = {name.partition(":")[2] for name in wanted if name.startswith("accuracy:")}
-    for name in dict.fromkeys(name.partition(":")[0] for name in wanted or tables):
-        page = tables[name]
+    for name in dict.fromkeys(name.partition(":")[0] for name in wanted or ("accuracy", *TABLES)):
+        measure, page = TABLES.get(name, (None, README))
         begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-        if name == "accuracy":
+        if measure is None:
             now = page.read_text(encoding="utf-8").partition(begin)[2].partition(end)[0]
             table = accuracy(now, rows if rows and name not in wanted else ACCURACY)
         else:
-            table = {"speed": speed, "rules": rules}[name]()
+            table = measure()
         text = page.read_text(encoding="utf-8")
         text = re.sub(f"{begin}.*?{end}", lambda _: f"{begin}\n{table}\n{end}", text, flags=re.DOTALL)  # noqa: B023
         page.write_text(text, encoding="utf-8")
@@ -102,7 +114,7 @@ def speed() -> str:
         rows.append(f"| `{board}`, instructions per step | {' | '.join(cells)} |")
     python = f"Python {platform.python_version()}, {_processor()}"
     runs = "the fastest of 5 runs, of `cpu:ref` and `cpu:float` one of 200 steps; on boards 200 steps."
-    return "\n".join([*rows, "", f"({python}; {runs})", "", kernels()])
+    return "\n".join([*rows, "", f"({python}; {runs})"])
 
 
 def _instructions(network: str, board: str) -> str:
@@ -110,13 +122,32 @@ def _instructions(network: str, board: str) -> str:
     return "too large" if found is None else f"{found['instructions_per_step']:,.0f}"
 
 
+@cache
+def _costs(board: str) -> dict[str, float]:
+    costs: dict[str, float] = neuromorph("bench", "--kernels", "--target", board)["instructions"]
+    return costs
+
+
+def _of_boards(rows: dict[str, dict[str, str]]) -> str:
+    lines = [f"| instructions per | {' | '.join(f'`{b}`' for b in BOARDS)} |", "|---" * (len(BOARDS) + 1) + "|"]
+    lines += [f"| {work} | {' | '.join(cells[b] for b in BOARDS)} |" for work, cells in rows.items()]
+    return "\n".join(lines)
+
+
 def kernels() -> str:
     """Exact instructions per element of work."""
-    costs = {board: neuromorph("bench", "--kernels", "--target", board)["instructions"] for board in BOARDS}
-    rows = [f"| instructions per | {' | '.join(f'`{b}`' for b in BOARDS)} |", "|---" * (len(BOARDS) + 1) + "|"]
-    for work in costs[BOARDS[0]]:
-        rows.append(f"| {work} | {' | '.join(f'{costs[b][work]:.1f}' for b in BOARDS)} |")
-    return "\n".join(rows)
+    return _of_boards({work: {b: f"{_costs(b)[work]:.1f}" for b in BOARDS} for work in _costs(BOARDS[0])})
+
+
+def kinds() -> str:
+    """The same by kind of work, from the cheapest to the dearest."""
+
+    def cell(board: str, beginning: str) -> str:
+        costs = [f"{cost:.1f}" for work, cost in _costs(board).items() if work.startswith(beginning)]
+        low, high = min(costs, key=float), max(costs, key=float)
+        return low if low == high else f"{low} to {high}"
+
+    return _of_boards({title: {b: cell(b, beginning) for b in BOARDS} for title, beginning in KINDS.items()})
 
 
 def rules() -> str:
@@ -134,6 +165,14 @@ def rules() -> str:
         per_step = (f"{homeostasis[key]['instructions_per_step']:,.0f}" for key in ("plain", "both"))
         rows.append(f"| `{board}` | {' | '.join(per_step)} | {homeostasis['share']:.1%} |")
     return "\n".join(rows)
+
+
+TABLES: dict[str, tuple[Callable[[], str], Path]] = {
+    "speed": (speed, README),
+    "kinds": (kinds, README),
+    "kernels": (kernels, DOCS / "howto" / "bench.md"),
+    "rules": (rules, DOCS / "howto" / "bench.md"),
+}
 
 
 def _number(value: float) -> str:

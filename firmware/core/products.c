@@ -254,7 +254,8 @@ const int32_t *nm_alike(nm_line *c, const nm_product *q, uint32_t s, const nm_la
         nm_form_alike(c, q, c->e->factor + q->first + weight, a, c->p1);
         return c->p1;
     }
-    const uint32_t varies = q->varies[c->column], several = varies & (varies - 1u);
+    const uint32_t varies = q->varies[c->column];
+    const uint32_t several = varies & (varies - 1u);
     uint32_t k = 0, n = NM_ROOM && !a->other && several ? first_two(c, q, a, &k) : 0u;
     for (const nm_factor *f; (f = next_varying(c, q, &k));) {
         if (k == weight + 1) continue;

@@ -229,9 +229,17 @@ def product_costs(engine: Engine) -> dict[str, float]:
         costs[f"interpreted product, each further of two that saturates, {rounding}"] = max(
             _further(count, rounding, MIXED, Product("x0", 1, 2, f)) for f in _pairs("y1")
         )
-        costs[f"interpreted product in a row alone, the first of two varying factors, {rounding}"] = max(
-            _interpreted(count, rounding, MIXED, (Product("x0", -1, -3, f),), rows=1) for f in _pairs("y1")
-        )
+        alone: dict[str, tuple[int, list[tuple[Factor, ...]]]] = {
+            "": (-3, [(Factor("w"),), (Factor("y1", 3),)]),
+            " of two varying factors": (-3, _pairs("y1")),
+            " of two that saturates": (2, _pairs("y1")),
+            " of three varying factors": (-3, _threes("y1")),
+            " of a function": (-3, _functions("y1")),
+        }
+        for what, (exp, choice) in alone.items():
+            costs[f"interpreted product in a row alone, the first{what}, {rounding}"] = max(
+                _interpreted(count, rounding, MIXED, (Product("x0", -1, exp, f),), rows=1) for f in choice
+            )
         costs[f"interpreted product, the first, {rounding}, columns with gaps"] = max(
             _with_gaps(count, rounding, sign, (f,)) for sign in SIGNS for f in (Factor("w"), Factor("x1", 3))
         )

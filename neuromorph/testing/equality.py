@@ -13,6 +13,7 @@ from neuromorph.compare import compare
 from neuromorph.records import Events
 from neuromorph.session import Session
 from neuromorph.stimulus import Stimulus
+from neuromorph.testing.limits import LIMITS, RESOURCES, limits, resources
 from neuromorph.testing.programs import (
     COLUMNS,
     MANAGED,
@@ -55,6 +56,8 @@ DIRECTED: Mapping[int, Callable[[], Draw]] = {
     **{-1000 - number: partial(managed, number) for number in range(MANAGED)},
     **{-2000 - 2 * number: partial(lookalike, number) for number in range(LOOKALIKES + LONG_LINES)},
     **{-4000 - number: partial(terms, number) for number in range(TERMS)},
+    **{-5000 - number: partial(limits, number) for number in range(LIMITS)},
+    **{-6000 - number: partial(resources, number) for number in range(RESOURCES)},
 }
 """Programs made on purpose, by seeds that random ones do not have."""
 CHECKED = (range(50), range(50, 100), range(WIDE, WIDE + 24), tuple(seed for seed in DIRECTED if seed < -1))

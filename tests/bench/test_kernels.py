@@ -22,7 +22,10 @@ MOST = {
 
 APART = {
     "synaptic event, static dense, delays": 15,
-    "interpreted product in a row alone, the first of two varying factors": 43,
+    "interpreted product in a row alone, the first of two that saturates": 36,
+    "interpreted product in a row alone, the first of three varying factors": 48,
+    "interpreted product in a row alone, the first of a function, synapse": 31,
+    "interpreted product in a row alone, the first of two varying factors, synapse": 29,
 }
 """Dearer ones, which have limits of their own: events that look up each synapse on its own, and products of which other
 rows, or columns, share no preparation."""

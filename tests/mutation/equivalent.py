@@ -67,6 +67,10 @@ _TOGETHER = "const uint32_t together = 2 {} spiked {} n ? spiked {} n ? 1 : 2 : 
 _IN_ONE_LOOP = (
     "if (weight == NOT_ALIKE || size {} NM_SHORT_MAX || (is_byte && most {} NM_ADDEND_MAX >> BELOW)) return 0;"
 )
+_SCRATCH = "more projections have the table, which only the kernel fills and reads"
+_EITHER_WAY = "traces are read where they lie, or were prepared: which lines do what is a matter of speed"
+_FEWER_THAN_TWO = "with one factor no second is found; what is not tried goes the long way, to the same products"
+_DIRECT = "const uint32_t direct = c->lines {} 1 {} !listed {} !formed {} (kind != LIMITED {} !own);"
 _CAN_PASS = "return f->add + (trace ? 0 : -257) {} f->lo || f->add + (trace ? 128 : 255) {} f->hi;"
 _LONG_WAY = "a product that is refused goes the long way, with the same sums"
 
@@ -370,6 +374,40 @@ PROOFS: tuple[Proof, ...] = (
         "if (column) return var == VAR_Y0 || (var >= VAR_Y1 && var <= VAR_Y3) || var [[>]] VAR_ONE;",
         (">=",),
         "VAR_ONE was returned above",
+    ),
+    Proof(
+        "layout.c",
+        "if (p->layout == 0 [[&&]] !wide && nm_paired(m, r)) l->by_value = take(a, 2 * NM_DECAY_ENTRIES, 4);",
+        ("||",),
+        _SCRATCH,
+    ),
+    Proof(
+        "layout.c",
+        "if (p->layout == 0 && !wide [[&&]] nm_paired(m, r)) l->by_value = take(a, 2 * NM_DECAY_ENTRIES, 4);",
+        ("||",),
+        _SCRATCH,
+    ),
+    Proof(
+        "layout.c",
+        "r->sums = (reads [[&]] (1u << VAR_Q)) != 0;",
+        ("|",),
+        "always true: then each due product is asked whether it reads q, and none does",
+    ),
+    Proof(
+        "record.c",
+        "if (*in_used [[<]] in_len) {",
+        ("<=",),
+        "nm_feed is given no bytes, takes none and returns 0",
+    ),
+    Proof("single.c", _DIRECT.format("[[==]]", "&&", "&&", "&&", "||"), ("!=",), _EITHER_WAY),
+    Proof("single.c", _DIRECT.format("==", "&&", "&&", "&&", "[[||]]"), ("&&",), _EITHER_WAY),
+    Proof("products.c", "const uint32_t several = varies [[&]] (varies - 1u);", ("|", "^"), _FEWER_THAN_TWO),
+    Proof("products.c", "const uint32_t several = varies & (varies [[-]] 1u);", ("+",), _FEWER_THAN_TWO),
+    Proof(
+        "products.c",
+        "const uint32_t run = 1u + 4u [[*]] (uint32_t)(c->r - c->e->rule) + c->p->sign;",
+        ("+",),
+        "rules have products of their own; of one rule each sign mode still has another number, and none has 0",
     ),
     Proof(
         "products.c",

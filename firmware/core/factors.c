@@ -83,12 +83,14 @@ static int can_pass(const nm_factor *f) {
         NM_UNROLL2 for (uint32_t k = 0; k < n; k++) out[k] = nm_formed(x[k], y[k] * h.rest + h.plus, &h);              \
     }
 FORM(int32_t, int32_t) FORM(int32_t, uint8_t) FORM(uint8_t, uint8_t)
+#if NM_ROOM
 #define FORM_ONE(type)                                                                                                 \
     static NM_NOINLINE void form_##type(int32_t *out, uint32_t n, const type *x, const nm_form *form) {                \
         const nm_form h = *form;                                                                                       \
         NM_UNROLL2 for (uint32_t k = 0; k < n; k++) out[k] = nm_formed(x[k], h.plus, &h);                              \
     }
 FORM_ONE(int32_t) FORM_ONE(uint8_t)
+#endif
 
 /* Modulators and q of the targets along a row. */
 static void fetch_slow(const nm_line *c, int32_t *out, const nm_product *q, uint32_t var, const nm_lanes *a) {
@@ -145,11 +147,14 @@ static void form(const nm_line *c, const nm_product *q, const nm_factor *f, cons
     const uint32_t x = f->var, y = f->second ? f->second - 1u : x;
     const uint8_t *x_bytes = bytes_of(c, q, x, a), *y_bytes = bytes_of(c, q, y, a);
     nm_form h = nm_form_of(f);
-    if (!f->second && x_bytes) {
-        form_uint8_t(out, a->n, x_bytes, &h);
-    } else if (!f->second) {
-        form_int32_t(out, a->n, words_of(c, q, x, a, out), &h);
-    } else if (x_bytes && y_bytes) {
+#if NM_ROOM
+    if (!f->second) {
+        if (x_bytes) form_uint8_t(out, a->n, x_bytes, &h);
+        else form_int32_t(out, a->n, words_of(c, q, x, a, out), &h);
+        return;
+    }
+#endif
+    if (x_bytes && y_bytes) {
         form_uint8_t_uint8_t(out, a->n, x_bytes, y_bytes, &h);
     } else if (y_bytes) {
         form_int32_t_uint8_t(out, a->n, words_of(c, q, x, a, out), y_bytes, &h);
@@ -160,7 +165,7 @@ static void form(const nm_line *c, const nm_product *q, const nm_factor *f, cons
         form_int32_t_uint8_t(out, a->n, words_of(c, q, y, a, out), x_bytes, &h);
     } else {
         const int32_t *first = words_of(c, q, x, a, out);
-        form_int32_t_int32_t(out, a->n, first, words_of(c, q, y, a, c->p3), &h);
+        form_int32_t_int32_t(out, a->n, first, f->second ? words_of(c, q, y, a, c->p3) : first, &h);
     }
 }
 

@@ -109,12 +109,14 @@ typedef struct {
     uint8_t var, form, second, bits;    /* form: function and FN_MINUS; second: variable + 1, 0 none */
     int16_t add, lo, hi;                /* clips to lo, hi = -2^bits, 2^bits - 1 */
 } nm_factor;
+struct nm_rule;
 typedef struct {
     uint8_t dep, k, right, left;        /* shifts: right after the product, left to 7 fractional bits */
     int8_t mant;
     uint8_t factors;
     uint16_t first;
-    uint32_t known_for;                 /* rule and sign mode for which products.c has found the following; 0: none */
+    const struct nm_rule *known_for;    /* rule for which products.c has found the following, null: none; and sign mode */
+    uint8_t known_sign;
     /* bit per factor that varies along a row, a column; their largest absolute value */
     uint8_t varies[2];
     uint32_t most[2];
@@ -131,7 +133,7 @@ typedef struct {
 } nm_trace;
 typedef struct { uint64_t pos; uint32_t s[4], out[2]; } nm_stream;   /* pos: outputs drawn so far */
 
-typedef struct {
+typedef struct nm_rule {
     uint8_t t_epoch, graded, traces, flags;
     uint8_t te;                         /* place of the current step in its epoch, 1..t_epoch */
     uint8_t separable;                  /* stdp.c can run it, where no u-product is due */

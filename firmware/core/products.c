@@ -71,9 +71,9 @@ static uint8_t read_by(uint32_t var) {
 /* What of a product varies along a row or a column, how large that can be, and what it reads: found once for each rule and
  * sign mode that it follows another one in. */
 static void product_start(const nm_line *c, nm_product *q) {
-    const uint32_t run = 1u + 4u * (uint32_t)(c->r - c->e->rule) + c->p->sign;
-    if (q->known_for == run) return;
-    q->known_for = run;
+    if (q->known_for == c->r && q->known_sign == c->p->sign) return;
+    q->known_for = c->r;
+    q->known_sign = c->p->sign;
     q->reads = q->formed = 0;
     for (uint32_t column = 0; column < 2; column++) {
         uint32_t most = 1, n = 0;

@@ -405,12 +405,6 @@ PROOFS: tuple[Proof, ...] = (
     Proof("products.c", "const uint32_t several = varies & (varies [[-]] 1u);", ("+",), _FEWER_THAN_TWO),
     Proof(
         "products.c",
-        "const uint32_t run = 1u + 4u [[*]] (uint32_t)(c->r - c->e->rule) + c->p->sign;",
-        ("+",),
-        "rules have products of their own; of one rule each sign mode still has another number, and none has 0",
-    ),
-    Proof(
-        "products.c",
         "if (f->form || f->second || f->var [[<]] VAR_X1 || f->var > VAR_T) return 1u << f->bits;",
         ("<=",),
         _BOUND,

@@ -188,6 +188,17 @@ void nm_single_run(const nm_line *c, const nm_lanes *a, const nm_pass *x) {
     ready->loop((void *)(uintptr_t)c->p->w, &ready->y, a);
 }
 
+/* What a line that is alone reads, by the factors that find_few found. */
+static uint32_t as_they_lie(const nm_line *c, const nm_product *q, const nm_lanes *a, nm_change *y) {
+    const nm_factor *f = c->e->factor + q->first, *x = f + q->few[c->column][0], *trace = f + q->few[c->column][1];
+    y->trace = nm_trace_of(c, q, trace) + a->first;
+    y->t_add = trace->add;
+    y->add = (uint32_t)(int32_t)x->add * y->s;
+    if (x->var == VAR_W) return TRACE;
+    y->x = nm_trace_of(c, q, x) + a->first;
+    return TRACES;
+}
+
 int nm_single_start(nm_line *c, const nm_product *q, uint32_t s, uint32_t largest, const nm_lanes *a,
                     const nm_pass *x) {
     static nm_change_loop *const loop[3][2] = {
@@ -226,14 +237,7 @@ int nm_single_start(nm_line *c, const nm_product *q, uint32_t s, uint32_t larges
         if (c->p->flip) y->form.times = -y->form.times;
         y->scale *= (int32_t)s;
     } else if (alone) {
-        const nm_factor *x = c->e->factor + q->first + few[0], *trace = c->e->factor + q->first + few[1];
-        if (x->var != VAR_W) {
-            what = TRACES;
-            y->x = nm_trace_of(c, q, x) + a->first;
-        }
-        y->trace = nm_trace_of(c, q, trace) + a->first;
-        y->t_add = trace->add;
-        y->add = (uint32_t)(int32_t)x->add * y->s;
+        what = as_they_lie(c, q, a, y);
     } else if (weight == NO_WEIGHT || ended) {
         y->add = y->s;
         y->s = 0;

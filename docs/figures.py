@@ -1,4 +1,4 @@
-"""Measure, and write tables into the pages: ``python docs/figures.py [NAME ...]`` (default: accuracy, and all of `TABLES`).
+"""Measure, and write tables into the pages: ``python docs/figures.py [accuracy] [NAME of TABLES ...]`` (default: all).
 
 ``accuracy:board-cells`` measures one row of `ACCURACY`; the others stay as they are in the page.
 """
@@ -48,7 +48,7 @@ def main(wanted: list[str]) -> None:
     """Measure what is wanted and write it between its marks."""
     rows = {name.partition(":")[2] for name in wanted if name.startswith("accuracy:")}
     for name in dict.fromkeys(name.partition(":")[0] for name in wanted or ("accuracy", *TABLES)):
-        measure, page = TABLES.get(name, (None, README))
+        measure, page = TABLES[name] if name != "accuracy" else (None, README)
         begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
         if measure is None:
             now = page.read_text(encoding="utf-8").partition(begin)[2].partition(end)[0]

@@ -13,6 +13,7 @@ from neuromorph.modulator import check_modulator, check_value, draw_modulator
 from neuromorph.neurons import Neuron, TernaryLIF
 from neuromorph.parameters import Limit, described, integer, keywords, name_of, real, steps
 from neuromorph.plasticity.base import PlasticityRule
+from neuromorph.plasticity.homeostasis import Homeostasis
 from neuromorph.plasticity.short_term import ShortTermPlasticity
 from neuromorph.topology import AllToAll, Topology
 from neuromorph.units import ms
@@ -194,7 +195,7 @@ class Network:
         if not isinstance(topology, Topology):
             raise ValidationError(f"{where}: topology = {topology!r:.60}; needed e.g. nm.AllToAll(), nm.OneToOne()")
         if plasticity is not None and not isinstance(plasticity, PlasticityRule):
-            raise ValidationError(f"{where}: plasticity = {plasticity!r:.60}; needed a rule of neuromorph.plasticity")
+            raise ValidationError(f"{where}: plasticity = {plasticity!r:.60}; {_elsewhere(plasticity)}")
         if sign not in (None, "mixed", "exc", "inh"):
             raise ValidationError(f"{where}: sign = {sign!r} is unknown; one of 'mixed', 'exc', 'inh'")
         if w_max is not None:
@@ -509,3 +510,12 @@ def _bound(where: str, w_max: float, rule: PlasticityRule | None) -> float:
             "rule"
         )
     return w_max
+
+
+def _elsewhere(given: object) -> str:
+    """Where something belongs that is no rule of a projection."""
+    if isinstance(given, Homeostasis):
+        return "it belongs to neurons: nm.LIF(homeostasis=...)"
+    if isinstance(given, ShortTermPlasticity):
+        return "it stands beside a rule: connect(short_term=...)"
+    return "needed a rule of neuromorph.plasticity, such as STDP(...)"

@@ -13,7 +13,7 @@ import neuromorph as nm
 from neuromorph import graph
 from neuromorph.elaborate import elaborate
 from neuromorph.handles import Input, Population, Projection
-from neuromorph.plasticity import STDP, ThresholdAdaptation
+from neuromorph.plasticity import STDP, ShortTermPlasticity, ThresholdAdaptation
 from neuromorph.topology import Topology
 from neuromorph.units import ms
 
@@ -39,7 +39,8 @@ class Case:
 
 
 NAMES = {
-    "np": np, "math": math, "sparse": sparse, "ms": ms, "LEARN": LEARN, "ThresholdAdaptation": ThresholdAdaptation
+    "np": np, "math": math, "sparse": sparse, "ms": ms, "LEARN": LEARN, "ThresholdAdaptation": ThresholdAdaptation,
+    "ShortTermPlasticity": ShortTermPlasticity,
 }  # fmt: skip
 
 # What a modeller writes, and what the message says.
@@ -109,6 +110,8 @@ CONNECT = [
     ("connect(name='cells')", "has the name 'cells' already"),
     ("connect(wieghts=1)", "Network.connect has no parameter 'wieghts'; did you mean 'weights'"),
     ("connect(topology='all')", "projection 'new': topology = 'all'; needed e.g. nm.AllToAll"),
+    ("connect(plasticity=ThresholdAdaptation(0.1, 1.0))", r"belongs to neurons: nm.LIF\(homeostasis="),
+    ("connect(plasticity=ShortTermPlasticity(0.5, 0.1))", r"stands beside a rule: connect\(short_term="),
     ("connect(plasticity='stdp')", "projection 'new': plasticity = 'stdp'; needed a rule"),
     ("connect(sign='excitatory')", "projection 'new': sign = 'excitatory' is unknown; one of 'mixed', 'exc', 'inh'"),
     (

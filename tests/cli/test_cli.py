@@ -240,7 +240,8 @@ BAD = {
     "repeats of homeostasis": (["bench", "--homeostasis", "--repeats", "2"], "--repeats has no effect with --hom"),
     "repeats beside others": (["bench", "--against", "cpu:ref", "--repeats", "2"], "no effect with --against"),
     "homeostasis in floats": (
-        ["bench", "--homeostasis", "--scale", "0.1", "--target", "cpu:float"], "measure an integer target",
+        ["bench", "--homeostasis", "--scale", "0.1", "--target", "cpu:float"],
+        "measure an integer target",
     ),
     "instructions in floats": (["bench", "--kernels", "--target", "cpu:float"], "does not count instructions"),
     "rules in floats": (["bench", "--rules", "--target", "cpu:float"], "does not count instructions"),

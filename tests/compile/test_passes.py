@@ -68,9 +68,7 @@ def test_rounding_is_part_of_the_program(learner: Graph, anything: Target) -> No
     assert compile_graph(learner, anything).rounding == "synapse"
 
 
-def test_what_learns_on_a_target_with_shared_rounding_only_is_compiled_for_it(
-    learner: Graph, anything: Target
-) -> None:
+def test_what_learns_on_a_target_with_shared_rounding_only_is_compiled_for_it(learner: Graph, anything: Target) -> None:
     alike = replace(anything, name="test:alike", features=anything.features - {"synapse_rounding"})
     made = compile_graph(learner, targets=[anything, alike])
     assert made.rounding == "shared"

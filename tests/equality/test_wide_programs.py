@@ -107,5 +107,3 @@ def test_a_run_goes_on_where_another_machine_was_stopped() -> None:
 
     through, alone = run(["cpu:ref", "cpu", "mcu"]), run(["cpu", "cpu", "cpu"])
     assert {name: values.tolist() for name, values in through.items()} == {n: v.tolist() for n, v in alone.items()}
-
-

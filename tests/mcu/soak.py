@@ -73,12 +73,15 @@ def shares(frames: int) -> list[tuple[Case, int]]:
     return [(case, framewise if of_frames else bytewise) for case, of_frames in zip(every, whole, strict=True)]
 
 
-def build(folder: Path, *flags: str) -> ctypes.CDLL:
-    """The C link as a library."""
-    sources = [Path(__file__).with_name("echo.c"), *(CORE / f"{n}.c" for n in ("link", "link_send", "cobs", "crc32c"))]
+def build(folder: Path, *flags: str, source: str = "echo") -> ctypes.CDLL:
+    """The C link as a library, with a source of this folder around it."""
+    sources = [
+        Path(__file__).with_name(f"{source}.c"),
+        *(CORE / f"{n}.c" for n in ("link", "link_send", "cobs", "crc32c")),
+    ]
     gcc = shutil.which("cc")
     compiler = [gcc] if gcc else [sys.executable, "-m", "ziglang", "cc"]
-    out = folder / "echo.so"
+    out = folder / f"{source}.so"
     command = [*compiler, "-O2", "-std=c11", "-fPIC", "-shared", "-DNM_LINK_WINDOW=8u", f"-I{CORE}", *flags]
     subprocess.run([*command, *map(str, sources), "-o", str(out)], check=True, timeout=100)
     return ctypes.CDLL(str(out))

@@ -418,15 +418,13 @@ PROOFS: tuple[Proof, ...] = (
     Proof("products.c", "return (uint32_t)(-low [[>]] high ? -low : high);", (">=",), _EITHER),
     Proof(
         "lanes.h",
-        "return f->var [[>=]] VAR_X1 && f->var <= VAR_Y3 && "
-        "!f->form && !f->second;",
+        "return f->var [[>=]] VAR_X1 && f->var <= VAR_Y3 && !f->form && !f->second;",
         (">",),
         _LONG_WAY,
     ),
     Proof(
         "lanes.h",
-        "return f->var >= VAR_X1 && f->var [[<=]] VAR_Y3 && "
-        "!f->form && !f->second;",
+        "return f->var >= VAR_X1 && f->var [[<=]] VAR_Y3 && !f->form && !f->second;",
         ("<",),
         _LONG_WAY,
     ),

@@ -131,9 +131,7 @@ def test_a_missing_zig_says_how_to_get_it(build: ModuleType, monkeypatch: pytest
     ],
     ids=["a key is missing", "a key is unknown", "a port is missing", "the script is missing", "so is the usual one"],
 )
-def test_a_board_description_that_cannot_be_built_is_refused_by_name(
-    checkout: Path, text: str, complaint: str
-) -> None:
+def test_a_board_description_that_cannot_be_built_is_refused_by_name(checkout: Path, text: str, complaint: str) -> None:
     for folder in ("boards/mine", "port/here"):
         (checkout / "firmware" / folder).mkdir(parents=True)
     (checkout / "firmware/port/here/port.c").write_text("")

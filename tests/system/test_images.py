@@ -228,14 +228,13 @@ def test_what_programs_of_modulators_must_be() -> None:
         "decay = 4097": lambda: replace(RATE, decay=4097),
         "init = 1073741825": lambda: replace(RATE, init=(1 << 30) + 1),
         "'in' has 2 neurons, 'wide' has 3": lambda: build(
-            [Population("in", 2, "input"), Population("wide", 3)], [],
+            [Population("in", 2, "input"), Population("wide", 3)],
+            [],
             modulators=[replace(RATE, of="wide", init=0, sources=(("in", 1),))],
         ),
         "needed a scalar or": lambda: slow(rate=replace(RATE, init=np.array([1, 2, 3]))),
         "names a modulator and another": lambda: slow(rate=replace(RATE, name="syn")),
-        "modulator 'rats' does not exist; did you mean 'rate'": lambda: slow(
-            replace(SLOW_RULE, modulators=("rats",))
-        ),
+        "modulator 'rats' does not exist; did you mean 'rate'": lambda: slow(replace(SLOW_RULE, modulators=("rats",))),
         "reads m1 but names 0": lambda: replace(SLOW_RULE, modulators=()),
         "up to 4 different": lambda: replace(SLOW_RULE, modulators=("rate", "rate")),
         "sum_shift 32": lambda: replace(SLOW_RULE, sum_shift=32),
@@ -686,9 +685,9 @@ def with_fields(name: str) -> Program:
 @pytest.mark.parametrize("name", [*FIELDS, *FIELDS_SLOW, *FIELDS_DRIFT, *FIELDS_SHORT, *FIELDS_WIDE])
 def test_a_wrong_field_is_refused_by_its_rule(name: str) -> None:
     """Though digest, hash and checksum are right."""
-    section, k, byte, form, value, rule_expected = (
-        FIELDS | FIELDS_SLOW | FIELDS_DRIFT | FIELDS_SHORT | FIELDS_WIDE
-    )[name]
+    section, k, byte, form, value, rule_expected = (FIELDS | FIELDS_SLOW | FIELDS_DRIFT | FIELDS_SHORT | FIELDS_WIDE)[
+        name
+    ]
     image = bytearray(with_fields(name).image)
     at = byte if section == 0 else byte + (entry_at(image, -section) if section < 0 else record_at(image, section, k))
     assert struct.unpack_from(form, image, at)[0] != value

@@ -350,9 +350,7 @@ def everything(rounding: str) -> Program:
                 {"x1": 20, "x2": 60, "y1": 25, "y2": 40, "y3": 10}.items()},
     )  # fmt: skip
     tires = ShortTermPlasticity(U=nm.Uniform(0.2, 0.6), tau_rec=200 * ms, tau_facil=80 * ms, learned_use=True)
-    net.connect(
-        noise, cells, weights=nm.Uniform(0.5, 0.9), plasticity=rule, short_term=tires, delay=3 * ms, name="syn"
-    )
+    net.connect(noise, cells, weights=nm.Uniform(0.5, 0.9), plasticity=rule, short_term=tires, delay=3 * ms, name="syn")
     static = ShortTermPlasticity(U=0.4, tau_rec=300 * ms)
     net.connect(
         cells, others, weights=0.6, topology=nm.FixedProbability(0.7), short_term=static,

@@ -1,4 +1,5 @@
 """Adapters at the edge of the chip: here both sides are this computer."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,4 +1,5 @@
 """The worker on a host whose lava-loihi is the stand-in in `chip`: Loihi2HwCfg falls back to Lava's Python models."""
+
 from __future__ import annotations
 
 import sys

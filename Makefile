@@ -49,7 +49,7 @@ mutation: .venv/.dev
 # A million frames over bad lines, updates cut at every byte, a million bad frames to the host; ten thousand frames over
 # bad lines to boards in real time (QEMU among them); hosts that go away, or stall for 30 s; ports that are closed and
 # opened again; resets after each frame of an update; a billion bytes to both parsers of frames; each pair of wrong
-# lengths in an image: forty-five minutes.
+# lengths in an image; bad images to a board in QEMU: fifty minutes.
 soak: .venv/.dev
 	$(BIN)/python -m tests.mcu.soak
 	$(BIN)/python -m tests.mcu.resets
@@ -61,6 +61,7 @@ soak: .venv/.dev
 	$(BIN)/python -m tests.mcu.frame_resets
 	$(BIN)/python -m tests.mcu.frame_parser
 	$(BIN)/python -m tests.system.lengths
+	$(BIN)/python -m tests.mcu.bad_images
 
 # The C core under libFuzzer with sanitizers, the same way each time; FUZZ_FLAGS="--seconds 3600 --keep" for new ways.
 FUZZ_FLAGS ?= --seconds 60 --seed 1

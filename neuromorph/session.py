@@ -115,9 +115,7 @@ class Session:
             raise UnsupportedError(f"{self.target} stores nothing: save snapshot() to a file, or use a board")
         return Store(self.engine)
 
-    def persist(
-        self, *, alone: bool | float = False, every: float | None = None, trial: bool = False
-    ) -> Stored:
+    def persist(self, *, alone: bool | float = False, every: float | None = None, trial: bool = False) -> Stored:
         """Store the program with its present state on the machine: after a loss of power it goes on from there.
 
         Called again, it stores the state of then; a program that is stored already is not written again. At any moment

@@ -336,5 +336,3 @@ class LearningSparse(Learning, PyLearningSparseModelBitApproximate):
         proj = self.setup.object
         matrix = csr_matrix((np.array(values, np.int32), (proj.indices, proj.pre_of)), shape=self.weights.shape)
         setattr(self, "weights" if variable == "w" else variable, matrix)
-
-

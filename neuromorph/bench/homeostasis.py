@@ -79,9 +79,7 @@ def overhead(target: str = "mcu:m4", scale: float = 1.0, progress: Progress | No
     """
     plain = benchmark("N3", scale)
     both = replace(plain, program=homeostatic(plain.program))
-    rows = [
-        measure_network(network, target, scale=scale, steps=PERIOD, progress=progress) for network in (plain, both)
-    ]
+    rows = [measure_network(network, target, scale=scale, steps=PERIOD, progress=progress) for network in (plain, both)]
     return Overhead(*rows)
 
 

@@ -311,7 +311,11 @@ def wide_costs(engine: Engine) -> dict[str, float]:
 
 
 def _interpreted(
-    count: _Counter, rounding: str, sign: tuple[Any, int], dw: tuple[Product, ...], profile: str = "loihi2",
+    count: _Counter,
+    rounding: str,
+    sign: tuple[Any, int],
+    dw: tuple[Product, ...],
+    profile: str = "loihi2",
     rows: int = ROWS,
 ) -> float:
     """Per synapse: a rule's run minus that of a rule which has nothing to do."""
@@ -323,9 +327,7 @@ def _interpreted(
     return (count(more) - count(less)) / updates
 
 
-def _plastic(
-    dw: tuple[Product, ...], rounding: Any, sign: tuple[Any, int], columns: bool, profile: str
-) -> Program:
+def _plastic(dw: tuple[Product, ...], rounding: Any, sign: tuple[Any, int], columns: bool, profile: str) -> Program:
     """Rows: inputs that are given spikes to silent neurons. Columns: silent inputs to neurons that always spike."""
     traces = {"x1": Trace(20, 0, 20.0), "y1": Trace(20, 0, 1e6)}
     inputs, n = (N, N_IN) if columns else (N_IN, N)

@@ -160,9 +160,7 @@ RULES: dict[str, Callable[..., nm.Network]] = {
         small, rule=plasticity.Custom(dw="2^-3*y0*x1 - 2^-5*y0*w", traces={"x1": plasticity.TraceSpec(60, 10 * ms)})
     ),
     **{name: partial(small, rule=rule) for name, rule in _NAMED.items()},
-    "ThresholdAdaptation": partial(
-        small, nm.LIF(tau_m=20 * ms, homeostasis=plasticity.ThresholdAdaptation(0.02, 2.0))
-    ),
+    "ThresholdAdaptation": partial(small, nm.LIF(tau_m=20 * ms, homeostasis=plasticity.ThresholdAdaptation(0.02, 2.0))),
     "ShortTermPlasticity": partial(small, short_term=plasticity.ShortTermPlasticity(U=0.5, tau_rec=800 * ms)),
     "IntrinsicPlasticity": partial(
         small, nm.LIF(tau_m=20 * ms, homeostasis=plasticity.IntrinsicPlasticity(target_rate=5 * Hz))

@@ -74,10 +74,7 @@ def command(
             raise click.UsageError("several splits need --score: the machines are compared on one")
     _check_targets(targets, floats=score_only)
     part = {} if whole else PART
-    shown = [
-        Digits(split=k, passes=passes, raw=raw, homeostasis=homeostasis == "on", **part)
-        for k in splits
-    ]
+    shown = [Digits(split=k, passes=passes, raw=raw, homeostasis=homeostasis == "on", **part) for k in splits]
     return _scores(targets, shown, cells, as_json) if score_only else _compare(targets, shown[0], output, as_json)
 
 

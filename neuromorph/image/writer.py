@@ -288,9 +288,7 @@ def _encode_rule(
             for f in product.factors:
                 pools.add(12, _encode_factor(f, numbers))
             dependency = DEPENDENCIES.index(product.dependency)
-            pools.add(
-                11, PRODUCT.pack(dependency, product.k, product.mant, product.exp, factor, len(product.factors))
-            )
+            pools.add(11, PRODUCT.pack(dependency, product.k, product.mant, product.exp, factor, len(product.factors)))
     traces = []
     for name in TRACES:
         trace = rule.traces.get(name)
@@ -321,7 +319,18 @@ def _encode_rule(
     return pools.add(
         10,
         RULE.pack(
-            rule.t_epoch, GRADED_TRACES.index(rule.graded_trace), bits, flags, rule.seed,
-            *first, *count, *traces, *streams, *read, *[0] * (4 - len(read)), rule.sum_shift, decay,
+            rule.t_epoch,
+            GRADED_TRACES.index(rule.graded_trace),
+            bits,
+            flags,
+            rule.seed,
+            *first,
+            *count,
+            *traces,
+            *streams,
+            *read,
+            *[0] * (4 - len(read)),
+            rule.sum_shift,
+            decay,
         ),
     )

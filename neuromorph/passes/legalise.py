@@ -73,9 +73,7 @@ def _entry(phase: Phase, state: State) -> ScheduleEntry:
     return ScheduleEntry(phase.step, "modulator", phase.object, value=value)
 
 
-def check_features(
-    program: Program, target: Target, rules: Mapping[str, PlasticityRule | None] | None = None
-) -> None:
+def check_features(program: Program, target: Target, rules: Mapping[str, PlasticityRule | None] | None = None) -> None:
     """Raise UnsupportedError, with who needs it and the nearest alternative, for a feature that a target lacks.
 
     With `rules`, those of projections as they were described, a product of a user's text is shown where it stands.

@@ -127,9 +127,7 @@ def _check_reads(name: str, ideal: IdealRule, modulators: Mapping[str, float]) -
             raise ValidationError(f"{name}: the modulator {modulator!r} has no unit; it belongs to no network here")
 
 
-def _constants(
-    term: Term, factors: tuple[Factor, ...], scales: Mapping[str, float], profile: Profile
-) -> list[Held]:
+def _constants(term: Term, factors: tuple[Factor, ...], scales: Mapping[str, float], profile: Profile) -> list[Held]:
     """Constants beside variables, where they are not held exactly."""
     found = []
     for asked, held in zip(term.factors, factors, strict=True):

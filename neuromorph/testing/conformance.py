@@ -228,6 +228,8 @@ _LEARNING = {
     ),
     "probes at every seventh step": Case(every=7),
 }  # fmt: skip
+
+
 def _in_wide(case: Case) -> Case:
     """The same in profile wide, with fractions in constants and small scales."""
     return replace(case, build={**case.build, "profile": "wide", "rounding": "synapse"})

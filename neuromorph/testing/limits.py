@@ -63,7 +63,10 @@ def resources(number: int) -> Draw:
 
 
 def _drawn(
-    rng: np.random.Generator, projections: list[Projection], state: dict[tuple[str, str], Any], profile: str,
+    rng: np.random.Generator,
+    projections: list[Projection],
+    state: dict[tuple[str, str], Any],
+    profile: str,
     rounding: Any,
 ) -> Draw:
     """Sources spike alone, together, and not at all; half of the targets always do."""

@@ -66,9 +66,7 @@ class Draw:
     state: dict[tuple[str, str], NDArray[np.int64]] = field(default_factory=dict)
 
 
-def draw(
-    seed: int, attempt: int = 0, steps: int = STEPS, *, extensions: bool = True, profile: str = "loihi2"
-) -> Draw:
+def draw(seed: int, attempt: int = 0, steps: int = STEPS, *, extensions: bool = True, profile: str = "loihi2") -> Draw:
     """A random program; whether it is active shows only when it runs (`neuromorph.testing.equality.random_case`).
 
     Without `extensions` no rule is beyond what the reference implementation of the profile holds.

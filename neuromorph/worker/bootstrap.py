@@ -28,9 +28,7 @@ class Folders:
         folder = self.folders.get(name)
         if folder is None:
             return None
-        return spec_from_file_location(
-            name, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
-        )
+        return spec_from_file_location(name, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder])
 
 
 def main(arguments: dict[str, Any]) -> None:

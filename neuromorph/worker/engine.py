@@ -27,9 +27,7 @@ class WorkerEngine:
         Refuses an image before a worker is started.
     """
 
-    def __init__(
-        self, target: str, start: Callable[[], Worker], check: Callable[[bytes], None] | None = None
-    ) -> None:
+    def __init__(self, target: str, start: Callable[[], Worker], check: Callable[[bytes], None] | None = None) -> None:
         self.target = target
         self._start, self._check = start, check
         self._worker: Worker | None = None

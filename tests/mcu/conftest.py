@@ -7,6 +7,7 @@ the test's name shows.
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import os
 import random
 import shutil
@@ -16,6 +17,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -170,3 +172,17 @@ class Kit:
 def kit(library: Callable[[], ctypes.CDLL]) -> Kit:
     """Boards, images and inputs."""
     return Kit(library)
+
+
+@pytest.fixture(scope="session")
+def measure() -> ModuleType:
+    """What measures the firmware, and knows its budget."""
+    for name, package in (("unicorn", "Unicorn"), ("elftools", "pyelftools")):
+        pytest.importorskip(name, reason=f"measuring needs {package}: pip install 'neuromorph[mcu]'")
+    spec = importlib.util.spec_from_file_location("firmware_measure", ROOT / "firmware" / "measure.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module

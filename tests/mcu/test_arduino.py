@@ -7,10 +7,11 @@ import importlib.util
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,6 +34,7 @@ CORE = Path("/usr/share/arduino/hardware/arduino/avr")
 RUNTIME = ("wiring.c", "hooks.c", "main.cpp", "HardwareSerial.cpp", "HardwareSerial0.cpp", "Print.cpp", "Stream.cpp",
            "WString.cpp", "abi.cpp", "new.cpp", "wiring_digital.c")  # fmt: skip
 HERTZ = 16_000_000
+Tell = Callable[[str, object], None]
 
 needs_avr = pytest.mark.skipif(
     shutil.which("avr-g++") is None or not CORE.is_dir(),
@@ -164,25 +166,29 @@ def switch_on(plug: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return start
 
 
-def check_fit(elf: Path, chip: Chip) -> None:
-    """With room for a boot loader and for the stack."""
+def check_fit(elf: Path, chip: Chip, measure: ModuleType, tell: Tell) -> None:
+    """With room for a boot loader and for the stack; and within the budget."""
     flash, ram = sizes(elf)
+    tell(f"the sketch {elf.parent.name}", f"{flash} B of flash, {ram} B of RAM")
+    assert measure.over_budget({elf.parent.name: measure.Figures(flash, ram)}) == []
     assert flash <= chip.flash - 4096
     assert ram <= chip.ram - 1536
 
 
 @needs_avr
 @pytest.mark.slow
-def test_the_sketch_fits_an_arduino_mega(tmp_path: Path) -> None:
-    check_fit(compile_sketch(tmp_path, "Board", ATMEGA2560), ATMEGA2560)
+def test_the_sketch_fits_an_arduino_mega(tmp_path: Path, measure: ModuleType, record_property: Tell) -> None:
+    check_fit(compile_sketch(tmp_path, "Board", ATMEGA2560), ATMEGA2560, measure, record_property)
 
 
 @needs_avr
 @needs_simavr
 @pytest.mark.slow
-def test_a_sketch_with_a_network_of_its_own_starts_it(tmp_path: Path, plug: Any) -> None:
+def test_a_sketch_with_a_network_of_its_own_starts_it(
+    tmp_path: Path, plug: Any, measure: ModuleType, record_property: Tell
+) -> None:
     elf = compile_sketch(tmp_path, "Reflex", ATMEGA1284P)
-    check_fit(elf, ATMEGA1284P)
+    check_fit(elf, ATMEGA1284P, measure, record_property)
     line = plug(elf, "atmega1284p")
     line.timeout = 60.0
     assert line.read(7) == b"ready\r\n"
@@ -215,9 +221,11 @@ def test_a_stream_that_does_not_tell_its_room_is_heard(
 @needs_simavr
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_traces_of_an_8_bit_board_equal_the_specification(tmp_path: Path, switch_on: Any) -> None:
+def test_traces_of_an_8_bit_board_equal_the_specification(
+    tmp_path: Path, switch_on: Any, measure: ModuleType, record_property: Tell
+) -> None:
     elf = compile_sketch(tmp_path, "Board", ATMEGA1284P)
-    check_fit(elf, ATMEGA1284P)
+    check_fit(elf, ATMEGA1284P, measure, record_property)
     engine = switch_on(elf, "atmega1284p")
     assert (engine.hello.board, engine.hello.core, engine.hello.cause) == ("arduino", "avr", "power")
     held = 0

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -16,21 +13,7 @@ pytest.importorskip("elftools", reason="reading firmware needs pyelftools: pip i
 
 from neuromorph_mcu.boards import FIRMWARE
 
-MEASURE = Path(__file__).parents[2] / "firmware" / "measure.py"
-pytestmark = pytest.mark.skipif(
-    not (FIRMWARE / "mps2-an386.elf").is_file() or not MEASURE.is_file(), reason="the firmware was not built here"
-)
-
-
-@pytest.fixture(scope="module")
-def measure() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("firmware_measure", MEASURE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+pytestmark = pytest.mark.skipif(not (FIRMWARE / "mps2-an386.elf").is_file(), reason="the firmware was not built here")
 
 
 def test_no_board_takes_more_than_its_budget(

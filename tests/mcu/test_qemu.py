@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -88,7 +88,7 @@ def engine() -> Iterator[McuEngine]:
 
 
 @pytest.mark.parametrize("machine", machines)
-def test_traces_equal_the_specification(machine: str) -> None:
+def test_traces_equal_the_specification(machine: str, record_property: Callable[[str, object], None]) -> None:
     """Two random programs that fit: image in, inputs in, every state of every step out; and the stack holds them."""
     target = backend.find(f"mcu:qemu-{machine}")
     assert target is not None
@@ -102,6 +102,7 @@ def test_traces_equal_the_specification(machine: str) -> None:
         assert disagreement(fitting, engine) == ""
     used = engine.counters()["stack_used"]
     engine.close()
+    record_property(f"stack that mcu:qemu-{machine} has used", f"{used} of {stack_of(QEMU[machine])} B")
     assert 0 < used <= stack_of(QEMU[machine]) * 3 // 4
     assert engine.port.process is None
 

@@ -10,15 +10,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from neuromorph.program import Population, Projection, build
+from neuromorph.program import Modulator, Population, Projection, build
 from neuromorph.rule import FUNCTIONS, Factor, Product, Rule, Trace
 from neuromorph.testing.programs import Draw, with_probes
 
 __all__ = ["LIMITS", "RESOURCES", "limits", "resources"]
 
-_SHAPES = tuple(product(("w", "1"), FUNCTIONS, ("", "w", "2"), (1, -1)))
+_SHAPES = tuple(product(("w", "1"), FUNCTIONS, ("", "w", "2", "m1", "q"), (1, -1)))
 LIMITS = len(_SHAPES)
-"""Programs of `limits`: each shape of a factor; 1 and 2 are traces of the far end."""
+"""Programs of `limits`: each shape of a factor; 1 and 2 are traces of the far end, m1 is a level of each target."""
 RESOURCES = 2
 """Programs of `resources`: one of each profile."""
 _SCALES = ((1, 0), (3, -2), (5, -2), (7, -2), (1, 1), (3, 0), (7, 8), (7, -5))
@@ -32,10 +32,11 @@ def limits(number: int) -> Draw:
 
     def rule(dependency: Literal["x0", "y0"], mant: int, exp: int) -> Rule:
         end = "y" if dependency == "x0" else "x"
-        first, then = (name if name in ("w", "") else end + name for name in (variable, second))
+        first, then = (end + name if name in ("1", "2") else name for name in (variable, second))
         factor = Factor(first, int(rng.choice([0, 0, 3, -3])), function, then, sign if then else 1)
         traces = {end + k: Trace(0, 0, 1000.0) for k in "12"}
-        return Rule((Product(dependency, mant, exp, (factor,)),), traces=traces)
+        modulators = ("level",) if second == "m1" else ()
+        return Rule((Product(dependency, mant, exp, (factor,)),), traces=traces, modulators=modulators, sum_shift=1)
 
     rules = [rule(way, turn * mant, exp) for way in ("x0", "y0") for turn in (1, -1) for mant, exp in _SCALES]
     projections = [
@@ -71,7 +72,12 @@ def _drawn(
 ) -> Draw:
     """Sources spike alone, together, and not at all; half of the targets always do."""
     cells = Population("cells", _N_POST, du=741, dv=200, vth=np.tile([1, 131071], _N_POST // 2), bias=100_000)
-    program = build([Population("input", _N_PRE, "input"), cells], projections, rounding=rounding, profile=profile)
+    levels = np.linspace(-1500, 1500, _N_POST).astype(np.int64)
+    level = Modulator("level", "cells", (("cells", 900),), "add", 40, 0, 4, levels)
+    program = build(
+        [Population("input", _N_PRE, "input"), cells], projections, rounding=rounding, profile=profile,
+        modulators=[level] if any(p.rule and p.rule.modulators for p in projections) else (),
+    )  # fmt: skip
     steps, index = np.array([1, 2, 2, 2, 3, 5, 5]), np.array([0, 0, 1, 3, 0, 0, 2])
     events = {"input": (steps, index, np.ones(steps.size, np.int64))}
     return Draw(with_probes(rng, program), events, _STEPS, state=state)

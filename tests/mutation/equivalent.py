@@ -401,6 +401,12 @@ PROOFS: tuple[Proof, ...] = (
     ),
     Proof("single.c", _DIRECT.format("[[==]]", "&&", "&&", "&&", "||"), ("!=",), _EITHER_WAY),
     Proof("single.c", _DIRECT.format("==", "&&", "&&", "&&", "[[||]]"), ("&&",), _EITHER_WAY),
+    Proof(
+        "single.c",
+        "NM_UNROLL4 for (uint32_t k = 0; k [[<]] 4; k++) {",
+        ("<=",),
+        "rounds of five words are the same numbers in the same order; what comes after the lanes' is room",
+    ),
     Proof("products.c", "const uint32_t several = varies [[&]] (varies - 1u);", ("|", "^"), _FEWER_THAN_TWO),
     Proof("products.c", "const uint32_t several = varies & (varies [[-]] 1u);", ("+",), _FEWER_THAN_TWO),
     Proof(

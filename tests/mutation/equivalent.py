@@ -407,6 +407,19 @@ PROOFS: tuple[Proof, ...] = (
         ("<=",),
         "rounds of five words are the same numbers in the same order; what comes after the lanes' is room",
     ),
+    Proof(
+        "layout.c",
+        "history *= (rule.t_epoch [[-]] 1u) * (1u + m->wide);",
+        ("+",),
+        "more room for histories, none of which is read",
+    ),
+    Proof(
+        "products.c",
+        "const int alone = NM_ROOM && n == 1 && (f->var == VAR_W || f->second == VAR_W [[+]] 1);",
+        ("-",),
+        "a second variable w goes the long way; where y2 is taken for it, the first is alike too, which is asked before, "
+        "or is not, and then `formed` is 0",
+    ),
     Proof("products.c", "const uint32_t several = varies [[&]] (varies - 1u);", ("|", "^"), _FEWER_THAN_TWO),
     Proof("products.c", "const uint32_t several = varies & (varies [[-]] 1u);", ("+",), _FEWER_THAN_TWO),
     Proof(

@@ -417,7 +417,7 @@ PROOFS: tuple[Proof, ...] = (
         "products.c",
         "const int alone = NM_ROOM && n == 1 && (f->var == VAR_W || f->second == VAR_W [[+]] 1);",
         ("-",),
-        "a second variable w goes the long way; where y2 is taken for it, the first is alike too, which is asked before, "
+        "a second variable w goes the long way; where y2 is taken for it, the first is alike too, as is asked before, "
         "or is not, and then `formed` is 0",
     ),
     Proof("products.c", "const uint32_t several = varies [[&]] (varies - 1u);", ("|", "^"), _FEWER_THAN_TWO),

@@ -1,6 +1,6 @@
 """Every state of every step of random programs is the same on Lava's own models.
 
-Few here; the same tests over many programs: pytest tests/lava --lava-programs 500 --lava-runtime-programs 40 -s
+Few here; the same tests over many programs: pytest tests/lava --lava-programs 500 --lava-runtime-programs 40
 """
 
 from __future__ import annotations
@@ -72,9 +72,8 @@ def compare(engine, programs: int, request: pytest.FixtureRequest) -> Counter[st
         )
         found["steps"] += case.draw.steps
         found["spikes"] += case.reference.counters["spikes"]
-    print(f"\n{programs} programs equal on {engine.target}")
-    for name in sorted(found):
-        print(f"{found[name]:>9}  {name}")
+    rows = "\n".join(f"{found[name]:>9}  {name}" for name in sorted(found))
+    request.node.user_properties.append((f"{programs} programs equal on {engine.target}", rows))
     return found
 
 

@@ -1,11 +1,12 @@
 """Every state of every step of random programs is the same on nengo-loihi's emulator.
 
-Few here; the same test over many programs: pytest tests/nengo --nengo-programs 200 -s
+Few here; the same test over many programs: pytest tests/nengo --nengo-programs 200
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
@@ -15,7 +16,9 @@ from neuromorph.testing.peers import contents, fit_nengo, peer_case
 
 
 @pytest.mark.timeout(3600)
-def test_the_emulator_equals_the_reference_or_says_where_loihi_1_wraps(nengo, request: pytest.FixtureRequest) -> None:
+def test_the_emulator_equals_the_reference_or_says_where_loihi_1_wraps(
+    nengo, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> None:
     programs, seed, wraps = int(request.config.getoption("nengo_programs", 10)), 0, 0
     found: Counter[str] = Counter()
     while found["programs"] < programs:
@@ -32,6 +35,5 @@ def test_the_emulator_equals_the_reference_or_says_where_loihi_1_wraps(nengo, re
         found["spikes"] += case.reference.counters["spikes"]
         found.update(contents(case.draw.program))
     assert seed - programs == wraps < programs
-    print(f"\n{programs} programs equal on {nengo.target}; {wraps} stopped where Loihi 1 wraps")
-    for name in sorted(found):
-        print(f"{found[name]:>9}  {name}")
+    title = f"{programs} programs equal on {nengo.target}; {wraps} stopped where Loihi 1 wraps"
+    record_property(title, "\n".join(f"{found[name]:>9}  {name}" for name in sorted(found)))

@@ -14,6 +14,7 @@ import pytest
 from neuromorph.testing.equality import disagreement, random_case
 from neuromorph_mcu import engine as engines
 from neuromorph_mcu.boards import FIRMWARE
+from neuromorph_mcu.client import Client
 from neuromorph_mcu.firmware import Firmware
 from tests.mcu.test_qemu import states_at_both_paces
 
@@ -24,6 +25,8 @@ ELF = FIRMWARE / "pico.elf"
 pytestmark = pytest.mark.skipif(not ELF.is_file(), reason="the firmware was not built: run `make build`")
 
 FLASH, BOOT, RAM, STOP = 0x10000000, 0x20041F00, 0x20000000, 0x20041000
+SSI_STATUS, SSI_DATA, SELECT = 0x18000028, 0x18000060, 0x4001800C
+NUMBER = bytes.fromhex("e6616408437e2a2f")
 TURNS = 200
 """Of the main loop in a millisecond, at most; one takes some 500 cycles."""
 
@@ -67,9 +70,21 @@ def test_the_uf2_file_holds_the_flash(firmware: Firmware) -> None:
 
 
 class Pico:
-    """The chip as far as the firmware looks at it, behind what a client needs of a port."""
+    """The chip as far as the firmware looks at it, behind what a client needs of a port.
+
+    Its boot ROM (datasheet 2.8.3) is there as far as flash needs it, and its flash knows the command that asks for its
+    number; it is not read while that is used otherwise. `wrong` lists what a real one would not take.
+    """
+
+    CODES = ("IF", "EX", "RE", "RP", "FC", "CX")
+    LOOKUP, FIRST = 0x80, 0x100
+    number: bytes = NUMBER
 
     def __init__(self, firmware: Firmware) -> None:
+        self.calls: list[str] = []
+        self.wrong: list[str] = []
+        self.asked: list[int] = []
+        self.answers: deque[int] = deque()
         self.uc: Any = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         self.uc.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M0)
         self.uc.mem_map(FLASH, 2 << 20)
@@ -80,6 +95,10 @@ class Pico:
         for address, content in firmware.segments:
             self.uc.mem_write(address, content)
         self.uc.mem_write(BOOT, bytes(self.uc.mem_read(FLASH, 256)))
+        self.uc.mem_map(0, 16 << 10)
+        self.uc.mem_write(0x14, struct.pack("<HHH", 0x40, 0, self.LOOKUP | 1))
+        self.uc.mem_write(self.LOOKUP, b"\x70\x47" * 200)  # bx lr
+        self.uc.hook_add(unicorn.UC_HOOK_CODE, self._on_rom, begin=self.LOOKUP, end=0x3FFF)
         self.interrupt = next(a for a, _, name in firmware.functions if name == "nm_serial_interrupt")
         wait = next(a for a, _, name in firmware.functions if name == "nm_port_wait")
         self.uc.hook_add(unicorn.UC_HOOK_CODE, self._turn, begin=wait, end=wait)
@@ -94,6 +113,10 @@ class Pico:
         ready = {0x40024004: 1 << 31, 0x40028000: 1 << 31, 0x40034018: 0 if self.to_board else 1 << 4}
         if address in ready:
             return ready[address]
+        if address == SSI_STATUS:
+            return 1 << 1 | bool(self.answers) << 3
+        if address == SSI_DATA:
+            return self.answers.popleft() if self.answers else 0
         if address == 0x4000C008:  # parts out of reset
             return self.regs.get(0x4000F000, 0)
         if address in (0x40008038, 0x40008044):  # which source a clock runs from
@@ -108,7 +131,36 @@ class Pico:
     def _write(self, _uc: Any, offset: int, _size: int, value: int, base: int) -> None:
         if base + offset == 0x40034000:
             self.from_board.append(value & 0xFF)
+        if base + offset == SELECT and value >> 8 & 3 == 3:
+            self.asked.clear()
+        if base + offset == SSI_DATA:
+            self._ask(value & 0xFF)
         self.regs[base + offset] = value
+
+    def _ask(self, byte: int) -> None:
+        """A byte goes to the flash by hand, and one comes back."""
+        if self.regs.get(SELECT, 0) >> 8 & 3 != 2 or self.calls[-2:] != ["IF", "EX"]:
+            self.wrong.append("a byte for a flash that is not listening")
+        if int(self.uc.reg_read(arm.UC_ARM_REG_PC)) < RAM:
+            self.wrong.append("flash is read while it is asked")
+        at = len(self.asked) - 5
+        self.asked.append(byte)
+        self.answers.append(self.number[at] if self.asked[0] == 0x4B and 0 <= at < len(self.number) else 0xFF)
+
+    def _on_rom(self, uc: Any, address: int, _size: int, _data: Any) -> None:
+        r = [int(uc.reg_read(x)) for x in (arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1, arm.UC_ARM_REG_R2)]
+        if address == self.LOOKUP:
+            name = struct.pack("<H", r[1]).decode()
+            uc.reg_write(arm.UC_ARM_REG_R0, self.FIRST + 8 * self.CODES.index(name) | 1)
+            return
+        name = self.CODES[(address - self.FIRST) // 8]
+        self.calls.append(name)
+        if int(uc.reg_read(arm.UC_ARM_REG_LR)) < RAM:
+            self.wrong.append(f"{name} is called from flash")
+        self._work(name, r)
+
+    def _work(self, name: str, r: list[int]) -> None:
+        """What a function of the ROM does to the flash, with its arguments."""
 
     def _turn(self, uc: Any, _address: int, _size: int, _user: Any) -> None:
         """At pace real the main loop turns, without sleep, until the tick of its next step comes."""
@@ -165,6 +217,25 @@ def test_it_starts_as_the_boot_rom_starts_it_and_sets_its_clock_and_pins(firmwar
     assert regs[0xE000E014] + 1 == 125_000  # cycles in a millisecond
     assert (regs[0x40014004], regs[0x4001400C]) == (2, 2)  # UART0 on GP0 and GP1
     assert 125e6 / 16 / (regs[0x40034024] + regs[0x40034028] / 64) == pytest.approx(921600, rel=0.01)
+
+
+def test_its_number_is_that_of_its_flash(firmware: Firmware) -> None:
+    """Command 4B, four bytes of anything, and the flash answers with eight; then it is memory again."""
+    board = Pico(firmware)
+    assert (board.calls, board.wrong) == (["IF", "EX", "FC", "CX"], [])
+    assert Client(board, "pico", seed=1).hello.uid == NUMBER + bytes(8)
+
+
+@pytest.mark.parametrize("number", [b"\xff" * 8, None], ids=["no number", "no answer"])
+def test_a_flash_without_a_number_leaves_it_unknown(
+    firmware: Firmware, monkeypatch: pytest.MonkeyPatch, number: bytes | None
+) -> None:
+    monkeypatch.setattr(Pico, "number", number or b"")
+    if number is None:
+        monkeypatch.setattr(Pico, "_ask", lambda *_: None)
+    board = Pico(firmware)
+    assert board.calls == ["IF", "EX", "FC", "CX"]
+    assert Client(board, "pico", seed=1).hello.uid == bytes(16)
 
 
 def test_traces_equal_the_specification(firmware: Firmware, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
 import shutil
 import socket
 import subprocess
@@ -131,12 +132,23 @@ def simavr(tmp_path: Path) -> Path:
     return program
 
 
+def stack_used(process: BoardProcess) -> int:
+    """The most bytes of stack that a sketch in simavr has had."""
+    output = process._process.stdout
+    assert output is not None
+    return int(os.read(output.fileno(), 1 << 16).split()[-1])
+
+
 @pytest.fixture
-def plug(simavr: Path) -> Iterator[Any]:
+def started() -> list[tuple[BoardProcess, SocketLine]]:
+    """Sketches in simavr, and their lines."""
+    return []
+
+
+@pytest.fixture
+def plug(simavr: Path, started: list[tuple[BoardProcess, SocketLine]]) -> Iterator[Any]:
     """Start a sketch in simavr; gives its line."""
     from neuromorph_mcu.urls.process import SocketLine
-
-    started: list[tuple[BoardProcess, SocketLine]] = []
 
     def start(elf: Path, chip: str) -> SocketLine:
         ours, theirs = socket.socketpair()
@@ -222,7 +234,11 @@ def test_a_stream_that_does_not_tell_its_room_is_heard(
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_traces_of_an_8_bit_board_equal_the_specification(
-    tmp_path: Path, switch_on: Any, measure: ModuleType, record_property: Tell
+    tmp_path: Path,
+    switch_on: Any,
+    started: list[tuple[BoardProcess, SocketLine]],
+    measure: ModuleType,
+    record_property: Tell,
 ) -> None:
     elf = compile_sketch(tmp_path, "Board", ATMEGA1284P)
     check_fit(elf, ATMEGA1284P, measure, record_property)
@@ -239,8 +255,11 @@ def test_traces_of_an_8_bit_board_equal_the_specification(
         if held == 3:
             free, real = states_at_both_paces(engine, random_case(seed, steps=20))
             break
-    counters = engine.counters()
+    counters, stack = engine.counters(), stack_used(started[0][0])
     engine.close()
+    free_ram = ATMEGA1284P.ram - sizes(elf)[1]
+    record_property(f"stack that {elf.parent.name} has used", f"{stack} of {free_ram} B")
+    assert 0 < stack <= free_ram * 3 // 4
     assert held == 3
     assert free == real
     assert counters["recorded"] + counters["dropped"] == 50

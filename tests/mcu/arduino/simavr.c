@@ -1,4 +1,5 @@
-/* An AVR board in simavr: its UART is a file descriptor. Used by test_arduino.py.
+/* An AVR board in simavr: its UART is a file descriptor. Used by test_arduino.py. The most bytes of stack so far are told
+ * on the standard output.
  *
  *     simavr_board FIRMWARE.elf MCU HERTZ FD */
 #include <fcntl.h>
@@ -8,10 +9,13 @@
 #include <unistd.h>
 
 #include <simavr/avr_uart.h>
+#include <simavr/sim_core.h>
 #include <simavr/sim_avr.h>
 #include <simavr/sim_elf.h>
 
 #define BATCH 2000                       /* instructions between two looks at the line */
+#define STILL 3                          /* instructions over which a stack pointer is one: it is set in two halves */
+#define REGISTERS 0x100u                 /* no stack lies below; it has not been set up yet */
 
 static int line;
 static int open_for_input = 1;           /* the UART takes bytes: XON */
@@ -36,6 +40,20 @@ static void on_xoff(struct avr_irq_t *irq, uint32_t value, void *param)
 {
     (void)irq, (void)value, (void)param;
     open_for_input = 0;
+}
+
+static void watch_stack(const avr_t *avr)
+{
+    static uint16_t lowest, last;
+    static int still;
+    const uint16_t sp = _avr_sp_get((avr_t *)avr);
+    still = sp == last ? still + 1 : 1;
+    last = sp;
+    if (still < STILL || sp < REGISTERS || (lowest && sp >= lowest))
+        return;
+    lowest = sp;
+    printf("%u\n", (unsigned)(avr->ramend - sp));
+    fflush(stdout);
 }
 
 int main(int argc, char **argv)
@@ -63,6 +81,7 @@ int main(int argc, char **argv)
     for (;;) {
         for (int i = 0; i < BATCH; i++) {
             const int state = avr_run(avr);
+            watch_stack(avr);
             if (state == cpu_Done || state == cpu_Crashed) {
                 fprintf(stderr, "%s at 0x%04x\n", state == cpu_Done ? "done" : "crashed", (unsigned)avr->pc);
                 return 1;

@@ -49,11 +49,12 @@ NEED_CLANG = "needs clang with libFuzzer (Debian: apt install clang libclang-rt-
 
 @dataclass(frozen=True)
 class Count:
-    """Executions of a run, those in depth, and whether it ended without a finding."""
+    """Executions of a run, those in depth, whether it ended without a finding, and bytes that went over the line."""
 
     executions: int
     deep: int
     clean: bool
+    bytes: int = 0
 
 
 def seeds() -> list[bytes]:
@@ -198,11 +199,11 @@ def fuzz(target: str, options: argparse.Namespace, objects: Path, compiler: str)
         command = [str(built), *limit, f"-artifact_prefix={Path.cwd()}/fuzz-{target}-", str(folder / "corpus")]
         env = {**os.environ, "ASAN_OPTIONS": CHECKS}
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, env=env)
-        counted = re.search(r"executions: (\d+), of them in depth: (\d+)", done.stderr)
+        counted = re.search(r"executions: (\d+), of them in depth: (\d+), bytes: (\d+)", done.stderr)
         if done.returncode or counted is None:
             print(done.stderr[-6000:])
             return Count(0, 0, False)
-        count = Count(int(counted[1]), int(counted[2]), True)
+        count = Count(int(counted[1]), int(counted[2]), True, int(counted[3]))
         if options.keep:
             print(f"{target}: {keep(target, built, folder)} inputs kept")
             add(target, count)
@@ -231,7 +232,8 @@ def main() -> int:
             count = fuzz(target, options, Path(objects), compiler)
             took = time.monotonic() - began
             print(
-                f"{target}: {count.executions} executions, {count.deep} in depth, {took:.0f} s, "
+                f"{target}: {count.executions} executions, {count.deep} in depth, "
+                f"{f'{count.bytes} bytes over the line, ' if count.bytes else ''}{took:.0f} s, "
                 f"{'no finding' if count.clean else 'A FINDING (see above)'}",
                 flush=True,
             )

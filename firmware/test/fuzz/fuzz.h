@@ -12,12 +12,12 @@
 
 #define EXPECT(x) do { if (!(x)) __builtin_trap(); } while (0)
 
-/* Executions, and those that came to what is worth testing: past the checksums, into the contents. */
-static unsigned long long executions, reached;
+/* Executions, those that came to what is worth testing (past the checksums, into the contents), and bytes on the line. */
+static unsigned long long executions, reached, line_bytes;
 
 static void fuzz_report(void)
 {
-    fprintf(stderr, "executions: %llu, of them in depth: %llu\n", executions, reached);
+    fprintf(stderr, "executions: %llu, of them in depth: %llu, bytes: %llu\n", executions, reached, line_bytes);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

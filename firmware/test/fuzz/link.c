@@ -40,6 +40,7 @@ static void send(board *b, const uint8_t *frame, uint32_t len)
     uint8_t wire[NM_COBS_MAX(1024) + 2];
     const uint32_t n = nm_cobs_encode(frame, len, wire + 1);
     wire[0] = wire[n + 1] = 0;
+    line_bytes += n + 2;
     nm_app_receive(&b->app, wire, n + 2, b->now);
 }
 
@@ -68,6 +69,7 @@ static void bytes(board *b, fuzz_input *in)
 {
     uint32_t n = fuzz_take(in, 1);
     const uint8_t *raw = fuzz_bytes(in, &n);
+    line_bytes += n;
     nm_app_receive(&b->app, raw, n, b->now);
 }
 

@@ -1,6 +1,6 @@
 """Measure, and write tables into the pages: ``python docs/figures.py [accuracy] [NAME of TABLES ...]`` (default: all).
 
-``accuracy:board-cells`` measures one row of `ACCURACY`; the others stay as they are in the page.
+``accuracy:cells`` measures one row of `ACCURACY`; the others stay as they are in the page.
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ KINDS = {
 NORMAL, RAW, FIXED = "at one contrast, adapting", "raw, adapting", "raw, fixed"
 ACCURACY = {
     "ideal": ("cpu:float", 1, 100, NORMAL), "board": ("mcu", 1, 100, NORMAL),
-    "thrice": ("cpu", 3, 100, NORMAL), "cells": ("cpu", 3, 200, NORMAL), "board-cells": ("mcu", 3, 200, NORMAL),
-    "raw": ("cpu", 3, 100, RAW), "board-raw": ("mcu", 3, 100, RAW),
-    "fixed": ("cpu", 3, 100, FIXED), "board-fixed": ("mcu", 3, 100, FIXED),
+    "thrice": ("mcu", 3, 100, NORMAL), "cells": ("mcu", 3, 200, NORMAL), "raw": ("mcu", 3, 100, RAW),
+    "fixed": ("mcu", 3, 100, FIXED),
 }  # fmt: skip
 """Rows of the table of digits: target, showings of the images, cells, preparation and thresholds."""
 

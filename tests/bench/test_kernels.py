@@ -22,7 +22,7 @@ MOST = {
 
 APART = {
     "synaptic event, static dense, delays": 15,
-    "interpreted product in a row alone, the first of two that saturates": 36,
+    "interpreted product in a row alone, the first of two that saturates, synapse": 36,
     "interpreted product in a row alone, the first of three varying factors": 48,
     "interpreted product in a row alone, the first of a function, synapse": 31,
     "interpreted product in a row alone, the first of two varying factors, synapse": 29,
@@ -41,7 +41,7 @@ def test_no_kernel_costs_more_than_it_may() -> None:
     costs = kernel_costs("mcu:m4")
     most = {name: limit for name in costs if (limit := limit_of(name)) is not None}
     assert len([name for name in most if name.startswith("plastic update")]) == 8
-    assert len([name for name, limit in most.items() if name.startswith("interpreted product") and limit == 25]) == 36
+    assert len([name for name, limit in most.items() if name.startswith("interpreted product") and limit == 25]) == 41
     assert not {name: cost for name, cost in costs.items() if name in most and not 0 < cost <= most[name]}
 
 

@@ -2,7 +2,9 @@
 # `make PYTHON=python3.12 ...` chooses the interpreter that .venv is made from.
 
 PYTHON ?=
-PYTEST_FLAGS ?= -n auto --maxprocesses 8 --dist worksteal
+# One worker more than there are processors: some tests wait for boards that run in real time.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 1)
+PYTEST_FLAGS ?= -n $(WORKERS) --maxprocesses 8 --dist worksteal
 HIL_FLAGS ?= -n 2
 BIN := .venv/bin
 

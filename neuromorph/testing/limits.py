@@ -21,8 +21,8 @@ LIMITS = len(_SHAPES)
 """Programs of `limits`: each shape of a factor; 1 and 2 are traces of the far end, m1 is a level of each target."""
 RESOURCES = 2
 """Programs of `resources`: one of each profile."""
-_SCALES = ((1, 0), (3, -2), (5, -2), (7, -2), (1, 1), (3, 0), (7, 8), (7, -5))
-_STEPS, _N_PRE, _N_POST = 5, 4, 6
+_SCALES = ((1, 0), (3, -2), (5, -2), (1, 1), (7, 8), (7, -5))
+_STEPS, _N_PRE, _N_POST = 3, 4, 6
 
 
 def limits(number: int) -> Draw:
@@ -70,7 +70,7 @@ def _drawn(
     profile: str,
     rounding: Any,
 ) -> Draw:
-    """Sources spike alone, together, and not at all; half of the targets always do."""
+    """A source spikes alone, some together, and none; half of the targets always do."""
     cells = Population("cells", _N_POST, du=741, dv=200, vth=np.tile([1, 131071], _N_POST // 2), bias=100_000)
     levels = np.linspace(-1500, 1500, _N_POST).astype(np.int64)
     level = Modulator("level", "cells", (("cells", 900),), "add", 40, 0, 4, levels)
@@ -78,6 +78,6 @@ def _drawn(
         [Population("input", _N_PRE, "input"), cells], projections, rounding=rounding, profile=profile,
         modulators=[level] if any(p.rule and p.rule.modulators for p in projections) else (),
     )  # fmt: skip
-    steps, index = np.array([1, 2, 2, 2, 3, 5, 5]), np.array([0, 0, 1, 3, 0, 0, 2])
+    steps, index = np.array([1, 2, 2, 2]), np.array([0, 0, 1, 3])
     events = {"input": (steps, index, np.ones(steps.size, np.int64))}
     return Draw(with_probes(rng, program), events, _STEPS, state=state)

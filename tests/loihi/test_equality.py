@@ -33,8 +33,10 @@ def test_programs_that_it_holds_are_equal(part: int) -> None:
     target = find("loihi")[1]
     done, seed = 0, 1000 * part
     while done < WANTED // 5:
-        case = random_case(seed)
         seed += 1
+        if not held(draw(seed).program):  # then what comes of this seed in the end mostly is not, either
+            continue
+        case = random_case(seed)
         if held(case.draw.program):
             assert not disagreement(case, LoihiEngine(target, LOIHI_2))
             done += 1

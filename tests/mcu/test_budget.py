@@ -13,7 +13,9 @@ pytest.importorskip("elftools", reason="reading firmware needs pyelftools: pip i
 
 from neuromorph_mcu.boards import FIRMWARE
 
-pytestmark = pytest.mark.skipif(not (FIRMWARE / "mps2-an386.elf").is_file(), reason="the firmware was not built here")
+pytestmark = pytest.mark.skipif(
+    not (FIRMWARE / "mps2-an386.elf").is_file(), reason="the firmware was not built: make build"
+)
 
 
 def test_no_board_takes_more_than_its_budget(

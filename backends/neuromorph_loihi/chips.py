@@ -126,9 +126,16 @@ LOIHI_1 = Chip(
     tag_2=Limit(0, f"{DAVIES}: the second tag is the delay itself, so learning it would change the delay"),
     input_bits=Limit(21, "nengo-loihi 1.1, emulator/interface.py: q0 wraps at 21 bits and sign"),
     modulators=Limit(0, f"{DAVIES}: reward traces, whose integers are not published"),
-    lacks=frozenset({
-        "graded", "ternary", "adaptive_threshold", "threshold_drift", "scheduled_reset", "modulators",
-    }),
+    lacks=frozenset(
+        {
+            "graded",
+            "ternary",
+            "adaptive_threshold",
+            "threshold_drift",
+            "scheduled_reset",
+            "modulators",
+        }
+    ),
     why_lacks=f"{DAVIES}: spikes carry no payload and the neuron is a fixed LIF. Its own threshold adaptation is "
     "another one than ours (docs/semantics.md, 2), and so are its reward traces: no published source gives their "
     "integers",

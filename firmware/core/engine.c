@@ -31,6 +31,7 @@ int nm_init(nm_engine **engine, const uint8_t *image, size_t len, void *arena, s
     for (uint32_t i = 0; i < m.sec[SEC_FACTORS].count; i++) nm_decode_factor(&m, i, e->factor + i);
     for (uint32_t i = 0; i < m.sec[SEC_PRODUCTS].count; i++) {
         nm_decode_product(&m, i, e->product + i);
+        e->product[i].single = e->single ? e->single + i : NULL;
         if (m.wide) nm_wide_shifts(&m, e->product + i);
         else e->product[i].right = (uint8_t)nm_product_right(&m, e->product + i);
     }

@@ -184,23 +184,34 @@ const int32_t *nm_factor_lanes(const nm_line *c, const nm_product *q, const nm_f
     return buffer;
 }
 
+/* The variable beside the weight. */
+static uint32_t beside_weight(const nm_factor *f) {
+    return f->var != VAR_W ? f->var : f->second ? f->second - 1u : VAR_ONE;
+}
+
+const uint8_t *nm_form_bytes(const nm_line *c, const nm_product *q, const nm_factor *f, const nm_lanes *a) {
+    const uint32_t var = beside_weight(f);
+    return var == VAR_ONE ? (c->column ? c->l->tx : c->l->ty) + a->first : bytes_of(c, q, var, a);     /* or anything, times 0 */
+}
+
 nm_form nm_form_alike(const nm_line *c, const nm_product *q, const nm_factor *f, const nm_lanes *a, int32_t *out) {
     nm_form h = nm_form_of(f);
-    const uint32_t swapped = f->var != VAR_W;
-    const int32_t rest = swapped ? h.times : h.rest;
-    const uint32_t var = swapped ? f->var : f->second ? f->second - 1u : VAR_ONE;
-    if (swapped) h.times = h.rest;
+    if (f->var != VAR_W) {
+        const int32_t times = h.times;
+        h.times = h.rest;
+        h.rest = times;
+    }
     if (!out) return h;
-    const uint8_t *bytes = bytes_of(c, q, var, a);
-    const uint32_t n = a->n;
+    const uint32_t var = beside_weight(f), n = a->n;
+    const uint8_t *restrict bytes = bytes_of(c, q, var, a);
     if (nm_is_constant(c->e, c->r, q, var, c->column)) {
-        const int32_t same = constant(c, q, var) * rest + h.plus;
+        const int32_t same = constant(c, q, var) * h.rest + h.plus;
         NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = same;
     } else if (bytes) {
-        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = bytes[k] * rest + h.plus;
+        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = bytes[k] * h.rest + h.plus;
     } else {
         fetch_variable(c, q, var, a, out);
-        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = out[k] * rest + h.plus;
+        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = out[k] * h.rest + h.plus;
     }
     return h;
 }

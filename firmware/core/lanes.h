@@ -29,8 +29,15 @@ typedef struct {
 #define NM_KEEP_APART(p) (void)(p)
 #endif
 
+/* Instructions for halves of words, and for products of 48 bits. */
+#if defined(__ARM_FEATURE_DSP) && defined(__clang__)
+#define NM_DSP 1
+#else
+#define NM_DSP 0
+#endif
+
 /* x * y >> right, y of 16 bits, where x has been shifted to the left by nm_ahead of it. */
-#if defined(__ARM_FEATURE_DSP) && defined(__clang__)     /* an instruction drops the lower 16 of 48 bits */
+#if NM_DSP      /* an instruction drops the lower 16 of 48 bits */
 #define NM_RIGHT_MAX 16u
 NM_INLINE uint32_t nm_ahead(uint32_t right) { return 16u - right; }
 NM_INLINE int32_t nm_multiplied(uint32_t x, int32_t y, uint32_t right) {
@@ -67,8 +74,8 @@ NM_INLINE int32_t nm_formed(int32_t v, int32_t rest, const nm_form *h) {
 /* single.c: what is added, ((w * s + add) * t >> right) * scale; add: the constant of the weight, or all of s without a
  * weight. Or a function of the weight, nm_formed with t, times scale. */
 typedef struct {
-    const int32_t *t;                   /* of each lane, 16 bits */
-    const uint8_t *trace, *x;           /* of a line that is alone: t, less t_add and unlimited; instead of the weight */
+    const int32_t *t;                   /* of each lane, 16 bits; or two to a word, see single_dsp.c */
+    const uint8_t *trace, *x;           /* or traces as they lie: t, less t_add and unlimited; instead of the weight */
     int32_t t_add;
     uint32_t s, add, right;
     int32_t scale;                      /* 2^left; negative where magnitudes of negative weights are stored */
@@ -78,12 +85,35 @@ typedef struct {
     nm_form form;
 } nm_change;
 typedef void nm_change_loop(void *stored, const nm_change *y, const nm_lanes *a);
-/* A product that is ready for lanes that are alike, with this scalar part. */
+/* How up to three traces become halves of words. */
 typedef struct {
-    const nm_product *of;
-    uint32_t s, own, drawn;
+    const uint8_t *t[3];
+    uint32_t add[3];                    /* constants, twice */
+    uint32_t s;                         /* of three: what they are multiplied by, of which the upper half is taken */
+    nm_form form;                       /* or of a function of one */
+} nm_traces;
+typedef void nm_traces_loop(uint32_t *out, uint32_t lanes, const nm_traces *y);
+/* How a product is added to the lanes, and how their sums are rounded. */
+typedef struct {
+    uint32_t s;                 /* times the vector: what is added */
+    int32_t old;                /* times what it is added to */
+    int32_t up;                 /* 127 - r, the same for all */
+    uint32_t key, step;         /* else of each lane's own: key + far end * step */
+    nm_hash hash;
+} nm_pass;
+/* A product that is ready for lanes that lie like those before, with this scalar part. */
+typedef struct nm_single {
+    uint32_t key, s, own, drawn;
+    uint32_t reads;                     /* how the loop finds what is alike in all lines */
     nm_change_loop *loop;
     nm_change y;
+    nm_pass x;                          /* but for what changes from line to line */
+    uint32_t self;                      /* what one line more means for its key */
+#if NM_DSP
+    nm_traces_loop *take;               /* null: words become halves */
+    nm_traces traces;
+    uint8_t trace[3], factors;          /* TR_X1.. of each */
+#endif
 } nm_single;
 
 /* The neuron that all lanes share: a source (its row), or a target that has spiked (its column). */
@@ -101,20 +131,10 @@ typedef struct {
     uint32_t loaded;                /* bit per sum: `old` holds the lanes' values */
     const nm_product *alike;        /* p1 holds what nm_alike gives of it, for this list or these lanes, of this time */
     const uint32_t *alike_list;
-    uint32_t alike_first, alike_time, alike_s;
-    nm_single single;
+    uint32_t alike_first, alike_time, alike_s, alike_halves;
     int32_t *old[3], *acc, *p1, *p2;
     int32_t *p3;                    /* with extended factors */
 } nm_line;
-
-/* How a product is added to the lanes, and how their sums are rounded. */
-typedef struct {
-    uint32_t s;                 /* times the vector: what is added */
-    int32_t old;                /* times what it is added to */
-    int32_t up;                 /* 127 - r, the same for all */
-    uint32_t key, step;         /* else of each lane's own: key + far end * step */
-    nm_hash hash;
-} nm_pass;
 
 #define NM_LANES (NM_BATCH + NM_GUARD / 4u)     /* of a buffer in e->lane */
 enum { ENDED = 253, NO_WEIGHT, NOT_ALIKE, NONE = 255 };
@@ -139,6 +159,8 @@ const int32_t *nm_factor_lanes(const nm_line *c, const nm_product *q, const nm_f
 void nm_fetch_spiked(int32_t *out, const uint8_t *when, const nm_lanes *a);     /* 0 or 1 */
 /* Of a factor of the weight: what is alike in all rows, or columns, if `out` is there. Returns what is left to do. */
 nm_form nm_form_alike(const nm_line *c, const nm_product *q, const nm_factor *f, const nm_lanes *a, int32_t *out);
+/* Where what is alike lies one to a byte, without the form's `rest` and `plus`; else null. */
+const uint8_t *nm_form_bytes(const nm_line *c, const nm_product *q, const nm_factor *f, const nm_lanes *a);
 /* Is the factor nothing but a trace and a constant? */
 NM_INLINE int nm_is_trace(const nm_factor *f) {
     return f->var >= VAR_X1 && f->var <= VAR_Y3 && !f->form && !f->second;
@@ -159,9 +181,19 @@ NM_INLINE uint32_t nm_history_time(const nm_line *c, const nm_product *q) {
     return q->dep == DEP_X0 || c->column ? c->when : c->r->t_epoch;
 }
 /* Is it in p1? */
-NM_INLINE int nm_is_prepared(const nm_line *c, const nm_product *q, uint32_t s, const nm_lanes *a) {
-    return c->alike == q && c->alike_list == a->other && c->alike_first == a->first
+NM_INLINE int nm_is_prepared(const nm_line *c, const nm_product *q, uint32_t s, const nm_lanes *a,
+                             uint32_t halves) {
+    return c->alike == q && c->alike_halves == halves && c->alike_list == a->other && c->alike_first == a->first
         && c->alike_time == nm_history_time(c, q) && (c->alike_s == s || q->weight[c->column] != ENDED);
+}
+/* From now on it is. */
+NM_INLINE void nm_note_alike(nm_line *c, const nm_product *q, uint32_t s, const nm_lanes *a, uint32_t halves) {
+    c->alike = a->syn && a->syn != a->other ? 0 : q;     /* such a list is written anew for each row */
+    c->alike_list = a->other;
+    c->alike_first = a->first;
+    c->alike_time = nm_history_time(c, q);
+    c->alike_s = s;
+    c->alike_halves = halves;
 }
 /* Everything of a product that is the same for all lanes, times its mantissa. */
 NM_INLINE uint32_t nm_scalar_part(const nm_line *c, const nm_product *q) {
@@ -181,16 +213,36 @@ NM_INLINE int nm_masked(const nm_product *q, const nm_lanes *a) { return q->dep 
 NM_INLINE int nm_u_due(const nm_rule *r, const nm_product *q) { return (r->epochs & ((1u << q->k) - 1u)) == 0; }
 
 /* single.c: a product that is the only one of the weights' sum. */
-#if !NM_ROOM
-NM_INLINE int nm_single_start(nm_line *c, const nm_product *q, uint32_t s, uint32_t largest, const nm_lanes *a,
-                              const nm_pass *x) {
-    (void)c, (void)q, (void)s, (void)largest, (void)a, (void)x;
+#if NM_ROOM
+/* What a product depends on besides its rule: how the lanes lie, and their weights. Not 0. */
+NM_INLINE uint32_t nm_single_key(const nm_line *c, const nm_lanes *a) {
+    const uint32_t listed = a->other != 0, alone = !NM_DSP && c->lines == 1;
+    return 1u | c->column << 1 | alone << 2 | listed << 3 | (uint32_t)c->p->element << 4 | (uint32_t)c->p->sign << 6;
+}
+/* How it is run, if that is known; or finds out. Null if it is none of those that single.c can. */
+NM_INLINE nm_single *nm_single_known(const nm_line *c, const nm_product *q, uint32_t s, const nm_lanes *a) {
+    nm_single *how = q->single;
+    return a->syn == a->other && how->s == s && how->key == nm_single_key(c, a) && !nm_masked(q, a) ? how : 0;
+}
+nm_single *nm_single_start(nm_line *c, const nm_product *q, uint32_t s, uint32_t largest, const nm_lanes *a);
+void nm_single_run(nm_line *c, const nm_product *q, nm_single *how, const nm_lanes *a);
+#else
+NM_INLINE nm_single *nm_single_known(const nm_line *c, const nm_product *q, uint32_t s, const nm_lanes *a) {
+    (void)c, (void)q, (void)s, (void)a;
     return 0;
 }
-NM_INLINE void nm_single_run(const nm_line *c, const nm_lanes *a, const nm_pass *x) { (void)c, (void)a, (void)x; }
-#else
-/* Makes c->single ready; 0 if it is none of those that it can. */
-int nm_single_start(nm_line *c, const nm_product *q, uint32_t s, uint32_t largest, const nm_lanes *a, const nm_pass *x);
-void nm_single_run(const nm_line *c, const nm_lanes *a, const nm_pass *x);
+NM_INLINE nm_single *nm_single_start(nm_line *c, const nm_product *q, uint32_t s, uint32_t largest, const nm_lanes *a) {
+    (void)c, (void)q, (void)s, (void)largest, (void)a;
+    return 0;
+}
+NM_INLINE void nm_single_run(nm_line *c, const nm_product *q, nm_single *how, const nm_lanes *a) {
+    (void)c, (void)q, (void)how, (void)a;
+}
+#endif
+#if NM_DSP
+/* single_dsp.c: what nm_alike prepares, but two to a word; and the loops over such. Of lanes that are not listed. */
+void nm_halves_start(nm_line *c, const nm_product *q, nm_single *how, uint32_t kind);
+void nm_alike_halves(nm_line *c, const nm_product *q, nm_single *how, const nm_lanes *a);
+void nm_change_rest(const nm_single *how, void *stored, const nm_lanes *a, uint32_t is_byte);
 #endif
 #endif

@@ -142,6 +142,8 @@ uint32_t nm_layout(const nm_image *m, uint8_t *arena) {
     nm_proj *projs = take(&a, m->sec[SEC_PROJS].count, sizeof(nm_proj));
     nm_rule *rules = take(&a, m->sec[SEC_RULES].count, sizeof(nm_rule));
     nm_product *products = take(&a, m->sec[SEC_PRODUCTS].count, sizeof(nm_product));
+    const uint32_t ready = NM_ROOM && !m->wide ? m->sec[SEC_PRODUCTS].count : 0;
+    nm_single *singles = ready ? take(&a, ready, sizeof(nm_single)) : NULL;
     nm_factor *factors = take(&a, m->sec[SEC_FACTORS].count, sizeof(nm_factor));
     nm_probe *probes = take(&a, m->sec[SEC_PROBES].count, sizeof(nm_probe));
     nm_modulator *modulators = take(&a, m->sec[SEC_MODULATORS].count, sizeof(nm_modulator));
@@ -185,6 +187,8 @@ uint32_t nm_layout(const nm_image *m, uint8_t *arena) {
         e->rule = rules;
         e->product = products;
         e->factor = factors;
+        e->single = singles;
+        if (ready) memset(singles, 0, ready * sizeof *singles);
         e->probe = probes;
         e->modulator = modulators;
         e->stage = stage;

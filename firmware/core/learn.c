@@ -37,16 +37,16 @@ static int take_row(nm_line *c, uint32_t i, int all) {
 
 /* Some columns of all rows that are taken as a whole: what they read of the targets is the same in these. Those that run
  * again keep their old values. */
-static void dense_block(nm_line *c, const nm_lanes *lanes, const some_cells *again, int all) {
-    c->lines = c->l->nrows;
+static void dense_block(nm_line *c, nm_lanes *a, const some_cells *again, int all) {
+    const uint32_t first = a->base;
+    c->lines = all ? c->p->n_pre : c->l->nrows;
     for (uint32_t x = 0; x < (all ? c->p->n_pre : c->l->nrows); x++) {
         const uint32_t i = all ? x : c->l->rows[x];
         if (!take_row(c, i, all)) continue;
         const some_cells active = {again->list, again->n, i * c->p->n_post, 1};
-        nm_lanes a = *lanes;
-        a.base += active.start;
+        a->base = first + active.start;
         if (active.n) keep(c, &active, c->e->fold, 0);
-        nm_run_lanes(c, &a);
+        nm_run_lanes(c, a);
         if (active.n) keep(c, &active, c->e->fold, 1);
     }
 }
@@ -62,12 +62,12 @@ static void dense_rows(nm_line *c, int all) {
         m = nm_min(NM_BATCH, n - k);
         for (end = x; end < again && (cols[end] < k + m || n <= NM_BATCH); end++) {}
         const some_cells active = {cols + x, end - x, 0, 1};
-        const nm_lanes a = {m, 0, k, 0, k, 1, together};
+        nm_lanes a = {m, 0, k, 0, k, 1, together};
         dense_block(c, &a, &active, all);
     }
     for (uint32_t k = 0, m; k < again; k += m) {
         m = nm_min(NM_BATCH, again - k);
-        const nm_lanes a = {m, cols + k, 0, cols + k, 0, 1, 2};
+        nm_lanes a = {m, cols + k, 0, cols + k, 0, 1, 2};
         dense_block(c, &a, &none, all);
     }
 }
@@ -172,9 +172,9 @@ static void count_updates(nm_engine *e, const nm_proj *p) {
     const nm_plastic *l = p->plastic;
     const uint32_t rows = l->rule->deps & (1u << DEP_X0) ? l->nrows : 0;
     const uint32_t cols = l->rule->deps & (1u << DEP_Y0) && !p->layout ? l->ncols : 0;
-    for (uint32_t k = 0; k < rows; k++)
-        e->work.plastic_updates += p->layout ? p->rows[3u * l->rows[k] + 2u] : p->n_post;
-    e->work.plastic_updates += (uint64_t)cols * (p->n_pre - rows);
+    uint64_t n = (uint64_t)cols * (p->n_pre - rows) + (p->layout ? 0 : (uint64_t)rows * p->n_post);
+    for (uint32_t k = 0; k < rows && p->layout; k++) n += p->rows[3u * l->rows[k] + 2u];
+    e->work.plastic_updates += n;
 }
 
 static void interpret(nm_engine *e, uint32_t index, nm_proj *p, int due_all) {

@@ -110,6 +110,7 @@ typedef struct {
     int16_t add, lo, hi;                /* clips to lo, hi = -2^bits, 2^bits - 1 */
 } nm_factor;
 struct nm_rule;
+struct nm_single;
 typedef struct {
     uint8_t dep, k, right, left;        /* shifts: right after the product, left to 7 fractional bits */
     int8_t mant;
@@ -123,6 +124,7 @@ typedef struct {
     uint8_t few[2][3];                  /* the factors that vary, two or three, see find_few */
     uint8_t weight[2], formed;          /* the factor that is one, if all others are alike, see find_weight */
     uint8_t reads;                      /* bit per sum whose old values some factor reads */
+    struct nm_single *single;           /* lanes.h; null where there is no room for it */
 } nm_product;
 typedef struct {
     uint8_t ii, fi, shift;              /* shift: wide */
@@ -221,6 +223,7 @@ struct nm_engine {
     nm_modulator *modulator;
     nm_product *product;
     nm_factor *factor;
+    struct nm_single *single;           /* of each product; null where there is no room for them */
     int32_t *stage;                     /* scratch: [slots][n_post] of a staged projection */
     uint8_t *history;                   /* scratch: h[1..t_epoch-1] of each trace */
     int32_t *delta;                     /* scratch of stdp.c: max(n_pre, n_post) */

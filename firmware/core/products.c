@@ -74,6 +74,7 @@ static void product_start(const nm_line *c, nm_product *q) {
     if (q->known_for == c->r && q->known_sign == c->p->sign) return;
     q->known_for = c->r;
     q->known_sign = c->p->sign;
+    if (q->single) q->single->key = 0;
     q->reads = q->formed = 0;
     for (uint32_t column = 0; column < 2; column++) {
         uint32_t most = 1, n = 0;
@@ -243,13 +244,8 @@ static uint32_t first_two(const nm_line *c, const nm_product *q, const nm_lanes 
 const int32_t *nm_alike(nm_line *c, const nm_product *q, uint32_t s, const nm_lanes *a) {
     const uint32_t weight = q->weight[c->column];
     const nm_ending none = {1, 0, 0, 0}, end = {s, q->right, 0, 0};
-    if (nm_is_prepared(c, q, s, a)) return c->p1;
-    c->alike = a->syn && a->syn != a->other ? 0 : q;     /* such a list is written anew for each row */
-    c->alike_list = a->other;
-    c->alike_first = a->first;
-    c->alike_time = nm_history_time(c, q);
-    c->alike_s = s;
-    c->single.of = 0;
+    if (nm_is_prepared(c, q, s, a, 0)) return c->p1;
+    nm_note_alike(c, q, s, a, 0);
     if (NM_ROOM && q->formed >> c->column & 1u) {
         nm_form_alike(c, q, c->e->factor + q->first + weight, a, c->p1);
         return c->p1;

@@ -13,11 +13,16 @@
 #if NM_ROOM
 
 enum { BYTE, SHORT, LIMITED };          /* LIMITED: what is added to a short may pass the limits of the sum */
-enum { BELOW = 9, HALF = 0xFFFF, HALVES = 0x1000100 };     /* HALVES: half a unit, in each of two numbers */
+enum { BELOW = 9, HALF_UNIT = 256, HALF = 0xFFFF };
+enum { HALVES = 0x1000100 };            /* half a unit, in each of two numbers */
+/* What a loop reads of the far ends: what has been prepared for all lines, in words or halves of them, or what a function
+ * has beside the weight; or traces as they lie, of a function, one that the weight is multiplied by, or two. */
+enum { PREPARED, IN_HALVES, FORMED, FORMED_TRACE, TRACE, TRACES };
 
 /* A weight's new value; number: 16 bits, but with LIMITED what is left of it when `less` is added, too. */
 NM_INLINE int32_t changed(int32_t value, uint32_t x, int32_t t, int32_t number, const nm_change *y, uint32_t kind,
-                          uint32_t formed) {
+                          uint32_t what) {
+    const uint32_t formed = what == FORMED || what == FORMED_TRACE;
     const int32_t v = formed ? nm_formed(value, t, &y->form) : nm_multiplied(x * y->s + y->add, t, y->right);
     if (kind == LIMITED) {
         const int32_t halves = nm_clip(v * y->scale + y->half, -65536, 65535), start = value * 65536 + y->less;
@@ -31,77 +36,52 @@ NM_INLINE int32_t changed(int32_t value, uint32_t x, int32_t t, int32_t number, 
 #define CHANGE(x, t, at, number)                                                                                       \
     do {                                                                                                               \
         const int32_t value = kind == BYTE ? bytes[at] : shorts[at], up = number;                                      \
-        const int32_t next = changed(value, (uint32_t)(x), t, up, &y, kind, formed);                                   \
+        const int32_t next = changed(value, (uint32_t)(x), t, up, &y, kind, what);                                     \
         if (kind == BYTE) bytes[at] = (uint8_t)next;                                                                   \
         else shorts[at] = (int16_t)next;                                                                               \
     } while (0)
 
-#define APART()                                                                                                        \
+NM_INLINE void change(void *stored, const nm_change *how, const nm_lanes *a, uint32_t what, uint32_t kind,
+                      uint32_t own) {
+    const nm_change y = *how;
+    const uint32_t lying = what == TRACE || what == TRACES, bytewise = lying || what == FORMED_TRACE;
+    uint8_t *restrict bytes = (uint8_t *)stored + (kind == BYTE ? a->base : 0);
+    int16_t *restrict shorts = (int16_t *)stored + (kind == BYTE ? 0 : a->base);
+    const int32_t *restrict words = y.t;
+    const uint8_t *restrict t = y.trace, *restrict x = y.x;
+    const uint32_t *restrict number = y.number, halves = kind == LIMITED ? HALVES : 0;
+    const uint32_t stride = a->stride;
+    const int32_t up_for_all = kind == LIMITED ? 0 : y.up;
+#define ONE(number)                                                                                                    \
     do {                                                                                                               \
-        NM_KEEP_APART(t);                                                                                              \
+        const int32_t one = !bytewise ? *words++ : lying ? nm_clip(*t++ + y.t_add, -128, 127)                          \
+                                                         : *t++ * y.form.rest + y.form.plus;                           \
+        CHANGE(what == TRACES ? *x++ : value, one, 0, own ? (int32_t)(number) : up_for_all);                           \
+    } while (0)
+#define NEXT()                                                                                                         \
+    do {                                                                                                               \
+        bytes += stride, shorts += stride;                                                                             \
+        if (bytewise) NM_KEEP_APART(t);                                                                                \
+        if (!bytewise) NM_KEEP_APART(words);                                                                           \
         if (kind == BYTE) NM_KEEP_APART(bytes);                                                                        \
         if (kind != BYTE) NM_KEEP_APART(shorts);                                                                       \
         if (what == TRACES) NM_KEEP_APART(x);                                                                          \
     } while (0)
-
-NM_INLINE void change(void *stored, const nm_change *how, const nm_lanes *a, uint32_t kind, uint32_t own,
-                      uint32_t formed) {
-    const nm_change y = *how;
-    uint8_t *restrict bytes = (uint8_t *)stored + (kind == BYTE ? a->base : 0);
-    int16_t *restrict shorts = (int16_t *)stored + (kind == BYTE ? 0 : a->base);
-    const int32_t *restrict t = y.t;
-    const uint32_t *restrict number = y.number, halves = kind == LIMITED ? HALVES : 0;
-    const uint32_t stride = a->stride;
-    const int32_t up_for_all = kind == LIMITED ? 0 : y.up;
     for (uint32_t n = a->n / 2; n; n--) {
         const uint32_t two = own ? *number++ | halves : 0;
-        CHANGE(value, *t++, 0, own ? (int32_t)(two & HALF) : up_for_all);
-        NM_KEEP_APART(t);
-        bytes += stride, shorts += stride;
-        if (kind == BYTE) NM_KEEP_APART(bytes);
-        if (kind != BYTE) NM_KEEP_APART(shorts);
-        CHANGE(value, *t++, 0, own ? (int32_t)(two >> 16) : up_for_all);
-        NM_KEEP_APART(t);
-        bytes += stride, shorts += stride;
+        ONE(two & HALF);
+        NEXT();
+        ONE(two >> 16);
+        NEXT();
         if (own) NM_KEEP_APART(number);
     }
-    if (a->n & 1u) CHANGE(value, *t, 0, own ? (int32_t)((*number | halves) & HALF) : up_for_all);
-}
-
-/* The same for a line that is alone: nothing is prepared, but traces are read as they lie, one that the weight is
- * multiplied by, or two. */
-enum { TRACE, TRACES };
-NM_INLINE void change_alone(void *stored, const nm_change *how, const nm_lanes *a, uint32_t what, uint32_t kind,
-                            uint32_t own) {
-    const nm_change y = *how;
-    const uint32_t formed = 0;
-    uint8_t *restrict bytes = (uint8_t *)stored + (kind == BYTE ? a->base : 0);
-    int16_t *restrict shorts = (int16_t *)stored + (kind == BYTE ? 0 : a->base);
-    const uint8_t *restrict x = y.x, *restrict t = y.trace;
-    const uint32_t *restrict number = y.number, halves = kind == LIMITED ? HALVES : 0;
-    const uint32_t stride = a->stride;
-    const int32_t up_for_all = kind == LIMITED ? 0 : y.up;
-    for (uint32_t n = a->n / 2; n; n--) {
-        const uint32_t two = own ? *number++ | halves : 0;
-        CHANGE(what == TRACE ? value : *x++, nm_clip(*t++ + y.t_add, -128, 127), 0,
-               own ? (int32_t)(two & HALF) : up_for_all);
-        bytes += stride, shorts += stride;
-        APART();
-        CHANGE(what == TRACE ? value : *x++, nm_clip(*t++ + y.t_add, -128, 127), 0,
-               own ? (int32_t)(two >> 16) : up_for_all);
-        bytes += stride, shorts += stride;
-        APART();
-        if (own) NM_KEEP_APART(number);
-    }
-    if (a->n & 1u)
-        CHANGE(what == TRACE ? value : *x, nm_clip(*t + y.t_add, -128, 127), 0,
-               own ? (int32_t)((*number | halves) & HALF) : up_for_all);
+    if (a->n & 1u) ONE((*number | halves) & HALF);
 }
 
 /* The same for lanes that are listed by their far end, with a number to a word. */
 NM_INLINE void change_listed(void *stored, const nm_change *how, const nm_lanes *a, uint32_t kind) {
     const nm_change y = *how;
-    const uint32_t formed = 0;
+    const uint32_t what = PREPARED;
     uint8_t *restrict bytes = (uint8_t *)stored + (kind == BYTE ? a->base : 0);
     int16_t *restrict shorts = (int16_t *)stored + (kind == BYTE ? 0 : a->base);
     const int32_t *restrict t = y.t;
@@ -117,31 +97,31 @@ NM_INLINE void change_listed(void *stored, const nm_change *how, const nm_lanes 
 }
 
 /* Out of line: inlined they would run out of registers. */
-#define LOOP(kind, own)                                                                                                \
-    static NM_NOINLINE void change_##kind##_##own(void *stored, const nm_change *y, const nm_lanes *a) {               \
-        change(stored, y, a, kind, own, 0);                                                                            \
-    }
-#define ALONE(what, kind, own)                                                                                         \
-    static NM_NOINLINE void alone_##what##_##kind##_##own(void *stored, const nm_change *y, const nm_lanes *a) {       \
-        change_alone(stored, y, a, what, kind, own);                                                                   \
-    }
-#define FORMED(kind, own)                                                                                              \
-    static NM_NOINLINE void formed_##kind##_##own(void *stored, const nm_change *y, const nm_lanes *a) {               \
-        change(stored, y, a, kind, own, 1);                                                                            \
+#define LOOP(what, kind, own)                                                                                          \
+    static NM_NOINLINE void change_##what##_##kind##_##own(void *stored, const nm_change *y, const nm_lanes *a) {      \
+        change(stored, y, a, what, kind, own);                                                                         \
     }
 #define LISTED(kind)                                                                                                   \
     static NM_NOINLINE void listed_##kind(void *stored, const nm_change *y, const nm_lanes *a) {                       \
         change_listed(stored, y, a, kind);                                                                             \
     }
-LOOP(BYTE, 0) LOOP(BYTE, 1) LOOP(SHORT, 0) LOOP(SHORT, 1) LOOP(LIMITED, 0) LOOP(LIMITED, 1)
+#define LOOPS(what, kind) LOOP(what, kind, 0) LOOP(what, kind, 1)
+#define BOTH(what, kind) {change_##what##_##kind##_0, change_##what##_##kind##_1}
 LISTED(BYTE) LISTED(SHORT) LISTED(LIMITED)
-FORMED(BYTE, 0) FORMED(BYTE, 1) FORMED(SHORT, 0) FORMED(SHORT, 1)
-#define ALONES(what)                                                                                                   \
-    ALONE(what, BYTE, 0) ALONE(what, BYTE, 1) ALONE(what, SHORT, 0) ALONE(what, SHORT, 1) ALONE(what, LIMITED, 0)
-#define ALONE_ROW(what)                                                                                                \
-    {{alone_##what##_BYTE_0, alone_##what##_BYTE_1}, {alone_##what##_SHORT_0, alone_##what##_SHORT_1},                 \
-     {alone_##what##_LIMITED_0}}
-ALONES(TRACE) ALONES(TRACES)
+LOOPS(FORMED, BYTE) LOOPS(FORMED, SHORT) LOOPS(FORMED_TRACE, BYTE) LOOPS(FORMED_TRACE, SHORT)
+static nm_change_loop *const listed_loop[3] = {listed_BYTE, listed_SHORT, listed_LIMITED};
+static nm_change_loop *const formed_loop[2][2][2] = {{BOTH(FORMED, BYTE), BOTH(FORMED, SHORT)},
+                                                     {BOTH(FORMED_TRACE, BYTE), BOTH(FORMED_TRACE, SHORT)}};
+#if !NM_DSP
+LOOPS(PREPARED, BYTE) LOOPS(PREPARED, SHORT) LOOPS(PREPARED, LIMITED)
+LOOPS(TRACE, BYTE) LOOPS(TRACE, SHORT) LOOP(TRACE, LIMITED, 0)
+LOOPS(TRACES, BYTE) LOOPS(TRACES, SHORT) LOOP(TRACES, LIMITED, 0)
+static nm_change_loop *const straight_loop[3][3][2] = {
+    {BOTH(PREPARED, BYTE), BOTH(PREPARED, SHORT), BOTH(PREPARED, LIMITED)},
+    {BOTH(TRACE, BYTE), BOTH(TRACE, SHORT), {change_TRACE_LIMITED_0}},
+    {BOTH(TRACES, BYTE), BOTH(TRACES, SHORT), {change_TRACES_LIMITED_0}},
+};
+#endif
 
 NM_INLINE uint32_t two_of(uint32_t a, uint32_t b) { return (b & ~(uint32_t)HALF) | a >> 16; }
 
@@ -182,78 +162,120 @@ static void draw(uint32_t *out, const nm_lanes *a, const nm_pass *x, uint32_t ow
     else NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = same;
 }
 
-void nm_single_run(const nm_line *c, const nm_lanes *a, const nm_pass *x) {
-    const nm_single *ready = &c->single;
-    if (ready->drawn) draw((uint32_t *)c->p2, a, x, ready->own);
-    ready->loop((void *)(uintptr_t)c->p->w, &ready->y, a);
+/* Where the traces lie that a loop reads as they lie. */
+static NM_NOINLINE void find_traces(const nm_line *c, const nm_product *q, nm_single *how, const nm_lanes *a) {
+    const nm_factor *f = c->e->factor + q->first;
+    const uint8_t *few = q->few[c->column];
+    nm_change *y = &how->y;
+    if (how->reads == FORMED_TRACE) y->trace = nm_form_bytes(c, q, f + q->weight[c->column], a);
+    else y->trace = nm_trace_of(c, q, f + few[1]) + a->first;
+    if (how->reads == TRACES) y->x = nm_trace_of(c, q, f + few[0]) + a->first;
 }
 
-/* What a line that is alone reads, by the factors that find_few found. */
-static uint32_t as_they_lie(const nm_line *c, const nm_product *q, const nm_lanes *a, nm_change *y) {
-    const nm_factor *f = c->e->factor + q->first, *x = f + q->few[c->column][0], *trace = f + q->few[c->column][1];
-    y->trace = nm_trace_of(c, q, trace) + a->first;
-    y->t_add = trace->add;
-    y->add = (uint32_t)(int32_t)x->add * y->s;
-    if (x->var == VAR_W) return TRACE;
-    y->x = nm_trace_of(c, q, x) + a->first;
-    return TRACES;
+/* What all lines share, which is not of the line before. */
+static void prepare(nm_line *c, const nm_product *q, nm_single *how, const nm_lanes *a) {
+#if NM_DSP
+    if (how->reads == IN_HALVES) {
+        nm_alike_halves(c, q, how, a);
+        return;
+    }
+#endif
+    nm_alike(c, q, how->s, a);
 }
 
-int nm_single_start(nm_line *c, const nm_product *q, uint32_t s, uint32_t largest, const nm_lanes *a,
-                    const nm_pass *x) {
-    static nm_change_loop *const loop[3][2] = {
-        {change_BYTE_0, change_BYTE_1}, {change_SHORT_0, change_SHORT_1}, {change_LIMITED_0, change_LIMITED_1},
-    };
-    static nm_change_loop *const alone_loop[2][3][2] = {ALONE_ROW(TRACE), ALONE_ROW(TRACES)};
-    static nm_change_loop *const formed_loop[2][2] = {{formed_BYTE_0, formed_BYTE_1}, {formed_SHORT_0, formed_SHORT_1}};
-    static nm_change_loop *const listed_loop[3] = {listed_BYTE, listed_SHORT, listed_LIMITED};
+void nm_single_run(nm_line *c, const nm_product *q, nm_single *how, const nm_lanes *a) {
+    void *stored = (void *)(uintptr_t)c->p->w;
+    if (how->reads >= FORMED_TRACE) find_traces(c, q, how, a);
+    else if (!nm_is_prepared(c, q, how->s, a, how->reads == IN_HALVES)) prepare(c, q, how, a);
+    if (how->own) {
+        how->x.key = c->key[SUM_W] + c->self * how->self + (a->other ? 0 : a->first * how->x.step);
+    } else {
+        how->x.up = c->p->flip ? (int32_t)c->number : 127 - (int32_t)c->number;
+        how->y.up = how->x.up * (1 << BELOW);
+    }
+    if (how->drawn) draw((uint32_t *)c->p2, a, &how->x, how->own);
+    else how->y.less = how->y.up - HALF_UNIT;
+    how->loop(stored, &how->y, a);
+#if NM_DSP
+    if (how->reads == IN_HALVES && a->n & 3u) nm_change_rest(how, stored, a, c->p->element == ELEM_U8);
+#endif
+}
+
+/* The loop for lanes that are not listed, and how it finds what it reads. */
+static void straight(nm_line *c, const nm_product *q, nm_single *how, uint32_t kind) {
+#if NM_DSP
+    how->reads = IN_HALVES;
+    nm_halves_start(c, q, how, kind);
+#else
+    nm_change *y = &how->y;
+    const nm_factor *f = c->e->factor + q->first;
+    const uint8_t *few = q->few[c->column];
+    how->reads = PREPARED;
+    /* with own numbers and limits registers run out: then what can be prepared is */
+    if (c->lines == 1 && (kind != LIMITED || !how->own) && few[0] != NONE && few[2] == NONE) {
+        how->reads = f[few[0]].var == VAR_W ? TRACE : TRACES;
+        y->t_add = f[few[1]].add;
+        if (how->reads == TRACES) {
+            y->s = y->add;
+            y->add = (uint32_t)(int32_t)f[few[0]].add * y->s;
+        }
+    }
+    how->loop = straight_loop[how->reads == PREPARED ? 0 : how->reads - FORMED_TRACE][kind][how->own];
+#endif
+}
+
+nm_single *nm_single_start(nm_line *c, const nm_product *q, uint32_t s, uint32_t largest, const nm_lanes *a) {
     const uint32_t weight = q->weight[c->column], is_byte = c->p->element == ELEM_U8, listed = a->other != 0;
     const uint32_t size = largest >> q->right, most = (size + 1u) << q->left, formed = q->formed >> c->column & 1u;
+    const uint32_t halves = NM_DSP && !listed && q->varies[c->column];
+    if (weight == NO_WEIGHT && !halves && !q->right && most <= 32767u) return 0;    /* sums.c has shorter ways */
     if (weight == NOT_ALIKE || size > NM_SHORT_MAX || (is_byte && most > NM_ADDEND_MAX >> BELOW)) return 0;
-    if (q->right > NM_RIGHT_MAX || (listed && !a->syn) || nm_masked(q, a)) return 0;
-    const uint32_t ended = weight == ENDED;
-    if (weight == NO_WEIGHT && !q->right && most <= 32767u) return 0;       /* sums.c has shorter ways */
-    const uint32_t kind = is_byte ? BYTE : most > 32767u ? LIMITED : SHORT;
-    if (formed && (q->right || listed || kind == LIMITED)) return 0;
+    if (q->right > NM_RIGHT_MAX || a->syn != a->other || nm_masked(q, a)) return 0;
+    const uint32_t no_weight = weight == NO_WEIGHT || weight == ENDED, limited = !is_byte && most > 32767u;
+    if (formed && (q->right || listed || limited)) return 0;
+    const uint32_t kind = is_byte ? BYTE : limited ? LIMITED : SHORT;
+    const nm_factor *f = c->e->factor + q->first + weight;
+    nm_single *how = q->single;
+    nm_change *y = &how->y;
+    how->key = nm_single_key(c, a);
+    how->s = s;
     /* whole numbers have nothing to round, but limits are none */
-    const uint32_t own = c->e->rounding && (q->left < 7 || kind == LIMITED), drawn = own || listed;
-    const int32_t up = x->up * (1 << BELOW), half = 1 << (BELOW - 1);
-    const uint8_t *few = q->few[c->column];
-    /* with own numbers and limits registers run out: then what can be prepared is */
-    const uint32_t direct = c->lines == 1 && !listed && !formed && (kind != LIMITED || !own);
-    const uint32_t alone = direct && few[0] != NONE && few[2] == NONE;
-    nm_change *y = &c->single.y;
-    if (!alone) y->t = nm_alike(c, q, s, a);
-    y->right = ended ? 0 : q->right;
-    y->s = (ended ? 1u : s) << nm_ahead(y->right);
+    how->own = c->e->rounding && (q->left < 7 || limited);
+    how->drawn = how->own || listed;
+    how->x.step = c->column ? NM_GOLDEN : NM_SECOND;
+    how->x.hash = nm_hash_for(c->p->flip);
+    how->self = c->column ? NM_SECOND : NM_GOLDEN;
+    y->t = c->p1;
     y->number = (const uint32_t *)c->p2;
-    y->up = up;
-    y->less = drawn ? -2 * half : up - half;
+    y->right = weight == ENDED ? 0 : q->right;
+    y->s = (weight == ENDED ? 1u : s) << nm_ahead(y->right);
+    y->less = -2 * HALF_UNIT;
     y->half = 1;
-    y->scale = (int32_t)(1u << q->left << (kind == LIMITED ? 1 : BELOW));
-    uint32_t what = TRACE;
-    if (formed) {
-        y->form = nm_form_alike(c, q, c->e->factor + q->first + weight, a, 0);
-        if (c->p->flip) y->form.times = -y->form.times;
-        y->scale *= (int32_t)s;
-    } else if (alone) {
-        what = as_they_lie(c, q, a, y);
-    } else if (weight == NO_WEIGHT || ended) {
+    y->scale = (int32_t)(1u << q->left << (limited ? 1 : BELOW));
+    if (no_weight) {
         y->add = y->s;
         y->s = 0;
+    } else if (formed) {
+        y->form = nm_form_alike(c, q, f, a, 0);
+        if (c->p->flip) y->form.times = -y->form.times;
+        y->scale *= (int32_t)s;
     } else {
-        y->add = (uint32_t)(int32_t)c->e->factor[q->first + weight].add * y->s;
+        y->add = (uint32_t)(int32_t)f->add * y->s;
     }
-    if (c->p->flip) {
-        if (what == TRACE) y->s = 0u - y->s;        /* of magnitudes */
+    if (c->p->flip) {           /* of magnitudes */
+        y->s = 0u - y->s;
         y->scale = -y->scale;
     }
-    nm_change_loop *const straight = formed ? formed_loop[kind][own] : loop[kind][own];
-    c->single.loop = listed ? listed_loop[kind] : alone ? alone_loop[what][kind][own] : straight;
-    c->single.of = alone ? 0 : q;       /* what is read as it lies is of this line */
-    c->single.s = s;
-    c->single.own = own;
-    c->single.drawn = own || listed;
-    return 1;
+    if (formed) {
+        const uint32_t lying = nm_form_bytes(c, q, f, a) != 0;
+        how->reads = lying ? FORMED_TRACE : FORMED;
+        how->loop = formed_loop[lying][kind][how->own];
+    } else if (listed) {
+        how->reads = PREPARED;
+        how->loop = listed_loop[kind];
+    } else {
+        straight(c, q, how, kind);
+    }
+    return how;
 }
 #endif

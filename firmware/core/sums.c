@@ -252,18 +252,13 @@ static int run_itself(const nm_line *c, const nm_product *q, uint32_t largest, c
 static void add_product(nm_line *c, uint32_t sum, const nm_product *q, uint32_t s, const nm_lanes *a, uint32_t order) {
     const int only_one = order == (FIRST | ENDS) && sum != SUM_T && (!a->syn || a->syn == a->other);
     nm_pass x = {.s = s, .old = order & FIRST ? 128 : 1};
-    if (only_one) rounding(c, sum, a, sum == SUM_W ? c->p->flip : 0, &x);       /* magnitudes stay what they are */
-    if (only_one && sum == SUM_W && c->single.of == q && c->single.s == s && nm_is_prepared(c, q, s, a)) {
-        nm_single_run(c, a, &x);
-        return;
-    }
+    if (only_one) rounding(c, sum, a, sum == SUM_W ? c->p->flip : 0, &x);    /* magnitudes stay what they are */
     const uint32_t largest = largest_product(c, q, s), limited = (largest >> q->right) + 1u > 32767u >> q->left;
-    if (only_one && sum == SUM_W) {
-        if (run_itself(c, q, largest, a, &x)) return;
-        if (nm_single_start(c, q, s, largest, a, &x)) {
-            nm_single_run(c, a, &x);
-            return;
-        }
+    if (only_one && sum == SUM_W && run_itself(c, q, largest, a, &x)) return;
+    nm_single *how = only_one && sum == SUM_W && NM_ROOM ? nm_single_start(c, q, s, largest, a) : 0;
+    if (how) {
+        nm_single_run(c, q, how, a);
+        return;
     }
     load_all(c, only_one ? q->reads : q->reads | 1u << sum, a);
     const int32_t *v = s ? nm_vector_part(c, q, a, largest, limited, &x.s) : c->old[sum];
@@ -278,9 +273,21 @@ static void note_floor(nm_line *c, uint32_t n) {
     for (uint32_t k = 0; k < n; k++) c->floor_tag |= c->acc[k] == -257;
 }
 
+/* A product that is all that is added to the weights, if it is known how it is run. */
+static int run_known(nm_line *c, const nm_product *q, uint32_t s, const nm_lanes *a) {
+    nm_single *how = NM_ROOM ? nm_single_known(c, q, s, a) : 0;
+    if (how) nm_single_run(c, q, how, a);
+    return how != 0;
+}
+
 /* One sum. The product found last is held back, since only the one that follows tells whether it ends the sum. */
 static void run_sum(nm_line *c, uint32_t sum, const nm_lanes *a) {
     const nm_product *q = c->e->product + c->r->first[sum], *held = 0;
+    if (NM_ROOM && c->r->count[sum] == 1 && sum == SUM_W) {
+        const uint32_t s = due(c, q, a->active) ? nm_scalar_part(c, q) : 0;
+        if (s && !run_known(c, q, s, a)) add_product(c, sum, q, s, a, FIRST | ENDS);
+        return;
+    }
     const int sunk = sum == SUM_T && c->l->floor_tag;   /* tag_1 = -257 lies below acc: products of 0 matter too */
     uint32_t held_s = 0, order = FIRST;
     for (uint32_t k = 0; k < c->r->count[sum]; k++, q++) {
@@ -294,6 +301,7 @@ static void run_sum(nm_line *c, uint32_t sum, const nm_lanes *a) {
         held_s = s;
     }
     if (!held) return;
+    if (order == FIRST && sum == SUM_W && run_known(c, held, held_s, a)) return;
     add_product(c, sum, held, held_s, a, order | ENDS);
     if (sum == SUM_T) note_floor(c, a->n);
 }
@@ -313,8 +321,10 @@ void nm_run_lanes(nm_line *c, const nm_lanes *a) {
         nm_wide_lanes(c, a);
         return;
     }
+    const nm_rule *r = c->r;
     c->loaded = 0;
-    if (c->r->count[SUM_D] + c->r->count[SUM_T]) load_all(c, c->r->reads, a);   /* before others are stored */
-    for (uint32_t sum = 0; sum < 3; sum++)
-        if (c->r->count[sum]) run_sum(c, sum, a);
+    if (r->count[SUM_D] + r->count[SUM_T]) load_all(c, r->reads, a);    /* before others are stored */
+    if (r->count[SUM_W]) run_sum(c, SUM_W, a);
+    if (r->count[SUM_D]) run_sum(c, SUM_D, a);
+    if (r->count[SUM_T]) run_sum(c, SUM_T, a);
 }

@@ -43,6 +43,7 @@ class _Run:
 
     program: Program
     spiking: int = 0
+    steps: int = PRODUCT_STEPS
 
 
 def kernel_costs(target: str = "mcu:m4", progress: Progress | None = None) -> dict[str, float]:
@@ -94,12 +95,12 @@ class _Counter:
     """Counts of an engine, each made once: many rules are compared with the same one that has nothing to do."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine, self._made = engine, dict[tuple[bytes, int], int]()
+        self._engine, self._made = engine, dict[tuple[bytes, int, int], int]()
 
     def __call__(self, run: _Run) -> int:
-        key = run.program.image, run.spiking
+        key = run.program.image, run.spiking, run.steps
         if key not in self._made:
-            self._made[key] = _count(self._engine, run, PRODUCT_STEPS)
+            self._made[key] = _count(self._engine, run, run.steps)
         return self._made[key]
 
 
@@ -196,7 +197,7 @@ def product_costs(engine: Engine) -> dict[str, float]:
     The first product of a sum comes with all that the sum costs: weights are read, rounded and written. A further
     one is what a sum of four has more than a sum of two, halved. What saturates can pass the limits of its sum: for
     weights of one sign that makes no difference. What products read of the far ends of the synapses is prepared once
-    for all rows, or columns, of a step: `ROWS`, or `N_IN`; a row that is alone has that for itself.
+    for all rows, or columns, of a step: `ROWS`, or `N_IN`; a row or a column that is alone has that for itself.
     """
     costs, count = {}, _Counter(engine)
     for rounding in ROUNDINGS:
@@ -229,17 +230,20 @@ def product_costs(engine: Engine) -> dict[str, float]:
         costs[f"interpreted product, each further of two that saturates, {rounding}"] = max(
             _further(count, rounding, MIXED, Product("x0", 1, 2, f)) for f in _pairs("y1")
         )
-        alone: dict[str, tuple[int, list[tuple[Factor, ...]]]] = {
-            "": (-3, [(Factor("w"),), (Factor("y1", 3),)]),
-            " of two varying factors": (-3, _pairs("y1")),
-            " of two that saturates": (2, _pairs("y1")),
-            " of three varying factors": (-3, _threes("y1")),
-            " of a function": (-3, _functions("y1")),
-        }
-        for what, (exp, choice) in alone.items():
-            costs[f"interpreted product in a row alone, the first{what}, {rounding}"] = max(
-                _interpreted(count, rounding, MIXED, (Product("x0", -1, exp, f),), rows=1) for f in choice
-            )
+        for line, dependency, trace in (("row", "x0", "y1"), ("column", "y0", "x1")):
+            alone: dict[str, tuple[int, list[tuple[Factor, ...]]]] = {
+                "": (-3, [(Factor("w"),), (Factor(trace, 3),)]),
+                " of two varying factors": (-3, _pairs(trace)),
+                " of two that saturates": (2, _pairs(trace)),
+                " of three varying factors": (-3, _threes(trace)),
+                " of three that saturates": (2, _threes(trace)),
+                " of a function": (-3, _functions(trace)),
+            }
+            for what, (exp, choice) in alone.items():
+                costs[f"interpreted product in a {line} alone, the first{what}, {rounding}"] = max(
+                    _interpreted(count, rounding, sign, (Product(dependency, -1, exp, f),), lines=1)
+                    for sign in SIGNS for f in choice
+                )  # fmt: skip
         costs[f"interpreted product, the first, {rounding}, columns with gaps"] = max(
             _with_gaps(count, rounding, sign, (f,)) for sign in SIGNS for f in (Factor("w"), Factor("x1", 3))
         )
@@ -316,22 +320,33 @@ def _interpreted(
     sign: tuple[Any, int],
     dw: tuple[Product, ...],
     profile: str = "loihi2",
-    rows: int = ROWS,
+    lines: int | None = None,
 ) -> float:
-    """Per synapse: a rule's run minus that of a rule which has nothing to do."""
+    """Per synapse: a rule's run minus that of a rule which has nothing to do.
+
+    Of all columns, or of `ROWS` rows, that are due in each step; or of so many `lines`, each with `N` synapses, over
+    more steps: what is found out once for a program is no part of a step.
+    """
     columns = dw[0].dependency == "y0"
     idle = (Product("u", 1, 0, (Factor("w"),), k=9),)
-    spiking = 0 if columns else rows
-    more, less = (_Run(_plastic(rule, rounding, sign, columns, profile), spiking) for rule in (dw, idle))
-    updates = N_IN * N * PRODUCT_STEPS if columns else rows * N * (PRODUCT_STEPS + 1 - FIRST)
-    return (count(more) - count(less)) / updates
+    spiking, steps = 0 if columns else lines or ROWS, STEPS if lines else PRODUCT_STEPS
+    rules = (_plastic(rule, rounding, sign, columns, profile, lines if columns else None) for rule in (dw, idle))
+    more, less = (count(_Run(program, spiking, steps)) for program in rules)
+    synapses = (N * lines if lines else N_IN * N) * steps if columns else spiking * N * (steps + 1 - FIRST)
+    return (more - less) / synapses
 
 
-def _plastic(dw: tuple[Product, ...], rounding: Any, sign: tuple[Any, int], columns: bool, profile: str) -> Program:
-    """Rows: inputs that are given spikes to silent neurons. Columns: silent inputs to neurons that always spike."""
+def _plastic(
+    dw: tuple[Product, ...], rounding: Any, sign: tuple[Any, int], columns: bool, profile: str, due: int | None = None
+) -> Program:
+    """Rows: inputs that are given spikes to silent neurons. Columns: silent inputs to neurons that always spike.
+
+    With `due` only so many of these do.
+    """
     traces = {"x1": Trace(20, 0, 20.0), "y1": Trace(20, 0, 1e6)}
     inputs, n = (N, N_IN) if columns else (N_IN, N)
-    cells = Population("cells", n, du=741, dv=200, vth=1 if columns else 131071, bias=100000 if columns else 0)
+    bias = 100000 * (np.arange(n) < (due or n)) if columns else 0
+    cells = Population("cells", n, du=741, dv=200, vth=1 if columns else 131071, bias=bias)
     rule = Rule(dw=dw, traces=traces)
     weights = np.full((inputs, n), 100 * sign[1] * PROFILES[profile].one)
     return build(

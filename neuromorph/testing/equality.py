@@ -14,6 +14,7 @@ from neuromorph.records import Events
 from neuromorph.session import Session
 from neuromorph.stimulus import Stimulus
 from neuromorph.testing.limits import LIMITS, RESOURCES, limits, resources
+from neuromorph.testing.lines import LINES, lines
 from neuromorph.testing.programs import (
     COLUMNS,
     MANAGED,
@@ -58,6 +59,7 @@ DIRECTED: Mapping[int, Callable[[], Draw]] = {
     **{-4000 - number: partial(terms, number) for number in range(TERMS)},
     **{-5000 - number: partial(limits, number) for number in range(LIMITS)},
     **{-6000 - number: partial(resources, number) for number in range(RESOURCES)},
+    **{-7000 - number: partial(lines, number) for number in range(LINES)},
 }
 """Programs made on purpose, by seeds that random ones do not have."""
 CHECKED = (range(50), range(50, 100), range(WIDE, WIDE + 24), tuple(seed for seed in DIRECTED if seed < -1))

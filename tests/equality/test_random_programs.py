@@ -57,6 +57,22 @@ def test_mcu_equals_reference(first: int) -> None:
 
 
 @pytest.mark.slow
+def test_mcu_equals_reference_on_whole_lines() -> None:
+    """The loops for rows and columns, of which a Cortex-M4 has its own, with instructions for two halves of a word."""
+    from neuromorph.targets import find
+    from neuromorph.testing.lines import LINES
+
+    backend, target = find("mcu:m4")
+    for seed in range(-7000, -7000 - LINES, -1):
+        engine = backend.open(target)
+        try:
+            found = disagreement(random_case(seed), engine)
+        finally:
+            engine.close()
+        assert not found, found
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_programs_reach_every_wrap_saturation_and_rounding(record_property: Callable[[str, object], None]) -> None:
     """The programs above go where the machine's arithmetic has an edge; the counts stand at the end of the report."""

@@ -70,7 +70,8 @@ _IN_ONE_LOOP = (
 _SCRATCH = "more projections have the table, which only the kernel fills and reads"
 _EITHER_WAY = "traces are read where they lie, or were prepared: which lines do what is a matter of speed"
 _FEWER_THAN_TWO = "with one factor no second is found; what is not tried goes the long way, to the same products"
-_DIRECT = "const uint32_t direct = c->lines {} 1 {} !listed {} !formed {} (kind != LIMITED {} !own);"
+_DIRECT = "if (c->lines {} 1 {} (kind != LIMITED {} !how->own) {} few[0] != NONE {} few[2] == NONE) {{"
+_ALONE = "const uint32_t listed = a->other != 0, alone = !NM_DSP {} c->lines {} 1;"
 _CAN_PASS = "return f->add + (trace ? 0 : -257) {} f->lo || f->add + (trace ? 128 : 255) {} f->hi;"
 _LONG_WAY = "a product that is refused goes the long way, with the same sums"
 
@@ -220,13 +221,13 @@ PROOFS: tuple[Proof, ...] = (
     Proof("single.c", _IN_ONE_LOOP.format(">", "[[>]]"), (">=",), _LONG_WAY),
     Proof(
         "single.c",
-        "if (weight == NO_WEIGHT && !q->right && most [[<=]] 32767u) return 0;",
+        "if (weight == NO_WEIGHT && !halves && !q->right && most [[<=]] 32767u) return 0;",
         ("<",),
         "a product that may be taken either way",
     ),
     Proof(
         "single.c",
-        "const uint32_t kind = is_byte ? BYTE : most [[>]] 32767u ? LIMITED : SHORT;",
+        "const uint32_t no_weight = weight == NO_WEIGHT || weight == ENDED, limited = !is_byte && most [[>]] 32767u;",
         (">=",),
         "a limit that is not passed changes nothing",
     ),
@@ -399,8 +400,10 @@ PROOFS: tuple[Proof, ...] = (
         ("<=",),
         "nm_feed is given no bytes, takes none and returns 0",
     ),
-    Proof("single.c", _DIRECT.format("[[==]]", "&&", "&&", "&&", "||"), ("!=",), _EITHER_WAY),
-    Proof("single.c", _DIRECT.format("==", "&&", "&&", "&&", "[[||]]"), ("&&",), _EITHER_WAY),
+    Proof("single.c", _DIRECT.format("[[==]]", "&&", "||", "&&", "&&"), ("!=",), _EITHER_WAY),
+    Proof("single.c", _DIRECT.format("==", "&&", "[[||]]", "&&", "&&"), ("&&",), _EITHER_WAY),
+    Proof("lanes.h", _ALONE.format("[[&&]]", "=="), ("||",), _EITHER_WAY),
+    Proof("lanes.h", _ALONE.format("&&", "[[==]]"), ("!=",), _EITHER_WAY),
     Proof(
         "single.c",
         "NM_UNROLL4 for (uint32_t k = 0; k [[<]] 4; k++) {",

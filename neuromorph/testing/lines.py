@@ -1,0 +1,72 @@
+"""Programs for the loops that take a whole row, or column, at once: of each shape of a product, of each that limits.
+
+A line is alone in some steps, and one of several in others; none has a number of synapses that is a multiple of four.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from neuromorph.program import Population, Projection, build
+from neuromorph.rule import Factor, Product, Rule, Trace
+from neuromorph.testing.programs import Draw, with_probes
+from neuromorph.testing.terms import ROUNDINGS, SIGNS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["LINES", "lines"]
+
+_SHAPES = ((7, 131), (131, 7))
+"""Sources and targets: long rows, long columns."""
+_CASES = tuple(product(range(len(SIGNS)), ROUNDINGS, _SHAPES))
+LINES = len(_CASES)
+"""Programs of `lines`: each sign mode, with each rounding, in each shape."""
+_STEPS = 5
+
+
+def lines(number: int) -> Draw:
+    """One product to a projection, of rows or of columns, in steps that reach the limits of the sum and in others."""
+    sign, rounding, (n_pre, n_post) = _CASES[number]
+    mode, low, high = SIGNS[sign]
+    rng = np.random.default_rng([10, number])
+    projections = [
+        Projection(
+            f"p{k}", "input", "cells", rng.integers(low, high, (n_pre, n_post)), -8, mode,
+            rule=Rule((Product(way, int(rng.choice([-7, -1, 1, 5])), exp, factors),), traces=_traces()),
+        )
+        for k, (way, exp, factors) in enumerate(_products())
+    ]  # fmt: skip
+    # one target spikes by itself in each step, all of them in none: those that are silent let a column be alone
+    cells = Population("cells", n_post, du=0, dv=0, vth=np.where(np.arange(n_post) == 2, 1, 131071), bias=100)
+    program = build([Population("input", n_pre, "input"), cells], projections, rounding=rounding)
+    step, index = np.array([1, 2, 2, 3, 4, 4, 4]), np.array([0, 1, 3, 6, 0, 2, 5])
+    state = {(p.name, name): rng.integers(0, 128, n_pre if name[0] == "x" else n_post)
+             for p in projections for name in _traces()}  # fmt: skip
+    return Draw(with_probes(rng, program), {"input": (step, index, np.ones(7, np.int64))}, _STEPS, state=state)
+
+
+def _traces() -> dict[str, Trace]:
+    return {name: Trace(1, 0, 300.0) for name in ("x1", "x2", "y1", "y2", "y3")}
+
+
+def _products() -> Sequence[tuple[Literal["x0", "y0"], int, tuple[Factor, ...]]]:
+    """Dependency, exponent and factors: the weight, traces, and functions of them, with constants that pass limits."""
+    found = []
+    ways: tuple[tuple[Literal["x0", "y0"], str], ...] = (("x0", "y"), ("y0", "x"))
+    for (way, end), exp in product(ways, (-6, -3, 2)):
+        one, two, three = Factor(end + "1", 3), Factor(end + "2", -60), Factor(end + "1", -3)
+        weight = Factor("w", -200)
+        found += [
+            (way, exp, factors)
+            for factors in (
+                (one,), (one, two), (one, two, three), (weight, one), (weight, one, two),
+                (Factor(end + "1", -40, "on"),), (Factor(end + "2", -40, "sgn"), Factor("w")),
+                (Factor("w", 40, "pos"),), (Factor("w", -20, "pos", end + "1", -1),),
+                (Factor(end + "2", 5, "", "w", -1),), (Factor("q", -3), weight), (Factor("w", -9, "", "q", -1),),
+            )
+        ]  # fmt: skip
+    return found

@@ -7,7 +7,6 @@ the test's name shows.
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import os
 import random
 import shutil
@@ -23,6 +22,7 @@ import pytest
 
 from neuromorph_mcu.client import Client
 from neuromorph_mcu.faults import Faults, Line
+from tests.scripts import script
 
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "firmware" / "core"
@@ -179,10 +179,4 @@ def measure() -> ModuleType:
     """What measures the firmware, and knows its budget."""
     for name, package in (("unicorn", "Unicorn"), ("elftools", "pyelftools")):
         pytest.importorskip(name, reason=f"measuring needs {package}: pip install 'neuromorph[mcu]'")
-    spec = importlib.util.spec_from_file_location("firmware_measure", ROOT / "firmware" / "measure.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return script("firmware/measure.py")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import os
 import shutil
 import socket
@@ -23,6 +22,7 @@ from neuromorph_mcu import engine as engines
 from neuromorph_mcu.processes import BoardProcess
 from tests.mcu.power import PowerPort
 from tests.mcu.test_qemu import states_at_both_paces
+from tests.scripts import script
 
 if TYPE_CHECKING:
     from neuromorph_mcu.urls.process import SocketLine
@@ -75,12 +75,7 @@ ATMEGA2560 = Chip("atmega2560", 2048, 256 << 10, 8 << 10, CORE / "variants" / "m
 
 def library(folder: Path) -> Path:
     """The library as a user gets it."""
-    spec = importlib.util.spec_from_file_location("arduino_pack", ROOT / "firmware" / "arduino" / "pack.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert (folder / "Neuromorph.zip").is_file() or module.pack(folder)
+    assert (folder / "Neuromorph.zip").is_file() or script("firmware/arduino/pack.py").pack(folder)
     return folder / "Neuromorph"
 
 

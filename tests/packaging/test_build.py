@@ -12,6 +12,8 @@ from types import ModuleType
 
 import pytest
 
+from tests.scripts import script
+
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = '#include "nm.h"\nint nm_twice(int a) { return 2 * a; }\n'
 needs_zig = pytest.mark.skipif(
@@ -21,13 +23,7 @@ needs_zig = pytest.mark.skipif(
 
 @pytest.fixture
 def build() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("firmware_build", ROOT / "firmware" / "build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return script("firmware/build.py")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-import importlib.util
 import json
 import struct
 import subprocess
@@ -26,20 +25,11 @@ from neuromorph.short_term import ShortTerm, factors
 from neuromorph.state import items
 from neuromorph.testing.programs import draw
 from neuromorph_cpu import native
+from tests.scripts import script
 
 FUZZ = Path(__file__).with_name("image_fuzz.py")
 MUTANTS = {"flip": 400, "field": 1200, "record": 400}
-
-
-def fuzz_module() -> Any:
-    spec = importlib.util.spec_from_file_location("image_fuzz", FUZZ)
-    assert spec is not None and spec.loader is not None  # noqa: PT018
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-sealed = fuzz_module().sealed
+sealed = script("tests/system/image_fuzz.py").sealed
 
 # ------------------------------------------------------------------------------------------------ bytes and back
 
@@ -706,7 +696,7 @@ def test_a_digest_of_another_program_is_refused() -> None:
     """Else the states of two programs could be mixed."""
     image = bytearray(whole().image)
     image[64:96] = bytes.fromhex(whole(seed=10).digest)
-    fuzz = fuzz_module()
+    fuzz = script("tests/system/image_fuzz.py")
     image[96:128] = fuzz.hashlib.blake2s(image[:96] + image[160:]).digest()
     image[156:160] = struct.pack("<I", fuzz.crc32c(bytes(image[:156])))
     assert refusals(bytes(image)) == (3, 3)

@@ -28,7 +28,7 @@ KINDS = {
     "plastic update, pair STDP": "plastic update, pair STDP",
     "product of any other rule, first of its sum": "interpreted product, the first",
     "product of any other rule, each further": "interpreted product, each further",
-    "the first, of a row that spikes alone": "interpreted product in a row alone",
+    "the first, of a row or column that is alone": "interpreted product in a ",
     "product in profile wide": "profile wide",
 }
 """Titles of rows of the README, and how the names of what they hold begin."""

@@ -190,8 +190,8 @@ static uint32_t beside_weight(const nm_factor *f) {
 }
 
 const uint8_t *nm_form_bytes(const nm_line *c, const nm_product *q, const nm_factor *f, const nm_lanes *a) {
-    const uint32_t var = beside_weight(f);
-    return var == VAR_ONE ? (c->column ? c->l->tx : c->l->ty) + a->first : bytes_of(c, q, var, a);     /* or anything, times 0 */
+    if (!f->second) return (c->column ? c->l->tx : c->l->ty) + a->first;    /* anything: it is taken 0 times */
+    return bytes_of(c, q, beside_weight(f), a);
 }
 
 nm_form nm_form_alike(const nm_line *c, const nm_product *q, const nm_factor *f, const nm_lanes *a, int32_t *out) {

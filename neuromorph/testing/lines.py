@@ -67,6 +67,7 @@ def _products() -> Sequence[tuple[Literal["x0", "y0"], int, tuple[Factor, ...]]]
                 (Factor(end + "1", -40, "on"),), (Factor(end + "2", -40, "sgn"), Factor("w")),
                 (Factor("w", 40, "pos"),), (Factor("w", -20, "pos", end + "1", -1),),
                 (Factor(end + "2", 5, "", "w", -1),), (Factor("q", -3), weight), (Factor("w", -9, "", "q", -1),),
+                (Factor("1", 30, "pos", "w", -1),),
             )
         ]  # fmt: skip
     return found

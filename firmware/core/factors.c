@@ -203,15 +203,7 @@ nm_form nm_form_alike(const nm_line *c, const nm_product *q, const nm_factor *f,
     }
     if (!out) return h;
     const uint32_t var = beside_weight(f), n = a->n;
-    const uint8_t *restrict bytes = bytes_of(c, q, var, a);
-    if (nm_is_constant(c->e, c->r, q, var, c->column)) {
-        const int32_t same = constant(c, q, var) * h.rest + h.plus;
-        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = same;
-    } else if (bytes) {
-        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = bytes[k] * h.rest + h.plus;
-    } else {
-        fetch_variable(c, q, var, a, out);
-        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = out[k] * h.rest + h.plus;
-    }
+    fetch_variable(c, q, var, a, out);
+    NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = out[k] * h.rest + h.plus;
     return h;
 }

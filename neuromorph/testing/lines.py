@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from neuromorph.program import Population, Projection, build
+from neuromorph.program import Modulator, Population, Projection, build
 from neuromorph.rule import Factor, Product, Rule, Trace
 from neuromorph.testing.programs import Draw, with_probes
 from neuromorph.testing.terms import ROUNDINGS, SIGNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 __all__ = ["LINES", "lines"]
 
@@ -33,19 +35,38 @@ def lines(number: int) -> Draw:
     sign, rounding, (n_pre, n_post) = _CASES[number]
     mode, low, high = SIGNS[sign]
     rng = np.random.default_rng([10, number])
+
+    def rule(products: tuple[Product, ...]) -> Rule:
+        return Rule(products, traces=_traces(), modulators=("level",))
+
+    def weights() -> NDArray[np.int64]:
+        return rng.integers(low, high, (n_pre, n_post))
+
+    products = [(Product(way, int(rng.choice([-7, -1, 1, 5])), exp, factors),) for way, exp, factors in _products()]
     projections = [
+        Projection(f"p{k}", "input", "cells", weights(), -8, mode, rule=rule(one)) for k, one in enumerate(products)
+    ]
+    # x2 stays 0: what is due in columns is alone in rows, too, where sources have spiked
+    nothing = Product("x0", 1, 0, (Factor("x2"),))
+    silent = {"x2": Trace(0, 0, 300.0)}
+    projections += [
         Projection(
-            f"p{k}", "input", "cells", rng.integers(low, high, (n_pre, n_post)), -8, mode,
-            rule=Rule((Product(way, int(rng.choice([-7, -1, 1, 5])), exp, factors),), traces=_traces()),
+            f"turns{k}", "input", "many", weights(), -8, mode,
+            rule=Rule((nothing, Product("y0", -3, -3, (factor,))), traces=silent),
         )
-        for k, (way, exp, factors) in enumerate(_products())
+        for k, factor in enumerate((Factor("w", 3, "pos"), Factor("w", 0, "", "q", 1), Factor("w", -200)))
     ]  # fmt: skip
-    # one target spikes by itself in each step, all of them in none: those that are silent let a column be alone
+    # one target spikes by itself in each step: a column that is alone; and one population's all do
     cells = Population("cells", n_post, du=0, dv=0, vth=np.where(np.arange(n_post) == 2, 1, 131071), bias=100)
-    program = build([Population("input", n_pre, "input"), cells], projections, rounding=rounding)
+    many = Population("many", n_post, du=0, dv=0, vth=1, bias=100)
+    level = Modulator("level", "cells", (), "add", 0, 0, 1, np.linspace(-100, 100, n_post).astype(np.int64))
+    source = Population("input", n_pre, "input")
+    program = build([source, cells, many], projections, rounding=rounding, modulators=[level])
     step, index = np.array([1, 2, 2, 3, 4, 4, 4]), np.array([0, 1, 3, 6, 0, 2, 5])
-    state = {(p.name, name): rng.integers(0, 128, n_pre if name[0] == "x" else n_post)
-             for p in projections for name in _traces()}  # fmt: skip
+    state = {
+        (p.name, name): rng.integers(0, 128, n_pre if name[0] == "x" else n_post)
+        for p in projections if p.post == "cells" for name in _traces()
+    }  # fmt: skip
     return Draw(with_probes(rng, program), {"input": (step, index, np.ones(7, np.int64))}, _STEPS, state=state)
 
 
@@ -67,7 +88,7 @@ def _products() -> Sequence[tuple[Literal["x0", "y0"], int, tuple[Factor, ...]]]
                 (Factor(end + "1", -40, "on"),), (Factor(end + "2", -40, "sgn"), Factor("w")),
                 (Factor("w", 40, "pos"),), (Factor("w", -20, "pos", end + "1", -1),),
                 (Factor(end + "2", 5, "", "w", -1),), (Factor("q", -3), weight), (Factor("w", -9, "", "q", -1),),
-                (Factor("1", 30, "pos", "w", -1),),
+                (Factor("1", 30, "pos", "w", -1),), (Factor("m1"), weight),
             )
         ]  # fmt: skip
     return found

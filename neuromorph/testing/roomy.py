@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuromorph.program import Population, Projection, build
+from neuromorph.rule import Factor, Product, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,10 @@ def at_the_limit(need: Callable[[bytes], int]) -> tuple[bytes, bytes, bytes]:
 
 def _image(last: int) -> bytes:
     inputs = [Population(f"input{k}", n, "input") for k, n in enumerate((_MOST, _MOST, _MOST, last))]
-    return build([*inputs, *_cells(7)], []).image
+    few = Population("few", 8, du=0, dv=0, vth=10, bias=1)
+    # what is placed last is of rules that read q
+    rule = Rule((Product("x0", 1, 0, (Factor("q"),)),))
+    return build([*inputs, *_cells(7), few], [Projection("p", "few", "few", np.ones((8, 8), int), rule=rule)]).image
 
 
 def _delayed() -> bytes:

@@ -56,6 +56,10 @@ _ONE_IS_CONSTANT = "VAR_ONE does not vary along the lanes, which is asked before
 _LIST = "a row's cells listed, or the row as a whole: where nothing is added, the number alone moves nothing"
 _NONE = "where synapses have numbers of their own, `some` = 0 makes the cells be listed: " + _LIST
 _INTERPRETED = "fewer rules go to the kernel; the interpreter gives the same results (nm.h)"
+_BITS_16 = (
+    "products of 32 bits wrap to the same in any order; whether a part of them has 16 bits matters to cores that "
+    "multiply by such, which programs for the loops of lines tell in tests/equality"
+)
 _LONG_WAY = "fewer go a short way; those that are refused go the long one, with the same sums"
 _SHARED = "what is the same along the lanes may as well be asked for in each"
 _BOUND = "2^bits is no less than the largest value: " + _LARGER
@@ -73,6 +77,10 @@ _FEWER_THAN_TWO = "with one factor no second is found; what is not tried goes th
 _DIRECT = "if (c->lines {} 1 {} (kind != LIMITED {} !how->own) {} few[0] != NONE {} few[2] == NONE) {{"
 _ALONE = "const uint32_t listed = a->other != 0, alone = !NM_DSP {} c->lines {} 1;"
 _CAN_PASS = "return f->add + (trace ? 0 : -257) {} f->lo || f->add + (trace ? 128 : 255) {} f->hi;"
+_BITS_16 = (
+    "products of 32 bits wrap to the same in any order; whether a part of them has 16 bits matters to cores that "
+    "multiply by such, which programs for the loops of lines tell in tests/equality"
+)
 _LONG_WAY = "a product that is refused goes the long way, with the same sums"
 
 PROOFS: tuple[Proof, ...] = (
@@ -403,6 +411,31 @@ PROOFS: tuple[Proof, ...] = (
     Proof("single.c", _DIRECT.format("[[==]]", "&&", "||", "&&", "&&"), ("!=",), _EITHER_WAY),
     Proof("single.c", _DIRECT.format("==", "&&", "[[||]]", "&&", "&&"), ("&&",), _EITHER_WAY),
     Proof("lanes.h", _ALONE.format("[[&&]]", "=="), ("||",), _EITHER_WAY),
+    Proof(
+        "lanes.h",
+        "const uint32_t listed = a->other [[!=]] 0, alone = !NM_DSP && c->lines == 1;",
+        ("==",),
+        "the bit says the opposite everywhere: keys are equal and unequal as before",
+    ),
+    Proof("products.c", "most = nm_min(most [[*]] largest(f), 32768);", ("+",), _BITS_16),
+    Proof(
+        "products.c",
+        "if (most > 32767u && weight [[!=]] NOT_ALIKE) weight = weight == NO_WEIGHT ? ENDED : NOT_ALIKE;",
+        ("==",),
+        _BITS_16,
+    ),
+    Proof(
+        "products.c",
+        "const int fits = largest [[>>]] q->right <= NM_SHORT_MAX && q->right <= NM_RIGHT_MAX;",
+        ("<<",),
+        _BITS_16,
+    ),
+    Proof(
+        "products.c",
+        "if (varies && (weight == NO_WEIGHT [[||]] ended) && !nm_masked(q, a)) {",
+        ("&&",),
+        _LONG_WAY,
+    ),
     Proof("lanes.h", _ALONE.format("&&", "[[==]]"), ("!=",), _EITHER_WAY),
     Proof(
         "single.c",

@@ -56,10 +56,7 @@ _ONE_IS_CONSTANT = "VAR_ONE does not vary along the lanes, which is asked before
 _LIST = "a row's cells listed, or the row as a whole: where nothing is added, the number alone moves nothing"
 _NONE = "where synapses have numbers of their own, `some` = 0 makes the cells be listed: " + _LIST
 _INTERPRETED = "fewer rules go to the kernel; the interpreter gives the same results (nm.h)"
-_BITS_16 = (
-    "products of 32 bits wrap to the same in any order; whether a part of them has 16 bits matters to cores that "
-    "multiply by such, which programs for the loops of lines tell in tests/equality"
-)
+_BITS_16 = "products of 32 bits wrap to the same in any order; parts of 16 bits matter to cores that multiply by such"
 _LONG_WAY = "fewer go a short way; those that are refused go the long one, with the same sums"
 _SHARED = "what is the same along the lanes may as well be asked for in each"
 _BOUND = "2^bits is no less than the largest value: " + _LARGER

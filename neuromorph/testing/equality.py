@@ -27,6 +27,7 @@ from neuromorph.testing.programs import (
     large,
     managed,
     pairs,
+    scheduled,
     unsorted,
 )
 from neuromorph.testing.separable import LONG_LINES, LOOKALIKES, lookalike
@@ -59,6 +60,7 @@ DIRECTED: Mapping[int, Callable[[], Draw]] = {
     **{-4000 - number: partial(terms, number) for number in range(TERMS)},
     **{-5000 - number: partial(limits, number) for number in range(LIMITS)},
     **{-6000 - number: partial(resources, number) for number in range(RESOURCES)},
+    -6900: scheduled,
     **{-7000 - number: partial(lines, number) for number in range(LINES)},
 }
 """Programs made on purpose, by seeds that random ones do not have."""

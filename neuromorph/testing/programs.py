@@ -18,7 +18,7 @@ from neuromorph.testing.widened import widened
 
 __all__ = [
     "COLUMNS", "MANAGED", "PAIRS", "STEPS", "UNSORTED", "Draw", "Events", "columns", "draw", "large", "managed",
-    "pairs", "unsorted", "with_probes",
+    "pairs", "scheduled", "unsorted", "with_probes",
 ]  # fmt: skip
 
 Events = dict[str, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]
@@ -239,6 +239,23 @@ def managed(number: int) -> Draw:
     events = {"input": (step + 1, index, np.ones(step.size, np.int64))}
     state = {("p", "tag_1"): np.full((n, n), -257)} if number else {}
     return Draw(with_probes(rng, program), events, steps, pause=steps // 2 + 3, state=state)
+
+
+def scheduled() -> Draw:
+    """A schedule that is over, before a record which would be an entry of it.
+
+    That of a probe of the first object's state, in every step, reads like one that ends plasticity in step 256.
+    """
+    rng, n, steps = np.random.default_rng([6, 2]), 5, 12
+    rule = Rule((Product("x0", -3, 0, (Factor("w"),)),))
+    cells = Population("cells", n, du=0, dv=0, vth=1, bias=5)
+    syn = Projection("p", "cells", "cells", rng.integers(1, 256, (n, n)), -8, "exc", rule=rule)
+    entries = [
+        ScheduleEntry(step, "plasticity", "p", on=step == 252) for step in (251, 252)
+    ]  # without a gap at the end
+    program = with_probes(rng, build([cells], [syn], schedule=entries))
+    probes = sorted(program.probes, key=lambda probe: (probe.object, probe.variable) != ("cells", "u"))
+    return Draw(replace(program, probes=tuple(probes)), {}, steps, first=250)
 
 
 def _first(rng: np.random.Generator, steps: int) -> int:

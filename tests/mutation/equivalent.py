@@ -429,6 +429,19 @@ PROOFS: tuple[Proof, ...] = (
     ),
     Proof(
         "products.c",
+        "const int fits = largest >> q->right [[<=]] NM_SHORT_MAX && q->right <= NM_RIGHT_MAX;",
+        (">",),
+        _BITS_16,
+    ),
+    Proof("products.c", "if (!limited && (ended [[||]] !q->right)) {", ("&&",), _LONG_WAY),
+    Proof(
+        "layout.c",
+        "if (rule.traces [[&]] (1u << k)) history += k < TR_Y1 ? p->n_pre : p->n_post;",
+        ("|",),
+        "more room for histories, none of which is read",
+    ),
+    Proof(
+        "products.c",
         "if (varies && (weight == NO_WEIGHT [[||]] ended) && !nm_masked(q, a)) {",
         ("&&",),
         _LONG_WAY,

@@ -250,9 +250,8 @@ def scheduled() -> Draw:
     rule = Rule((Product("x0", -3, 0, (Factor("w"),)),))
     cells = Population("cells", n, du=0, dv=0, vth=1, bias=5)
     syn = Projection("p", "cells", "cells", rng.integers(1, 256, (n, n)), -8, "exc", rule=rule)
-    entries = [
-        ScheduleEntry(step, "plasticity", "p", on=step == 252) for step in (251, 252)
-    ]  # without a gap at the end
+    on = ScheduleEntry(251, "plasticity", "p", on=True)
+    entries = (on, replace(on, step=252))  # an even number: nothing lies between them and the probes
     program = with_probes(rng, build([cells], [syn], schedule=entries))
     probes = sorted(program.probes, key=lambda probe: (probe.object, probe.variable) != ("cells", "u"))
     return Draw(replace(program, probes=tuple(probes)), {}, steps, first=250)

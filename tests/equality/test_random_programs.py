@@ -12,6 +12,7 @@ import pytest
 from neuromorph.passes.cost import is_pair_rule
 from neuromorph.rule import FUNCTIONS, VARIABLES
 from neuromorph.testing.equality import DIRECTED, UNREACHABLE, disagreement, engine_for, random_case
+from neuromorph.testing.lines import LINES
 from neuromorph.testing.programs import draw
 
 CPU_PROGRAMS, MCU_PROGRAMS, BATCH = 500, 100, 25
@@ -19,6 +20,18 @@ ALL_REACHED = 80  # as many as it takes, and some
 BOARDS = ("mcu:m4", "mcu:m3", "mcu:m0")
 
 pytestmark = pytest.mark.timeout(600)  # a batch takes 10 s of CPU; a shared machine may need many times that
+
+
+def disagreement_on(board: str, seed: int) -> str:
+    """Compare a program on an emulated board, which is opened anew for it."""
+    from neuromorph.targets import find
+
+    backend, target = find(board)
+    engine = backend.open(target)
+    try:
+        return disagreement(random_case(seed), engine)
+    finally:
+        engine.close()
 
 
 def batches(programs: int) -> list[Any]:
@@ -44,31 +57,16 @@ def test_cpu_equals_reference_on_programs_made_on_purpose() -> None:
 @pytest.mark.parametrize("first", batches(MCU_PROGRAMS))
 def test_mcu_equals_reference(first: int) -> None:
     """The firmware on emulated Cortex-M4, M3 and M0, through the serial link."""
-    from neuromorph.targets import find
-
     for seed in range(first, first + BATCH):
-        backend, target = find(BOARDS[seed % len(BOARDS)])
-        engine = backend.open(target)
-        try:
-            found = disagreement(random_case(seed), engine)
-        finally:
-            engine.close()
+        found = disagreement_on(BOARDS[seed % len(BOARDS)], seed)
         assert not found, found
 
 
 @pytest.mark.slow
 def test_mcu_equals_reference_on_whole_lines() -> None:
     """The loops for rows and columns, of which a Cortex-M4 has its own, with instructions for two halves of a word."""
-    from neuromorph.targets import find
-    from neuromorph.testing.lines import LINES
-
-    backend, target = find("mcu:m4")
     for seed in range(-7000, -7000 - LINES, -1):
-        engine = backend.open(target)
-        try:
-            found = disagreement(random_case(seed), engine)
-        finally:
-            engine.close()
+        found = disagreement_on("mcu:m4", seed)
         assert not found, found
 
 

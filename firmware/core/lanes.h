@@ -71,28 +71,6 @@ NM_INLINE int32_t nm_formed(int32_t v, int32_t rest, const nm_form *h) {
     return (nm_clip(v * h->times + rest, -512, 511) + h->up) >> h->down;
 }
 
-/* single.c: what is added, ((w * s + add) * t >> right) * scale; add: the constant of the weight, or all of s without a
- * weight. Or a function of the weight, nm_formed with t, times scale. */
-typedef struct {
-    const int32_t *t;                   /* of each lane, 16 bits; or two to a word, see single_dsp.c */
-    const uint8_t *trace, *x;           /* or traces as they lie: t, less t_add and unlimited; instead of the weight */
-    int32_t t_add;
-    uint32_t s, add, right;
-    int32_t scale;                      /* 2^left; negative where magnitudes of negative weights are stored */
-    const uint32_t *number;             /* of two lanes each */
-    int32_t up;                         /* or for all */
-    int32_t less, half;                 /* limited: what comes with a number, or all of it; 1 */
-    nm_form form;
-} nm_change;
-typedef void nm_change_loop(void *stored, const nm_change *y, const nm_lanes *a);
-/* How up to three traces become halves of words. */
-typedef struct {
-    const uint8_t *t[3];
-    uint32_t add[3];                    /* constants, twice */
-    uint32_t s;                         /* of three: what they are multiplied by, of which the upper half is taken */
-    nm_form form;                       /* or of a function of one */
-} nm_traces;
-typedef void nm_traces_loop(uint32_t *out, uint32_t lanes, const nm_traces *y);
 /* How a product is added to the lanes, and how their sums are rounded. */
 typedef struct {
     uint32_t s;                 /* times the vector: what is added */
@@ -101,18 +79,44 @@ typedef struct {
     uint32_t key, step;         /* else of each lane's own: key + far end * step */
     nm_hash hash;
 } nm_pass;
+/* single.c: what is added, ((w * s + add) * t >> right) * scale; add: the constant of the weight, or all of s without a
+ * weight. Or a function of the weight, nm_formed with t, times scale. */
+typedef struct {
+    const int32_t *t;                   /* of each lane, 16 bits; or two to a word, see halves.h */
+    const uint8_t *trace, *x;           /* or traces as they lie: t, less t_add and unlimited; instead of the weight */
+    int32_t t_add;
+    uint32_t s, add, right;
+    int32_t scale;                      /* 2^left; negative where magnitudes of negative weights are stored */
+    const uint32_t *number;             /* of two lanes each */
+    int32_t up;                         /* or for all */
+    nm_pass pass;                       /* or how they are drawn: what changes from line to line is its key */
+    int32_t less, half;                 /* limited: what comes with a number, or all of it; 1 */
+    nm_form form;
+    uint32_t above, below;              /* see nm_beside_start: limits of such a function */
+} nm_change;
+typedef void nm_change_loop(void *stored, const nm_change *y, const nm_lanes *a);
+/* How up to three traces become halves of words. */
+typedef struct {
+    const uint8_t *t[3];
+    uint32_t add[3];                    /* constants, twice */
+    uint32_t s;                         /* of three: what they are multiplied by, of which the upper half is taken */
+    nm_form form;                       /* or of a function of one */
+    uint32_t keep, invert;              /* or which bits of one are added to the weight, and which of them inverted */
+} nm_traces;
+typedef void nm_traces_loop(uint32_t *out, uint32_t lanes, const nm_traces *y);
 /* A product that is ready for lanes that lie like those before, with this scalar part. */
 typedef struct nm_single {
     uint32_t key, s, own, drawn;
     uint32_t reads;                     /* how the loop finds what is alike in all lines */
     nm_change_loop *loop;
     nm_change y;
-    nm_pass x;                          /* but for what changes from line to line */
     uint32_t self;                      /* what one line more means for its key */
 #if NM_DSP
     nm_traces_loop *take;               /* null: words become halves */
     nm_traces traces;
     uint8_t trace[3], factors;          /* TR_X1.. of each */
+    const nm_plastic *from;             /* whose traces y has, from lane `first` on; null: not for long */
+    uint32_t first;
 #endif
 } nm_single;
 
@@ -127,7 +131,9 @@ typedef struct {
     uint32_t number;                /* shared rounding */
     uint32_t floor_tag;             /* some tag_1 has become -257 */
     uint32_t key[3];                /* synapse rounding, per sum */
+    uint32_t weights;               /* how they are stored, for nm_single_key */
     uint32_t lines;                 /* that have the same lanes, one after the other; 0: unknown */
+    const nm_product *only;         /* of all sums */
     uint32_t loaded;                /* bit per sum: `old` holds the lanes' values */
     const nm_product *alike;        /* p1 holds what nm_alike gives of it, for this list or these lanes, of this time */
     const uint32_t *alike_list;
@@ -217,7 +223,7 @@ NM_INLINE int nm_u_due(const nm_rule *r, const nm_product *q) { return (r->epoch
 /* What a product depends on besides its rule: how the lanes lie, and their weights. Not 0. */
 NM_INLINE uint32_t nm_single_key(const nm_line *c, const nm_lanes *a) {
     const uint32_t listed = a->other != 0, alone = !NM_DSP && c->lines == 1;
-    return 1u | c->column << 1 | alone << 2 | listed << 3 | (uint32_t)c->p->element << 4 | (uint32_t)c->p->sign << 6;
+    return c->weights | c->column << 1 | alone << 2 | listed << 3;
 }
 /* How it is run, if that is known; or finds out. Null if it is none of those that single.c can. */
 NM_INLINE nm_single *nm_single_known(const nm_line *c, const nm_product *q, uint32_t s, const nm_lanes *a) {
@@ -240,9 +246,16 @@ NM_INLINE void nm_single_run(nm_line *c, const nm_product *q, nm_single *how, co
 }
 #endif
 #if NM_DSP
-/* single_dsp.c: what nm_alike prepares, but two to a word; and the loops over such. Of lanes that are not listed. */
+/* What nm_alike prepares, but two to a word; and the loops over such: see halves.h. */
 void nm_halves_start(nm_line *c, const nm_product *q, nm_single *how, uint32_t kind);
 void nm_alike_halves(nm_line *c, const nm_product *q, nm_single *how, const nm_lanes *a);
 void nm_change_rest(const nm_single *how, void *stored, const nm_lanes *a, uint32_t is_byte);
+/* Is this function of the weight one of halves? */
+int nm_can_halve(const nm_line *c, const nm_product *q, const nm_factor *f, const nm_lanes *a);
+#else
+NM_INLINE int nm_can_halve(const nm_line *c, const nm_product *q, const nm_factor *f, const nm_lanes *a) {
+    (void)c, (void)q, (void)f, (void)a;
+    return 0;
+}
 #endif
 #endif

@@ -35,19 +35,24 @@ static int take_row(nm_line *c, uint32_t i, int all) {
     return all || by_source(c);
 }
 
-/* Some columns of all rows that are taken as a whole: what they read of the targets is the same in these. Those that run
- * again keep their old values. */
+/* A row of which some cells run again: they keep their old values. */
+static NM_NOINLINE void run_but(nm_line *c, const nm_lanes *a, const some_cells *again, uint32_t row) {
+    const some_cells active = {again->list, again->n, row, 1};
+    keep(c, &active, c->e->fold, 0);
+    nm_run_lanes(c, a);
+    keep(c, &active, c->e->fold, 1);
+}
+
+/* Some columns of all rows that are taken as a whole: what they read of the targets is the same in these. */
 static void dense_block(nm_line *c, nm_lanes *a, const some_cells *again, int all) {
-    const uint32_t first = a->base;
-    c->lines = all ? c->p->n_pre : c->l->nrows;
-    for (uint32_t x = 0; x < (all ? c->p->n_pre : c->l->nrows); x++) {
-        const uint32_t i = all ? x : c->l->rows[x];
+    const uint32_t first = a->base, lines = all ? c->p->n_pre : c->l->nrows;
+    c->lines = lines;
+    for (uint32_t x = 0; x < lines; x++) {
+        const uint32_t i = all ? x : c->l->rows[x], row = i * c->p->n_post;
         if (!take_row(c, i, all)) continue;
-        const some_cells active = {again->list, again->n, i * c->p->n_post, 1};
-        a->base = first + active.start;
-        if (active.n) keep(c, &active, c->e->fold, 0);
-        nm_run_lanes(c, a);
-        if (active.n) keep(c, &active, c->e->fold, 1);
+        a->base = first + row;
+        if (again->n) run_but(c, a, again, row);
+        else nm_run_lanes(c, a);
     }
 }
 

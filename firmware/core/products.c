@@ -98,6 +98,7 @@ static void product_start(const nm_line *c, nm_product *q) {
 void nm_line_start(nm_line *c, nm_engine *e, uint32_t index, nm_proj *p) {
     const nm_line fresh = {.e = e, .p = p, .l = p->plastic, .r = p->plastic->rule};
     *c = fresh;
+    c->weights = 1u | (uint32_t)p->element << 4 | (uint32_t)p->sign << 6;
     for (uint32_t s = 0; s < 3; s++) {
         c->old[s] = e->lane + s * NM_LANES;
         if (e->rounding) c->key[s] = nm_key(e->seed, 16u * index + HASH_SUM + s, e->now);
@@ -109,6 +110,8 @@ void nm_line_start(nm_line *c, nm_engine *e, uint32_t index, nm_proj *p) {
     for (uint32_t s = 0; s < 3; s++)
         for (uint32_t k = 0; k < c->r->count[s]; k++) product_start(c, e->product + c->r->first[s] + k);
     if (!e->rounding) c->number = nm_round_number(e, c->r);
+    const uint16_t *n = c->r->count;
+    if (n[SUM_W] == 1 && n[SUM_D] + n[SUM_T] == 0 && !e->wide) c->only = e->product + c->r->first[SUM_W];
 }
 
 /* ---- products ---- */

@@ -12,7 +12,8 @@
 
 #if NM_ROOM
 
-enum { BYTE, SHORT, LIMITED };          /* LIMITED: what is added to a short may pass the limits of the sum */
+/* LIMITED: what is added to a short may pass the limits of the sum; FAR, to a byte, 32 bits: then these are whole numbers. */
+enum { BYTE, SHORT, LIMITED, FAR };
 enum { BELOW = 9, HALF_UNIT = 256, HALF = 0xFFFF };
 enum { HALVES = 0x1000100 };            /* half a unit, in each of two numbers */
 /* What a loop reads of the far ends: what has been prepared for all lines, in words or halves of them, or what a function
@@ -28,6 +29,7 @@ NM_INLINE int32_t changed(int32_t value, uint32_t x, int32_t t, int32_t number, 
         const int32_t halves = nm_clip(v * y->scale + y->half, -65536, 65535), start = value * 65536 + y->less;
         return nm_clip((start + number + halves * (1 << (BELOW - 1))) >> 16, -256, 255);
     }
+    if (kind == FAR) return nm_clip(value + v * y->scale, 0, 255);
     const int32_t sum = (int32_t)((uint32_t)value << 16 | (uint32_t)number) + v * y->scale;
     return nm_clip(sum >> 16, kind == BYTE ? 0 : -256, 255);
 }
@@ -35,9 +37,9 @@ NM_INLINE int32_t changed(int32_t value, uint32_t x, int32_t t, int32_t number, 
 /* A lane, `at` in the stored weights. */
 #define CHANGE(x, t, at, number)                                                                                       \
     do {                                                                                                               \
-        const int32_t value = kind == BYTE ? bytes[at] : shorts[at], up = number;                                      \
+        const int32_t value = is_byte ? bytes[at] : shorts[at], up = number;                                      \
         const int32_t next = changed(value, (uint32_t)(x), t, up, &y, kind, what);                                     \
-        if (kind == BYTE) bytes[at] = (uint8_t)next;                                                                   \
+        if (is_byte) bytes[at] = (uint8_t)next;                                                                        \
         else shorts[at] = (int16_t)next;                                                                               \
     } while (0)
 
@@ -45,8 +47,9 @@ NM_INLINE void change(void *stored, const nm_change *how, const nm_lanes *a, uin
                       uint32_t own) {
     const nm_change y = *how;
     const uint32_t lying = what == TRACE || what == TRACES, bytewise = lying || what == FORMED_TRACE;
-    uint8_t *restrict bytes = (uint8_t *)stored + (kind == BYTE ? a->base : 0);
-    int16_t *restrict shorts = (int16_t *)stored + (kind == BYTE ? 0 : a->base);
+    const uint32_t is_byte = kind == BYTE || kind == FAR;
+    uint8_t *restrict bytes = (uint8_t *)stored + (is_byte ? a->base : 0);
+    int16_t *restrict shorts = (int16_t *)stored + (is_byte ? 0 : a->base);
     const int32_t *restrict words = y.t;
     const uint8_t *restrict t = y.trace, *restrict x = y.x;
     const uint32_t *restrict number = y.number, halves = kind == LIMITED ? HALVES : 0;
@@ -63,8 +66,8 @@ NM_INLINE void change(void *stored, const nm_change *how, const nm_lanes *a, uin
         bytes += stride, shorts += stride;                                                                             \
         if (bytewise) NM_KEEP_APART(t);                                                                                \
         if (!bytewise) NM_KEEP_APART(words);                                                                           \
-        if (kind == BYTE) NM_KEEP_APART(bytes);                                                                        \
-        if (kind != BYTE) NM_KEEP_APART(shorts);                                                                       \
+        if (is_byte) NM_KEEP_APART(bytes);                                                                             \
+        if (!is_byte) NM_KEEP_APART(shorts);                                                                           \
         if (what == TRACES) NM_KEEP_APART(x);                                                                          \
     } while (0)
     for (uint32_t n = a->n / 2; n; n--) {
@@ -81,9 +84,9 @@ NM_INLINE void change(void *stored, const nm_change *how, const nm_lanes *a, uin
 /* The same for lanes that are listed by their far end, with a number to a word. */
 NM_INLINE void change_listed(void *stored, const nm_change *how, const nm_lanes *a, uint32_t kind) {
     const nm_change y = *how;
-    const uint32_t what = PREPARED;
-    uint8_t *restrict bytes = (uint8_t *)stored + (kind == BYTE ? a->base : 0);
-    int16_t *restrict shorts = (int16_t *)stored + (kind == BYTE ? 0 : a->base);
+    const uint32_t what = PREPARED, is_byte = kind == BYTE;
+    uint8_t *restrict bytes = (uint8_t *)stored + (is_byte ? a->base : 0);
+    int16_t *restrict shorts = (int16_t *)stored + (is_byte ? 0 : a->base);
     const int32_t *restrict t = y.t;
     const uint32_t *restrict number = y.number, *restrict other = a->other;
     const uint32_t stride = a->stride, halves = kind == LIMITED ? HALVES : 0;
@@ -108,10 +111,13 @@ NM_INLINE void change_listed(void *stored, const nm_change *how, const nm_lanes 
 #define LOOPS(what, kind) LOOP(what, kind, 0) LOOP(what, kind, 1)
 #define BOTH(what, kind) {change_##what##_##kind##_0, change_##what##_##kind##_1}
 LISTED(BYTE) LISTED(SHORT) LISTED(LIMITED)
-LOOPS(FORMED, BYTE) LOOPS(FORMED, SHORT) LOOPS(FORMED_TRACE, BYTE) LOOPS(FORMED_TRACE, SHORT)
+LOOPS(FORMED, BYTE) LOOPS(FORMED, SHORT) LOOP(FORMED, FAR, 0)
+LOOPS(FORMED_TRACE, BYTE) LOOPS(FORMED_TRACE, SHORT) LOOP(FORMED_TRACE, FAR, 0)
 static nm_change_loop *const listed_loop[3] = {listed_BYTE, listed_SHORT, listed_LIMITED};
-static nm_change_loop *const formed_loop[2][2][2] = {{BOTH(FORMED, BYTE), BOTH(FORMED, SHORT)},
-                                                     {BOTH(FORMED_TRACE, BYTE), BOTH(FORMED_TRACE, SHORT)}};
+static nm_change_loop *const formed_loop[2][4][2] = {
+    {BOTH(FORMED, BYTE), BOTH(FORMED, SHORT), {0}, {change_FORMED_FAR_0}},
+    {BOTH(FORMED_TRACE, BYTE), BOTH(FORMED_TRACE, SHORT), {0}, {change_FORMED_TRACE_FAR_0}},
+};
 #if !NM_DSP
 LOOPS(PREPARED, BYTE) LOOPS(PREPARED, SHORT) LOOPS(PREPARED, LIMITED)
 LOOPS(TRACE, BYTE) LOOPS(TRACE, SHORT) LOOP(TRACE, LIMITED, 0)
@@ -188,12 +194,12 @@ void nm_single_run(nm_line *c, const nm_product *q, nm_single *how, const nm_lan
     if (how->reads >= FORMED_TRACE) find_traces(c, q, how, a);
     else if (!nm_is_prepared(c, q, how->s, a, how->reads == IN_HALVES)) prepare(c, q, how, a);
     if (how->own) {
-        how->x.key = c->key[SUM_W] + c->self * how->self + (a->other ? 0 : a->first * how->x.step);
+        how->y.pass.key = c->key[SUM_W] + c->self * how->self + (a->other ? 0 : a->first * how->y.pass.step);
     } else {
-        how->x.up = c->p->flip ? (int32_t)c->number : 127 - (int32_t)c->number;
-        how->y.up = how->x.up * (1 << BELOW);
+        how->y.pass.up = c->p->flip ? (int32_t)c->number : 127 - (int32_t)c->number;
+        how->y.up = how->y.pass.up * (1 << BELOW);
     }
-    if (how->drawn) draw((uint32_t *)c->p2, a, &how->x, how->own);
+    if (how->drawn) draw((uint32_t *)c->p2, a, &how->y.pass, how->own);
     else how->y.less = how->y.up - HALF_UNIT;
     how->loop(stored, &how->y, a);
 #if NM_DSP
@@ -205,6 +211,7 @@ void nm_single_run(nm_line *c, const nm_product *q, nm_single *how, const nm_lan
 static void straight(nm_line *c, const nm_product *q, nm_single *how, uint32_t kind) {
 #if NM_DSP
     how->reads = IN_HALVES;
+    how->drawn = 0;             /* in the loop */
     nm_halves_start(c, q, how, kind);
 #else
     nm_change *y = &how->y;
@@ -229,12 +236,14 @@ nm_single *nm_single_start(nm_line *c, const nm_product *q, uint32_t s, uint32_t
     const uint32_t size = largest >> q->right, most = (size + 1u) << q->left, formed = q->formed >> c->column & 1u;
     const uint32_t halves = NM_DSP && !listed && q->varies[c->column];
     if (weight == NO_WEIGHT && !halves && !q->right && most <= 32767u) return 0;    /* sums.c has shorter ways */
-    if (weight == NOT_ALIKE || size > NM_SHORT_MAX || (is_byte && most > NM_ADDEND_MAX >> BELOW)) return 0;
+    const uint32_t far = is_byte && most > NM_ADDEND_MAX >> BELOW;
+    if (weight == NOT_ALIKE || size > NM_SHORT_MAX || (far && !halves && !formed)) return 0;
     if (q->right > NM_RIGHT_MAX || a->syn != a->other || nm_masked(q, a)) return 0;
     const uint32_t no_weight = weight == NO_WEIGHT || weight == ENDED, limited = !is_byte && most > 32767u;
-    if (formed && (q->right || listed || limited)) return 0;
-    const uint32_t kind = is_byte ? BYTE : limited ? LIMITED : SHORT;
+    if (NM_DSP && limited && most > NM_ADDEND_MAX / 2) return 0;
     const nm_factor *f = c->e->factor + q->first + weight;
+    if (formed && (q->right || listed || (limited && !nm_can_halve(c, q, f, a)))) return 0;
+    const uint32_t kind = far ? FAR : is_byte ? BYTE : limited ? LIMITED : SHORT;
     nm_single *how = q->single;
     nm_change *y = &how->y;
     how->key = nm_single_key(c, a);
@@ -242,8 +251,8 @@ nm_single *nm_single_start(nm_line *c, const nm_product *q, uint32_t s, uint32_t
     /* whole numbers have nothing to round, but limits are none */
     how->own = c->e->rounding && (q->left < 7 || limited);
     how->drawn = how->own || listed;
-    how->x.step = c->column ? NM_GOLDEN : NM_SECOND;
-    how->x.hash = nm_hash_for(c->p->flip);
+    how->y.pass.step = c->column ? NM_GOLDEN : NM_SECOND;
+    how->y.pass.hash = nm_hash_for(c->p->flip);
     how->self = c->column ? NM_SECOND : NM_GOLDEN;
     y->t = c->p1;
     y->number = (const uint32_t *)c->p2;
@@ -251,7 +260,7 @@ nm_single *nm_single_start(nm_line *c, const nm_product *q, uint32_t s, uint32_t
     y->s = (weight == ENDED ? 1u : s) << nm_ahead(y->right);
     y->less = -2 * HALF_UNIT;
     y->half = 1;
-    y->scale = (int32_t)(1u << q->left << (limited ? 1 : BELOW));
+    y->scale = far ? 1 << (q->left - 7) : (int32_t)(1u << q->left << (limited ? 1 : BELOW));
     if (no_weight) {
         y->add = y->s;
         y->s = 0;
@@ -266,7 +275,7 @@ nm_single *nm_single_start(nm_line *c, const nm_product *q, uint32_t s, uint32_t
         y->s = 0u - y->s;
         y->scale = -y->scale;
     }
-    if (formed) {
+    if (formed && !limited) {
         const uint32_t lying = nm_form_bytes(c, q, f, a) != 0;
         how->reads = lying ? FORMED_TRACE : FORMED;
         how->loop = formed_loop[lying][kind][how->own];

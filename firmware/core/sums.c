@@ -283,11 +283,6 @@ static int run_known(nm_line *c, const nm_product *q, uint32_t s, const nm_lanes
 /* One sum. The product found last is held back, since only the one that follows tells whether it ends the sum. */
 static void run_sum(nm_line *c, uint32_t sum, const nm_lanes *a) {
     const nm_product *q = c->e->product + c->r->first[sum], *held = 0;
-    if (NM_ROOM && c->r->count[sum] == 1 && sum == SUM_W) {
-        const uint32_t s = due(c, q, a->active) ? nm_scalar_part(c, q) : 0;
-        if (s && !run_known(c, q, s, a)) add_product(c, sum, q, s, a, FIRST | ENDS);
-        return;
-    }
     const int sunk = sum == SUM_T && c->l->floor_tag;   /* tag_1 = -257 lies below acc: products of 0 matter too */
     uint32_t held_s = 0, order = FIRST;
     for (uint32_t k = 0; k < c->r->count[sum]; k++, q++) {
@@ -317,6 +312,13 @@ static void guard(const nm_engine *e, uint32_t n) {
 /* The three sums of some synapses, all from their old values. */
 void nm_run_lanes(nm_line *c, const nm_lanes *a) {
     guard(c->e, a->n);
+    const nm_product *q = NM_ROOM ? c->only : 0;
+    if (q) {
+        const uint32_t s = due(c, q, a->active) ? nm_scalar_part(c, q) : 0;
+        c->loaded = 0;
+        if (s && !run_known(c, q, s, a)) add_product(c, SUM_W, q, s, a, FIRST | ENDS);
+        return;
+    }
     if (c->e->wide) {
         nm_wide_lanes(c, a);
         return;

@@ -15,6 +15,10 @@ NM_INLINE uint32_t word_at(const void *p) {     /* anywhere */
     return x;
 }
 /* Two words, one after the other, in one go; compilers do so at multiples of 8 only. */
+NM_INLINE const uint32_t *get_words(const uint32_t *from, uint32_t *a, uint32_t *b) {
+    __asm__("ldrd %0, %1, [%2], #8" : "=&r"(*a), "=&r"(*b), "+r"(from) : : "memory");
+    return from;
+}
 NM_INLINE uint32_t *put_words(uint32_t *to, uint32_t a, uint32_t b) {
     __asm__("strd %1, %2, [%0], #8" : "+r"(to) : "r"(a), "r"(b) : "memory");
     return to;

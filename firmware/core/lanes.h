@@ -74,7 +74,7 @@ NM_INLINE int32_t nm_formed(int32_t v, int32_t rest, const nm_form *h) {
 /* How a product is added to the lanes, and how their sums are rounded. */
 typedef struct {
     uint32_t s;                 /* times the vector: what is added */
-    int32_t old;                /* times what it is added to */
+    int32_t old, less;          /* times what it is added to, less 0 or 1: twice that */
     int32_t up;                 /* 127 - r, the same for all */
     uint32_t key, step;         /* else of each lane's own: key + far end * step */
     nm_hash hash;
@@ -247,7 +247,8 @@ NM_INLINE void nm_single_run(nm_line *c, const nm_product *q, nm_single *how, co
 #endif
 #if NM_DSP
 /* What nm_alike prepares, but two to a word; and the loops over such: see halves.h. */
-void nm_halves_start(nm_line *c, const nm_product *q, nm_single *how, uint32_t kind);
+void nm_halves_start(nm_line *c, const nm_product *q, nm_single *how, uint32_t kind, uint32_t listed);
+void nm_numbers_listed(uint32_t *out, const nm_lanes *a, const nm_pass *pass);     /* for limited sums */
 void nm_alike_halves(nm_line *c, const nm_product *q, nm_single *how, const nm_lanes *a);
 void nm_change_rest(const nm_single *how, void *stored, const nm_lanes *a, uint32_t is_byte);
 /* Is this function of the weight one of halves? */

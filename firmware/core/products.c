@@ -173,7 +173,7 @@ typedef struct {
         const nm_few y = *few;                                                                                         \
         const type *restrict x = y.x;                                                                                  \
         const uint8_t *restrict t = y.t, *restrict u = y.u;                                                            \
-        NM_UNROLL2 for (uint32_t k = 0; k < n; k++) {                                                                  \
+        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) {                                                                  \
             int32_t others = nm_clip(*t++ + y.t_add, -128, 127);                                                       \
             if (three) others *= nm_clip(*u++ + y.u_add, -128, 127);                                                   \
             const int32_t v = nm_multiplied((uint32_t)*x++ * y.s + y.add, others, y.right);                            \

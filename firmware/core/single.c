@@ -83,8 +83,9 @@ NM_INLINE void change(void *stored, const nm_change *how, const nm_lanes *a, uin
 
 /* The same for lanes that are listed by their far end, with a number to a word. */
 NM_INLINE void change_listed(void *stored, const nm_change *how, const nm_lanes *a, uint32_t kind) {
-    const nm_change y = *how;
+    nm_change y = *how;
     const uint32_t what = PREPARED, is_byte = kind == BYTE;
+    y.less = -2 * HALF_UNIT;        /* a number for each lane, also if it is the same: registers are few */
     uint8_t *restrict bytes = (uint8_t *)stored + (is_byte ? a->base : 0);
     int16_t *restrict shorts = (int16_t *)stored + (is_byte ? 0 : a->base);
     const int32_t *restrict t = y.t;
@@ -161,10 +162,17 @@ static NM_NOINLINE void numbers_listed(uint32_t *restrict out, const nm_lanes *a
 }
 
 /* Numbers of the lanes, as their loop reads them. */
-static void draw(uint32_t *out, const nm_lanes *a, const nm_pass *x, uint32_t own) {
+static void draw(uint32_t *out, const nm_lanes *a, const nm_single *how) {
+    const nm_pass *x = &how->y.pass;
     const uint32_t n = a->n, one = (uint32_t)x->up << BELOW, same = one << 16 | one;
-    if (own && a->other) numbers_listed(out, a, x);
-    else if (own) numbers(out, n, x);
+#if NM_DSP
+    if (how->reads == IN_HALVES) {
+        nm_numbers_listed(out, a, x);
+        return;
+    }
+#endif
+    if (how->own && a->other) numbers_listed(out, a, x);
+    else if (how->own) numbers(out, n, x);
     else NM_UNROLL4 for (uint32_t k = 0; k < n; k++) out[k] = same;
 }
 
@@ -198,22 +206,23 @@ void nm_single_run(nm_line *c, const nm_product *q, nm_single *how, const nm_lan
     } else {
         how->y.pass.up = c->p->flip ? (int32_t)c->number : 127 - (int32_t)c->number;
         how->y.up = how->y.pass.up * (1 << BELOW);
+        how->y.less = how->y.up - HALF_UNIT;
     }
-    if (how->drawn) draw((uint32_t *)c->p2, a, &how->y.pass, how->own);
-    else how->y.less = how->y.up - HALF_UNIT;
+    if (how->drawn) draw((uint32_t *)c->p2, a, how);
     how->loop(stored, &how->y, a);
 #if NM_DSP
-    if (how->reads == IN_HALVES && a->n & 3u) nm_change_rest(how, stored, a, c->p->element == ELEM_U8);
+    if (a->n & 3u && how->reads == IN_HALVES) nm_change_rest(how, stored, a, c->p->element == ELEM_U8);
 #endif
 }
 
 /* The loop for lanes that are not listed, and how it finds what it reads. */
-static void straight(nm_line *c, const nm_product *q, nm_single *how, uint32_t kind) {
+static void straight(nm_line *c, const nm_product *q, nm_single *how, uint32_t kind, uint32_t listed) {
 #if NM_DSP
     how->reads = IN_HALVES;
-    how->drawn = 0;             /* in the loop */
-    nm_halves_start(c, q, how, kind);
+    how->drawn = how->own && listed;    /* else in the loop */
+    nm_halves_start(c, q, how, kind, listed);
 #else
+    (void)listed;
     nm_change *y = &how->y;
     const nm_factor *f = c->e->factor + q->first;
     const uint8_t *few = q->few[c->column];
@@ -234,12 +243,12 @@ static void straight(nm_line *c, const nm_product *q, nm_single *how, uint32_t k
 nm_single *nm_single_start(nm_line *c, const nm_product *q, uint32_t s, uint32_t largest, const nm_lanes *a) {
     const uint32_t weight = q->weight[c->column], is_byte = c->p->element == ELEM_U8, listed = a->other != 0;
     const uint32_t size = largest >> q->right, most = (size + 1u) << q->left, formed = q->formed >> c->column & 1u;
-    const uint32_t halves = NM_DSP && !listed && q->varies[c->column];
+    const uint32_t far = is_byte && most > NM_ADDEND_MAX >> BELOW, limited = !is_byte && most > 32767u;
+    const uint32_t halves = NM_DSP && q->varies[c->column] && (!listed || far || limited);
     if (weight == NO_WEIGHT && !halves && !q->right && most <= 32767u) return 0;    /* sums.c has shorter ways */
-    const uint32_t far = is_byte && most > NM_ADDEND_MAX >> BELOW;
     if (weight == NOT_ALIKE || size > NM_SHORT_MAX || (far && !halves && !formed)) return 0;
     if (q->right > NM_RIGHT_MAX || a->syn != a->other || nm_masked(q, a)) return 0;
-    const uint32_t no_weight = weight == NO_WEIGHT || weight == ENDED, limited = !is_byte && most > 32767u;
+    const uint32_t no_weight = weight == NO_WEIGHT || weight == ENDED;
     if (NM_DSP && limited && most > NM_ADDEND_MAX / 2) return 0;
     const nm_factor *f = c->e->factor + q->first + weight;
     if (formed && (q->right || listed || (limited && !nm_can_halve(c, q, f, a)))) return 0;
@@ -279,11 +288,11 @@ nm_single *nm_single_start(nm_line *c, const nm_product *q, uint32_t s, uint32_t
         const uint32_t lying = nm_form_bytes(c, q, f, a) != 0;
         how->reads = lying ? FORMED_TRACE : FORMED;
         how->loop = formed_loop[lying][kind][how->own];
-    } else if (listed) {
+    } else if (listed && !halves) {
         how->reads = PREPARED;
         how->loop = listed_loop[kind];
     } else {
-        straight(c, q, how, kind);
+        straight(c, q, how, kind, listed);
     }
     return how;
 }

@@ -6,7 +6,7 @@ enum { BYTE, SHORT, LIMITED, FAR };     /* as in single.c */
 /* What is prepared is added; or is multiplied first, by one value for all, or by the weight; or is what a function has
  * beside the weight. */
 enum { ADDED, SCALED, WEIGHT, FORMED };
-enum { ROW, COLUMN };
+enum { ROW, COLUMN, LISTED };
 
 /* What is added before it is scaled, of the lower or the upper half of t: times the one for all, or a weight. */
 NM_INLINE int32_t times(int32_t value, uint32_t t, uint32_t high, const nm_change *y, uint32_t what) {
@@ -45,20 +45,27 @@ NM_INLINE int32_t with_weight(int32_t quarters, uint32_t w, uint32_t high, int32
 
 /* How numbers are drawn, all in registers: constants that are hidden are not made anew. */
 typedef struct { uint32_t key, step, first, times, plus, mask; } nm_drawing;
-NM_INLINE uint32_t one_number(nm_drawing *d) {
-    uint32_t x = (d->key ^ d->key >> 16) * d->first;
-    d->key += d->step;
-    NM_KEEP_APART(d->key);
+NM_INLINE uint32_t hashed(const nm_drawing *d, uint32_t x) {
+    x = (x ^ x >> 16) * d->first;
     return (x ^ x >> 15) * d->times + d->plus;
 }
+NM_INLINE uint32_t one_number(nm_drawing *d) {
+    const uint32_t key = d->key;
+    d->key += d->step;
+    NM_KEEP_APART(d->key);
+    return hashed(d, key);
+}
 /* The numbers of two lanes, as they are added: see limited. */
-NM_INLINE uint32_t two_numbers(nm_drawing *d, uint32_t kind) {
-    const uint32_t a = one_number(d), b = one_number(d);
+NM_INLINE uint32_t as_added(const nm_drawing *d, uint32_t a, uint32_t b, uint32_t kind) {
     uint32_t two = two_mixed(a >> 16, b);
     NM_KEEP_APART(two);
     if (kind == LIMITED) two = (d->mask & ~(two >> 7)) - LESS;
     NM_KEEP_APART(two);
     return two;
+}
+NM_INLINE uint32_t two_numbers(nm_drawing *d, uint32_t kind) {
+    const uint32_t a = one_number(d), b = one_number(d);
+    return as_added(d, a, b, kind);
 }
 
 NM_INLINE nm_drawing drawing_of(const nm_pass *pass, uint32_t step, uint32_t kind) {
@@ -88,6 +95,20 @@ static NM_NOINLINE void numbers_limited(uint32_t *out, uint32_t lanes, const nm_
     numbers(out, lanes, pass, LIMITED);
 }
 
+/* Of lanes that are listed; a list is read up to a multiple of four. */
+void nm_numbers_listed(uint32_t *out, const nm_lanes *a, const nm_pass *pass) {
+    nm_drawing d = drawing_of(pass, pass->step, LIMITED);
+    const uint32_t *other = a->other, *const end = out + (a->n + 3u) / 4u * 2u;
+    do {
+        uint32_t k[4], two[2];
+        other = get_words(other, k, k + 1);
+        two[0] = as_added(&d, hashed(&d, d.key + k[0] * d.step), hashed(&d, d.key + k[1] * d.step), LIMITED);
+        other = get_words(other, k + 2, k + 3);
+        two[1] = as_added(&d, hashed(&d, d.key + k[2] * d.step), hashed(&d, d.key + k[3] * d.step), LIMITED);
+        out = put_words(out, two[0], two[1]);
+    } while (out != end);
+}
+
 /* Four weights, each above its number. */
 NM_INLINE void starts_of_bytes(uint32_t *out, uint32_t four, uint32_t na, uint32_t nb) {
     const uint32_t even = (uint32_t)__builtin_arm_uxtb16((int32_t)four);
@@ -106,9 +127,10 @@ NM_INLINE void change(void *stored, const nm_change *how, const nm_lanes *a, uin
     int16_t *restrict shorts = (int16_t *)stored + (is_byte ? 0 : a->base);
     const uint32_t *restrict t = (const uint32_t *)y.t, *const end = t + a->n / 4 * 2;
     nm_drawing d = drawing_of(&y.pass, where == ROW ? NM_SECOND : NM_GOLDEN, kind);
-    const uint32_t drawn = own && what >= WEIGHT, *restrict drawn_number = y.number;
+    const uint32_t drawn = own && (what >= WEIGHT || where == LISTED), *restrict drawn_number = y.number;
+    const uint32_t *other = a->other;
     if (t == end) return;
-    if (drawn) (kind == LIMITED ? numbers_limited : numbers_above)((uint32_t *)(uintptr_t)y.number, a->n, &how->pass);
+    if (drawn && where != LISTED) (kind == LIMITED ? numbers_limited : numbers_above)((uint32_t *)(uintptr_t)y.number, a->n, &how->pass);
     uint32_t stride = where == ROW ? 1 : a->stride;
     int32_t whole = WHOLE << 16;
     NM_KEEP_APART(whole);
@@ -131,7 +153,8 @@ NM_INLINE void change(void *stored, const nm_change *how, const nm_lanes *a, uin
         NM_UNROLL2 for (uint32_t pair = 0; pair < 2; pair++) {
             const uint32_t number = drawn ? *drawn_number++ : own ? two_numbers(&d, kind) : 0;
             if (drawn) NM_KEEP_APART(drawn_number);
-            uint32_t two = *t++, w = 0, result[2];
+            uint32_t two = *t++, w = 0, result[2], far[2] = {0, 0};
+            if (where == LISTED && what != WEIGHT) other = get_words(other, far, far + 1);
             NM_KEEP_APART(t);
             NM_KEEP_APART(y.scale);     /* it stays in a register, and others with it */
             if (in_words) w = word_at(shorts);
@@ -139,8 +162,13 @@ NM_INLINE void change(void *stored, const nm_change *how, const nm_lanes *a, uin
             if (what == FORMED) two = two_formed(w, two, &y);
             NM_UNROLL2 for (uint32_t k = 0; k < 2; k++) {
                 const int32_t up = !own ? same : k ? (int32_t)number >> 16 : (int16_t)number;
+                if (where == LISTED && what == WEIGHT) {    /* no register for two */
+                    far[k] = *other++;
+                    NM_KEEP_APART(other);
+                }
+                const uint32_t at = (where == LISTED ? far[k] : k) * stride;
                 int32_t value = k ? (int32_t)w >> 16 : (int16_t)w;
-                if (!in_words && what != FORMED) value = is_byte ? bytes[k * stride] : shorts[k * stride];
+                if (!in_words && what != FORMED) value = is_byte ? bytes[at] : shorts[at];
                 if (kind == LIMITED) {
                     const int32_t quarters = nm_clip(addend(y.half, value, two, k, &y, what) * 4, -LIMIT, LIMIT - 1);
                     const int32_t sum = in_words ? with_weight(quarters, w, k, what == ADDED ? y.scale : whole)
@@ -152,10 +180,11 @@ NM_INLINE void change(void *stored, const nm_change *how, const nm_lanes *a, uin
                     const uint32_t start = (uint32_t)value << 16 | ((uint32_t)up & 0xFFFFu);
                     result[k] = next(start, value, two, k, &y, what, kind);
                 }
-                if (is_byte) bytes[k * stride] = (uint8_t)result[k];
-                else if (!in_words) shorts[k * stride] = (int16_t)result[k];
+                if (is_byte) bytes[at] = (uint8_t)result[k];
+                else if (!in_words) shorts[at] = (int16_t)result[k];
             }
             if (in_words) put_word(shorts, two_of(result[0], result[1]));
+            if (where == LISTED) continue;
             if (where == COLUMN) NM_KEEP_APART(stride);     /* no register for twice the stride */
             bytes += 2 * stride, shorts += 2 * stride;
             if (is_byte) NM_KEEP_APART(bytes);
@@ -182,7 +211,15 @@ BOTH(WEIGHT, BYTE) BOTH(WEIGHT, SHORT) BOTH(WEIGHT, LIMITED)
 WHOLE_NUMBERS(ADDED) WHOLE_NUMBERS(SCALED) WHOLE_NUMBERS(WEIGHT)
 BOTH(FORMED, LIMITED)
 
-void nm_halves_start(nm_line *c, const nm_product *q, nm_single *how, uint32_t kind) {
+CHANGE(SCALED, LIMITED, 0, LISTED) CHANGE(SCALED, LIMITED, 1, LISTED)
+CHANGE(WEIGHT, LIMITED, 0, LISTED) CHANGE(WEIGHT, LIMITED, 1, LISTED)
+CHANGE(SCALED, FAR, 0, LISTED) CHANGE(WEIGHT, FAR, 0, LISTED)
+
+void nm_halves_start(nm_line *c, const nm_product *q, nm_single *how, uint32_t kind, uint32_t listed) {
+    static nm_change_loop *const listed_loop[2][2][2] = {
+        {{change_SCALED_LIMITED_0_LISTED, change_SCALED_LIMITED_1_LISTED}, {change_SCALED_FAR_0_LISTED, 0}},
+        {{change_WEIGHT_LIMITED_0_LISTED, change_WEIGHT_LIMITED_1_LISTED}, {change_WEIGHT_FAR_0_LISTED, 0}},
+    };
     static nm_change_loop *const loop[4][4][2][2] = {
         {{OF_BOTH(ADDED, BYTE)}, {OF_BOTH(ADDED, SHORT)}, {OF_BOTH(ADDED, LIMITED)}, {OF_WHOLE(ADDED)}},
         {{OF_BOTH(SCALED, BYTE)}, {OF_BOTH(SCALED, SHORT)}, {OF_BOTH(SCALED, LIMITED)}, {OF_WHOLE(SCALED)}},
@@ -192,6 +229,11 @@ void nm_halves_start(nm_line *c, const nm_product *q, nm_single *how, uint32_t k
     const uint32_t weight = q->weight[c->column], formed = kind == LIMITED && q->formed >> c->column & 1u;
     nm_change *y = &how->y;
     if (kind == LIMITED) y->scale /= 2;
+    if (listed) {
+        how->take = 0;
+        how->loop = listed_loop[y->s != 0][kind == FAR][how->own];
+        return;
+    }
     if (formed) nm_beside_start(c, c->e->factor + q->first + weight, how);
     else nm_take_start(c, q, how);
     uint32_t added = weight == ENDED && y->scale <= INT16_MAX && y->scale >= INT16_MIN;
@@ -205,22 +247,26 @@ void nm_halves_start(nm_line *c, const nm_product *q, nm_single *how, uint32_t k
 
 /* The lanes after the last four, in a place of their own. */
 void nm_change_rest(const nm_single *how, void *stored, const nm_lanes *a, uint32_t is_byte) {
-    const uint32_t done = a->n & ~3u, rest = a->n & 3u, at = a->base + done * a->stride;
-    const nm_lanes four = {.n = 4, .stride = 1};
-    uint8_t *bytes = (uint8_t *)stored + (is_byte ? at : 0);
-    int16_t *shorts = (int16_t *)stored + (is_byte ? 0 : at);
+    static const uint32_t in_order[4] = {0, 1, 2, 3};
+    const uint32_t done = a->n & ~3u, rest = a->n & 3u;
+    const nm_lanes four = {.n = 4, .stride = 1, .other = in_order};
+    uint8_t *bytes = (uint8_t *)stored + (is_byte ? a->base : 0);
+    int16_t *shorts = (int16_t *)stored + (is_byte ? 0 : a->base);
     union { uint8_t bytes[4]; int16_t shorts[4]; } few = {.shorts = {0, 0, 0, 0}};
     nm_change y = how->y;
     y.t += done / 2;
+    y.number += done / 2;
     y.pass.key += done * y.pass.step;
     for (uint32_t k = 0; k < rest; k++) {
-        if (is_byte) few.bytes[k] = bytes[k * a->stride];
-        else few.shorts[k] = shorts[k * a->stride];
+        const uint32_t at = (a->other ? a->other[done + k] : done + k) * a->stride;
+        if (is_byte) few.bytes[k] = bytes[at];
+        else few.shorts[k] = shorts[at];
     }
     how->loop(&few, &y, &four);
     for (uint32_t k = 0; k < rest; k++) {
-        if (is_byte) bytes[k * a->stride] = few.bytes[k];
-        else shorts[k * a->stride] = few.shorts[k];
+        const uint32_t at = (a->other ? a->other[done + k] : done + k) * a->stride;
+        if (is_byte) bytes[at] = few.bytes[k];
+        else shorts[at] = few.shorts[k];
     }
 }
 #endif

@@ -29,25 +29,39 @@ NM_INLINE int32_t rounded(int32_t sum, int32_t number, uint32_t kind) {
     return nm_clip(kind == NEGATIVE ? -value : value, kind == SHORT ? -256 : 0, 255);
 }
 
-/* A product that is not the last one. */
-static void add(int32_t *acc, const int32_t *from, const int32_t *restrict v, uint32_t n, const nm_pass *x) {
-    const uint32_t s = x->s;
-    const int32_t old = x->old;
-    if (old == 1)
-        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) acc[k] = nm_limit(acc[k] + (int32_t)((uint32_t)v[k] * s));
-    else
-        NM_UNROLL4 for (uint32_t k = 0; k < n; k++) acc[k] = nm_limit(from[k] * old + (int32_t)((uint32_t)v[k] * s));
+/* A product that is not the last one. acc is twice the sum, and 1: its limits are those of 17 bits then, but that -32769
+ * becomes -32768.5, which whatever is added to it leaves half a unit too high: rounded down, it is right. */
+NM_INLINE void add(int32_t *acc, const int32_t *from, const int32_t *restrict v, uint32_t n, const nm_pass *x,
+                   uint32_t first, uint32_t limited) {
+    const uint32_t s = limited ? x->s : 2u * x->s;
+    NM_UNROLL4 for (uint32_t k = 0; k < n; k++) {
+        const int32_t p = (int32_t)((uint32_t)v[k] * s), twice = limited ? 2 * nm_limit(p) : p;
+        acc[k] = nm_clip((first ? from[k] * 256 + 1 : acc[k]) + twice, -65536, 65535);
+    }
 }
+typedef void nm_add_loop(int32_t *acc, const int32_t *from, const int32_t *v, uint32_t n, const nm_pass *x);
+#define ADD(first, limited)                                                                                            \
+    static NM_NOINLINE void add_##first##_##limited(int32_t *acc, const int32_t *from, const int32_t *v, uint32_t n,   \
+                                                    const nm_pass *x) {                                                \
+        add(acc, from, v, n, x, first, limited);                                                                       \
+    }
+ADD(0, 0) ADD(1, 0)
+#if NM_ROOM
+ADD(0, 1) ADD(1, 1)
+#define ADD_OF(first) {add_##first##_0, add_##first##_1}
+#else
+#define ADD_OF(first) {add_##first##_0}
+#endif
 
 /* The last one: acc becomes new values. */
 NM_INLINE void last(int32_t *acc, const int32_t *from, const int32_t *restrict v, const nm_lanes *a, const nm_pass *x,
                     uint32_t kind, uint32_t where, uint32_t own) {
     const uint32_t s = x->s, n = a->n, step = x->step, *restrict other = a->other;
-    const int32_t old = x->old, up = x->up;
+    const int32_t old = x->old, less = x->less, up = x->up;
     const nm_hash h = x->hash;
     uint32_t key = x->key;
     for (uint32_t k = 0; k < n; k++, key += step) {
-        const int32_t sum = from[k] * old + (int32_t)((uint32_t)v[k] * s);
+        const int32_t sum = ((from[k] * old - less) >> 1) + (int32_t)((uint32_t)v[k] * s);
         acc[k] = rounded(sum, own ? nm_number7(where == LIST ? x->key + other[k] * step : key, h) : up, kind);
     }
 }
@@ -250,8 +264,9 @@ static int run_itself(const nm_line *c, const nm_product *q, uint32_t largest, c
 
 /* s: the scalar part of the product; order: FIRST of the sum, ENDS it, or both. */
 static void add_product(nm_line *c, uint32_t sum, const nm_product *q, uint32_t s, const nm_lanes *a, uint32_t order) {
+    static nm_add_loop *const loop[2][1 + NM_ROOM] = {ADD_OF(0), ADD_OF(1)};
     const int only_one = order == (FIRST | ENDS) && sum != SUM_T && (!a->syn || a->syn == a->other);
-    nm_pass x = {.s = s, .old = order & FIRST ? 128 : 1};
+    nm_pass x = {.s = s, .old = order & FIRST ? 256 : 1, .less = !(order & FIRST)};
     if (only_one) rounding(c, sum, a, sum == SUM_W ? c->p->flip : 0, &x);    /* magnitudes stay what they are */
     const uint32_t largest = largest_product(c, q, s), limited = (largest >> q->right) + 1u > 32767u >> q->left;
     if (only_one && sum == SUM_W && run_itself(c, q, largest, a, &x)) return;
@@ -261,11 +276,14 @@ static void add_product(nm_line *c, uint32_t sum, const nm_product *q, uint32_t 
         return;
     }
     load_all(c, only_one ? q->reads : q->reads | 1u << sum, a);
-    const int32_t *v = s ? nm_vector_part(c, q, a, largest, limited, &x.s) : c->old[sum];
+    /* where it is not the last one, its limits are seen to as it is added */
+    const uint32_t fits = largest >> q->right < NM_ADDEND_MAX >> q->left;
+    const uint32_t late = NM_ROOM && limited && fits && !(order & ENDS);
+    const int32_t *v = s ? nm_vector_part(c, q, a, largest, limited && !late, &x.s) : c->old[sum];
     const int32_t *from = order & FIRST ? c->old[sum] : c->acc;
     if (only_one) end_only(c, sum, v, a, &x);
     else if (order & ENDS) end_sum(c, sum, from, v, a, &x);
-    else add(c->acc, from, v, a->n, &x);
+    else loop[order & FIRST][late](c->acc, from, v, a->n, &x);
 }
 
 /* Those of tag_1 at -257 are remembered. */
@@ -315,8 +333,9 @@ void nm_run_lanes(nm_line *c, const nm_lanes *a) {
     const nm_product *q = NM_ROOM ? c->only : 0;
     if (q) {
         const uint32_t s = due(c, q, a->active) ? nm_scalar_part(c, q) : 0;
+        if (!s || run_known(c, q, s, a)) return;
         c->loaded = 0;
-        if (s && !run_known(c, q, s, a)) add_product(c, SUM_W, q, s, a, FIRST | ENDS);
+        add_product(c, SUM_W, q, s, a, FIRST | ENDS);
         return;
     }
     if (c->e->wide) {

@@ -32,6 +32,8 @@ __all__ = ["kernel_costs", "pair_costs", "product_costs", "wide_costs"]
 STEPS = 40
 PAIR_SCALE, PAIR_STEPS = 0.5, 40  # of N3: two programs must fit a board while one follows the other
 PRODUCT_STEPS = 8
+EXPONENTS = {"": (-3,), " that saturates": (2, 8)}
+"""Of a product that stays within the limits of its sum; that passes them, by little or by as much as there is."""
 FIRST = 3  # step of the first spikes
 N_IN, N = 32, 128
 ROWS = 24  # sources that spike together in a product's run
@@ -202,20 +204,12 @@ def product_costs(engine: Engine) -> dict[str, float]:
     costs, count = {}, _Counter(engine)
     for rounding in ROUNDINGS:
         for where, dependency, trace in LINES:
-            first: dict[str, list[tuple[Factor, ...]]] = {
-                "": [(Factor("w"),), (Factor(trace, 3),)],
-                " of two varying factors": _pairs(trace),
-                " of three varying factors": _threes(trace),
-                " of a function": _functions(trace),
-            }
-            for what, choice in first.items():
-                costs[f"interpreted product, the first{what}, {rounding}, {where}"] = max(
-                    _interpreted(count, rounding, sign, (Product(dependency, -1, -3, f),))
-                    for sign in SIGNS for f in choice
-                )  # fmt: skip
-            costs[f"interpreted product, the first of two that saturates, {rounding}, {where}"] = max(
-                _interpreted(count, rounding, MIXED, (Product(dependency, -1, 2, f),)) for f in _pairs(trace)
-            )
+            for what, choice in _firsts(trace).items():
+                for which, exponents in EXPONENTS.items():
+                    costs[f"interpreted product, the first{what}{which}, {rounding}, {where}"] = max(
+                        _interpreted(count, rounding, sign, (Product(dependency, -1, exp, f),))
+                        for exp in exponents for sign in SIGNS for f in choice
+                    )  # fmt: skip
         further: dict[str, list[tuple[Factor, ...]]] = {
             "a trace": [(Factor("y1", 3),)],
             "the weight": [(Factor("w"),)],
@@ -224,33 +218,37 @@ def product_costs(engine: Engine) -> dict[str, float]:
             "a function": _functions("y1"),
         }
         for name, choice in further.items():
-            costs[f"interpreted product, each further of {name}, {rounding}"] = max(
-                _further(count, rounding, sign, Product("x0", 1, -3, f)) for sign in SIGNS for f in choice
-            )
-        costs[f"interpreted product, each further of two that saturates, {rounding}"] = max(
-            _further(count, rounding, MIXED, Product("x0", 1, 2, f)) for f in _pairs("y1")
-        )
-        for line, dependency, trace in (("row", "x0", "y1"), ("column", "y0", "x1")):
-            alone: dict[str, tuple[int, list[tuple[Factor, ...]]]] = {
-                "": (-3, [(Factor("w"),), (Factor(trace, 3),)]),
-                " of two varying factors": (-3, _pairs(trace)),
-                " of two that saturates": (2, _pairs(trace)),
-                " of three varying factors": (-3, _threes(trace)),
-                " of three that saturates": (2, _threes(trace)),
-                " of a function": (-3, _functions(trace)),
-            }
-            for what, (exp, choice) in alone.items():
-                costs[f"interpreted product in a {line} alone, the first{what}, {rounding}"] = max(
-                    _interpreted(count, rounding, sign, (Product(dependency, -1, exp, f),), lines=1)
-                    for sign in SIGNS for f in choice
+            for which, exponents in EXPONENTS.items():
+                costs[f"interpreted product, each further of {name}{which}, {rounding}"] = max(
+                    _further(count, rounding, sign, Product("x0", 1, exp, f))
+                    for exp in exponents for sign in SIGNS for f in choice
                 )  # fmt: skip
-        costs[f"interpreted product, the first, {rounding}, columns with gaps"] = max(
-            _with_gaps(count, rounding, sign, (f,)) for sign in SIGNS for f in (Factor("w"), Factor("x1", 3))
-        )
-        costs[f"interpreted product, the first of two varying factors, {rounding}, columns with gaps"] = max(
-            _with_gaps(count, rounding, MIXED, f) for f in _pairs("x1")[1:]
-        )
+        for line, dependency, trace in (("row", "x0", "y1"), ("column", "y0", "x1")):
+            for what, choice in _firsts(trace).items():
+                for which, exponents in EXPONENTS.items():
+                    costs[f"interpreted product in a {line} alone, the first{what}{which}, {rounding}"] = max(
+                        _interpreted(count, rounding, sign, (Product(dependency, -1, exp, f),), lines=1)
+                        for exp in exponents for sign in SIGNS for f in choice
+                    )  # fmt: skip
+        for which, exponents in EXPONENTS.items():
+            costs[f"interpreted product, the first{which}, {rounding}, columns with gaps"] = max(
+                _with_gaps(count, rounding, sign, (f,), exp)
+                for exp in exponents for sign in SIGNS for f in (Factor("w"), Factor("x1", 3))
+            )  # fmt: skip
+            costs[f"interpreted product, the first of two varying factors{which}, {rounding}, columns with gaps"] = max(
+                _with_gaps(count, rounding, MIXED, f, exp) for exp in exponents for f in _pairs("x1")[1:]
+            )
     return costs
+
+
+def _firsts(trace: str) -> dict[str, list[tuple[Factor, ...]]]:
+    """What a product may be made of."""
+    return {
+        "": [(Factor("w"),), (Factor(trace, 3),)],
+        " of two varying factors": _pairs(trace),
+        " of three varying factors": _threes(trace),
+        " of a function": _functions(trace),
+    }
 
 
 def _pairs(trace: str) -> list[tuple[Factor, ...]]:
@@ -279,14 +277,14 @@ def _further(count: _Counter, rounding: str, sign: tuple[Any, int], product: Pro
     ) / 2
 
 
-def _with_gaps(count: _Counter, rounding: str, sign: tuple[Any, int], factors: tuple[Factor, ...]) -> float:
+def _with_gaps(count: _Counter, rounding: str, sign: tuple[Any, int], factors: tuple[Factor, ...], exp: int) -> float:
     """Per synapse of a column from whose rows a quarter has been taken: without these rows, of which all are measured.
 
     All sources or a quarter of them spike, or none, and the targets always do: a count is of the columns alone, of rows
     alone, or of both, and the synapses of rows cost the same each.
     """
     rows = (Product("x0", -1, -3, (Factor("w"),)),)
-    both = (Product("y0", -1, -3, factors), *rows)
+    both = (Product("y0", -1, exp, factors), *rows)
     steps, n = PRODUCT_STEPS + 1 - FIRST, N
 
     def cost(spiking: int) -> float:

@@ -45,19 +45,26 @@ def lines(number: int) -> Draw:
     def weights() -> NDArray[np.int64]:
         return rng.integers(low, high, (n_pre, n_post))
 
-    products = [(Product(way, int(rng.choice([-7, -1, 1, 5])), exp, factors),) for way, exp, factors in _products(exponents)]
+    products = [
+        (Product(way, int(rng.choice([-7, -1, 1, 5])), exp, factors),) for way, exp, factors in _products(exponents)
+    ]
     projections = [
         Projection(f"p{k}", "input", "cells", weights(), -8, mode, rule=rule(one)) for k, one in enumerate(products)
     ]
-    # x2 stays 0: what is due in columns is alone in rows, too, where sources have spiked
+    # x2 stays 0: what is due in columns is alone in rows, too, where sources have spiked; and its columns have gaps
     nothing = Product("x0", 1, 0, (Factor("x2"),))
-    silent = {"x2": Trace(0, 0, 300.0)}
+    held = {"x1": Trace(1, 0, 300.0), "x2": Trace(0, 0, 300.0)}
+    plain = (Factor("w", -200),)
+    turns: list[tuple[int, tuple[Factor, ...]]] = [
+        (-3, (Factor("w", 3, "pos"),)), (-3, (Factor("w", 0, "", "q", 1),)), (-3, plain), (exponents[1], plain),
+        (exponents[1], (Factor("w"), Factor("x1", 3))), (exponents[1], (Factor("x1"), Factor("x1", -3))),
+    ]  # fmt: skip
     projections += [
         Projection(
             f"turns{k}", "input", "many", weights(), -8, mode,
-            rule=Rule((nothing, Product("y0", -3, -3, (factor,))), traces=silent),
+            rule=Rule((nothing, Product("y0", -3, exp, factors)), traces=held),
         )
-        for k, factor in enumerate((Factor("w", 3, "pos"), Factor("w", 0, "", "q", 1), Factor("w", -200)))
+        for k, (exp, factors) in enumerate(turns)
     ]  # fmt: skip
     # sources that spiked at different times of an epoch read different traces
     projections += [
@@ -78,8 +85,9 @@ def lines(number: int) -> Draw:
             rule=replace(largest, dw=(Product("y0", -3, exponents[0] + 2, factors),)),
         )
         for k, factors in enumerate((
-            (Factor("x1", -3),), (Factor("x1", -60), Factor("w")), (Factor("x1", -1), Factor("x2", 3), Factor("x1", -3)),
-            (Factor("x1", -127, "on"),), (Factor("w", -20, "pos", "x1", -1),), (Factor("x1", -100, "", "w", 1),),
+            (Factor("x1", -3),), (Factor("x1", -60), Factor("w")),
+            (Factor("x1", -1), Factor("x2", 3), Factor("x1", -3)), (Factor("x1", -127, "on"),),
+            (Factor("w", -20, "pos", "x1", -1),), (Factor("x1", -100, "", "w", 1),),
         ))
     ]  # fmt: skip
     # one target spikes by itself in each step: a column that is alone; and one population's all do
@@ -93,7 +101,7 @@ def lines(number: int) -> Draw:
     step, index = np.array([1, 2, 2, 3, 4, 4, 4]), np.array([0, 1, 3, 6, 0, 2, 5])
     state = {
         (p.name, name): rng.integers(0, 128, n_pre if name[0] == "x" else n_post)
-        for p in projections if p.post == "cells" for name in _traces()
+        for p in projections if p.pre == "input" for name in (_traces() if p.post == "cells" else ("x1",))
     }  # fmt: skip
     all_at_once = np.full(n_pre, 3), np.arange(n_pre), np.full(n_pre, 255)
     given = {"input": (step, index, np.ones(7, np.int64)), "loud": all_at_once}

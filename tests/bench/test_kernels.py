@@ -23,14 +23,8 @@ MOST = {
 }
 """By beginning of the name: whatever the size of the steps, the rounding, the epoch, the sign mode and the factor."""
 
-APART = {
-    "synaptic event, static dense, delays": 15,
-    "interpreted product in a row alone, the first of three that saturates, synapse": 28,
-    "interpreted product in a column alone, the first of three that saturates, synapse": 29,
-    "interpreted product in a column alone, the first of two that saturates, synapse": 26,
-}
-"""Dearer ones, which have limits of their own: events that look up each synapse on its own; and lines that share
-nothing with others, where each product is to be limited and each synapse draws a number."""
+APART = {"synaptic event, static dense, delays": 15}
+"""Dearer ones, which have limits of their own: events that look up each synapse on its own."""
 
 
 def limit_of(name: str) -> int | None:
@@ -45,7 +39,7 @@ def test_no_kernel_costs_more_than_it_may() -> None:
     costs = json.loads(found.stdout)["instructions"]
     most = {name: limit for name in costs if (limit := limit_of(name)) is not None}
     assert len([name for name in most if name.startswith("plastic update")]) == 8
-    assert len([name for name, limit in most.items() if name.startswith("interpreted product") and limit == 25]) == 57
+    assert len([name for name, limit in most.items() if name.startswith("interpreted product") and limit == 25]) == 92
     assert not {name: cost for name, cost in costs.items() if name in most and not 0 < cost <= most[name]}
 
 

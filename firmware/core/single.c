@@ -8,7 +8,7 @@
  * the lowest, which becomes -32768.5: a number has to be half a unit less, so that the sum rounds down to the right one,
  * and its nine bits may only tell of the other half. One-sided weights need no limit: these are bytes, 0..255 of 128
  * each, so that an addend over 32767 leaves 255 and one under -32769 leaves 0, however far it goes. */
-#include "lanes.h"
+#include "halves.h"
 
 #if NM_ROOM
 
@@ -130,7 +130,7 @@ static nm_change_loop *const straight_loop[3][3][2] = {
 };
 #endif
 
-NM_INLINE uint32_t two_of(uint32_t a, uint32_t b) { return (b & ~(uint32_t)HALF) | a >> 16; }
+NM_INLINE uint32_t upper_halves(uint32_t a, uint32_t b) { return (b & ~(uint32_t)HALF) | a >> 16; }
 
 /* The numbers of all lanes, and of up to seven more, two to a word: apart from the rest, since both need all registers. */
 static NM_NOINLINE void numbers(uint32_t *restrict out, uint32_t n, const nm_pass *x) {
@@ -142,7 +142,7 @@ static NM_NOINLINE void numbers(uint32_t *restrict out, uint32_t n, const nm_pas
             const uint32_t a = nm_number32(key, h);
             key += step;
             NM_KEEP_APART(key);
-            *out++ = two_of(a, nm_number32(key, h));
+            *out++ = upper_halves(a, nm_number32(key, h));
             key += step;
             NM_KEEP_APART(key);
             NM_KEEP_APART(out);
@@ -153,12 +153,22 @@ static NM_NOINLINE void numbers(uint32_t *restrict out, uint32_t n, const nm_pas
 /* Those of lanes that are listed, a word each. */
 static NM_NOINLINE void numbers_listed(uint32_t *restrict out, const nm_lanes *a, const nm_pass *x) {
     const nm_hash h = x->hash;
-    const uint32_t n = a->n, step = x->step, key = x->key, *restrict other = a->other;
+    const uint32_t n = a->n, step = x->step, key = x->key, *other = a->other;
+#if NM_DSP
+    for (uint32_t k = (n + 3u) / 4u; k; k--) {      /* the list is read up to a multiple of four */
+        uint32_t at[4];
+        other = get_words(other, at, at + 1);
+        out = put_words(out, nm_number32(key + at[0] * step, h), nm_number32(key + at[1] * step, h));
+        other = get_words(other, at + 2, at + 3);
+        out = put_words(out, nm_number32(key + at[2] * step, h), nm_number32(key + at[3] * step, h));
+    }
+#else
     NM_UNROLL4 for (uint32_t k = 0; k < n; k++) {
         *out++ = nm_number32(key + *other++ * step, h);
         NM_KEEP_APART(out);
         NM_KEEP_APART(other);
     }
+#endif
 }
 
 /* Numbers of the lanes, as their loop reads them. */
@@ -245,7 +255,8 @@ nm_single *nm_single_start(nm_line *c, const nm_product *q, uint32_t s, uint32_t
     const uint32_t size = largest >> q->right, most = (size + 1u) << q->left, formed = q->formed >> c->column & 1u;
     const uint32_t far = is_byte && most > NM_ADDEND_MAX >> BELOW, limited = !is_byte && most > 32767u;
     const uint32_t halves = NM_DSP && q->varies[c->column] && (!listed || far || limited);
-    if (weight == NO_WEIGHT && !halves && !q->right && most <= 32767u) return 0;    /* sums.c has shorter ways */
+    const uint32_t plain = weight == NO_WEIGHT && !halves && !q->right && most <= 32767u;
+    if (plain && !(NM_DSP && listed && c->e->rounding)) return 0;     /* sums.c has shorter ways */
     if (weight == NOT_ALIKE || size > NM_SHORT_MAX || (far && !halves && !formed)) return 0;
     if (q->right > NM_RIGHT_MAX || a->syn != a->other || nm_masked(q, a)) return 0;
     const uint32_t no_weight = weight == NO_WEIGHT || weight == ENDED;

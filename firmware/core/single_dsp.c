@@ -130,7 +130,8 @@ NM_INLINE void change(void *stored, const nm_change *how, const nm_lanes *a, uin
     const uint32_t drawn = own && (what >= WEIGHT || where == LISTED), *restrict drawn_number = y.number;
     const uint32_t *other = a->other;
     if (t == end) return;
-    if (drawn && where != LISTED) (kind == LIMITED ? numbers_limited : numbers_above)((uint32_t *)(uintptr_t)y.number, a->n, &how->pass);
+    uint32_t *const numbers = (uint32_t *)(uintptr_t)y.number;
+    if (drawn && where != LISTED) (kind == LIMITED ? numbers_limited : numbers_above)(numbers, a->n, &how->pass);
     uint32_t stride = where == ROW ? 1 : a->stride;
     int32_t whole = WHOLE << 16;
     NM_KEEP_APART(whole);

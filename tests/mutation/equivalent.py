@@ -65,9 +65,8 @@ _WITHIN = "without constant and second variable each value is within its width: 
 _ZERO = "a value of 0 stays 0 in every decay (R8), and -0 is 0"
 _ROWS = "a row whole, or without its active columns and these again: two ways to the same values"
 _TOGETHER = "const uint32_t together = 2 {} spiked {} n ? spiked {} n ? 1 : 2 : 0, again = together ? 0 : spiked;"
-_IN_ONE_LOOP = (
-    "if (weight == NOT_ALIKE || size {} NM_SHORT_MAX || (is_byte && most {} NM_ADDEND_MAX >> BELOW)) return 0;"
-)
+_IN_ONE_LOOP = "if (weight == NOT_ALIKE || size {} NM_SHORT_MAX || (far && !halves && !formed)) return 0;"
+_LIMITS = "const uint32_t far = is_byte && most {} NM_ADDEND_MAX >> BELOW, limited = !is_byte && most {} 32767u;"
 _SCRATCH = "more projections have the table, which only the kernel fills and reads"
 _EITHER_WAY = "traces are read where they lie, or were prepared: which lines do what is a matter of speed"
 _FEWER_THAN_TWO = "with one factor no second is found; what is not tried goes the long way, to the same products"
@@ -222,17 +221,17 @@ PROOFS: tuple[Proof, ...] = (
         (">",),
         "weights go on, and are copied as they are",
     ),
-    Proof("single.c", _IN_ONE_LOOP.format("[[>]]", ">"), (">=",), _LONG_WAY),
-    Proof("single.c", _IN_ONE_LOOP.format(">", "[[>]]"), (">=",), _LONG_WAY),
+    Proof("single.c", _IN_ONE_LOOP.format("[[>]]"), (">=",), _LONG_WAY),
+    Proof("single.c", _LIMITS.format("[[>]]", ">"), (">=",), _LONG_WAY),
     Proof(
         "single.c",
-        "if (weight == NO_WEIGHT && !halves && !q->right && most [[<=]] 32767u) return 0;",
+        "const uint32_t plain = weight == NO_WEIGHT && !halves && !q->right && most [[<=]] 32767u;",
         ("<",),
         "a product that may be taken either way",
     ),
     Proof(
         "single.c",
-        "const uint32_t no_weight = weight == NO_WEIGHT || weight == ENDED, limited = !is_byte && most [[>]] 32767u;",
+        _LIMITS.format(">", "[[>]]"),
         (">=",),
         "a limit that is not passed changes nothing",
     ),
